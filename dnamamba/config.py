@@ -1,0 +1,65 @@
+"""The model's sizes, in one frozen object that checks itself."""
+
+from dataclasses import dataclass
+from math import ceil
+
+__all__ = ["MambaConfig"]
+
+
+@dataclass(frozen=True)
+class MambaConfig:
+    """Sizes and initialisation of a Mamba-1 (Gu and Dao 2023, arXiv:2312.00752).
+
+    Attributes:
+        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
+        d_model: width of the residual stream.
+        n_layers: number of residual blocks.
+        d_state: N, the state's size per channel.
+        d_conv: taps of the causal depthwise convolution, 2 to 4.
+        expand: inner channels D = ``expand * d_model``.
+        dt_rank: R, the rank of the projection to Δ; None stands for ``ceil(d_model / 16)``.
+        dt_min: lower end of the log-uniform initial Δ.
+        dt_max: upper end of the log-uniform initial Δ.
+        norm_eps: ε of every RMSNorm.
+        tie_embeddings: the language-model head shares the embedding's weight.
+
+    Raises:
+        ValueError: a size is not positive, or a range is empty; names the field.
+    """
+
+    vocab_size: int = 16
+    d_model: int = 256
+    n_layers: int = 8
+    d_state: int = 16
+    d_conv: int = 4
+    expand: int = 2
+    dt_rank: int | None = None
+    dt_min: float = 1e-3
+    dt_max: float = 1e-1
+    norm_eps: float = 1e-5
+    tie_embeddings: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("vocab_size", "d_model", "n_layers", "d_state", "expand"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 2 <= self.d_conv <= 4:
+            raise ValueError(f"d_conv must be 2, 3 or 4, got {self.d_conv}")
+        if self.d_state > 256:
+            raise ValueError(f"d_state must be at most 256, got {self.d_state}")
+        if self.dt_rank is not None and self.dt_rank < 1:
+            raise ValueError(f"dt_rank must be at least 1 or null, got {self.dt_rank}")
+        if not 0 < self.dt_min <= self.dt_max:
+            raise ValueError(f"need 0 < dt_min <= dt_max, got {self.dt_min} and {self.dt_max}")
+        if self.norm_eps <= 0:
+            raise ValueError(f"norm_eps must be positive, got {self.norm_eps}")
+
+    @property
+    def d_inner(self) -> int:
+        """D, the number of inner channels."""
+        return self.expand * self.d_model
+
+    @property
+    def rank(self) -> int:
+        """R, the rank of the projection to Δ."""
+        return ceil(self.d_model / 16) if self.dt_rank is None else self.dt_rank
