@@ -1,0 +1,56 @@
+# make quickstart   pretrain, evaluate, plot and embed on the bundled genomes (no GPU needed)
+# make test         lint, types, layers and every test
+#
+# Both set up .venv first, from the pinned versions in constraints.txt.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup quickstart test lint types layers format build clean
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## create .venv with dnamamba and the development tools
+
+# torch goes first and alone, so that a wheel already on the machine (a CPU build, say) serves
+# and nothing that depends on torch pulls in another one.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "dnamamba needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+	  echo "Name another one: make PYTHON=python3.12 setup"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[io]'
+	touch $@
+
+quickstart: $(READY)  ## the main job on the bundled genomes: about 5 minutes on 2 cores
+	$(BIN)/dnamamba fit --config configs/quickstart.yaml
+	$(BIN)/dnamamba report runs/quickstart --overwrite
+
+test: lint types layers  ## everything that CI checks
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## mypy
+	$(BIN)/mypy
+
+layers: $(READY)  ## import-linter: arrows run one way
+	$(BIN)/lint-imports
+
+format: $(READY)  ## let ruff rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+build: $(READY)  ## wheel and sdist into dist/
+	$(BIN)/python -m build --outdir dist
+
+clean:  ## remove the environment, runs and caches
+	rm -rf $(VENV) dist runs data/cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
