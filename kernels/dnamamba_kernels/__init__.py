@@ -1,0 +1,17 @@
+"""The ops a Mamba-1 is made of, for CPU and GPU, with state in and out.
+
+Each folder is one op: the plain recurrence (``reference``), PyTorch (``chunked`` or ``eager``),
+Triton (``fused``) and, where decoding needs it, one position at a time (``step``).
+"""
+
+from dnamamba_kernels.add_rms_norm import add_rms_norm
+from dnamamba_kernels.causal_conv1d import causal_conv1d, causal_conv1d_step
+from dnamamba_kernels.selective_scan import selective_scan, selective_scan_step
+
+__all__ = [
+    "add_rms_norm",
+    "causal_conv1d",
+    "causal_conv1d_step",
+    "selective_scan",
+    "selective_scan_step",
+]

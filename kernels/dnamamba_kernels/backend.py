@@ -1,0 +1,79 @@
+"""Which implementation computes an op: Triton on a GPU that it serves, PyTorch elsewhere."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+
+__all__ = ["BACKENDS", "choose", "use"]
+
+BACKENDS = ("triton", "torch", "reference")
+
+log = logging.getLogger(__name__)
+
+# The name that stands for None in a call; "" leaves the choice to the device.
+_default = os.environ.get("DNAMAMBA_BACKEND", "")
+
+
+@contextmanager
+def use(name: str) -> Iterator[None]:
+    """Within this block, ops called without ``backend=`` run on ``name``.
+
+    The environment variable ``DNAMAMBA_BACKEND`` sets the same default for a whole process.
+
+    Raises:
+        ValueError: ``name`` is not one of ``BACKENDS``.
+    """
+    global _default
+    before, _default = _default, _known(name)
+    try:
+        yield
+    finally:
+        _default = before
+
+
+def choose(name: str | None, device: torch.device) -> str:
+    """The backend for one call on ``device``: the caller's, else the default's, else the device's.
+
+    Raises:
+        ValueError: the name is unknown, or names Triton where Triton cannot run.
+    """
+    name = name or _default
+    if not name:
+        return _automatic(device)
+    if _known(name) == "triton" and (reason := _triton_refuses(device)):
+        raise ValueError(f'backend "triton" cannot run here: {reason}; use backend="torch"')
+    return name
+
+
+def _known(name: str) -> str:
+    if name not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)} or None, got {name!r}")
+    return name
+
+
+@cache
+def _automatic(device: torch.device) -> str:
+    reason = _triton_refuses(device)
+    name = "torch" if reason else "triton"
+    log.info("%s: ops run on the %s backend%s", device, name, f" ({reason})" if reason else "")
+    return name
+
+
+def _triton_refuses(device: torch.device) -> str:
+    """Why Triton cannot serve ``device``; empty if it can."""
+    if find_spec("triton") is None:
+        return "triton is not installed"
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)
+        if capability < (8, 0):
+            return "triton needs compute capability 8.0, this GPU has {}.{}".format(*capability)
+        return ""
+    # Triton's interpreter runs kernels on the CPU, slowly: for tests alone.
+    if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1":
+        return ""
+    return f"triton needs a CUDA device, the tensors are on {device}"
