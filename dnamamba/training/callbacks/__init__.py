@@ -1,0 +1,5 @@
+"""What happens around the training loop, one concern a file."""
+
+from dnamamba.training.callbacks.random_state import RandomState
+
+__all__ = ["RandomState"]
