@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dnamamba.data.kmers import canonical_kmers
 
-__all__ = ["held_out_windows_with_shared_kmers"]
+__all__ = ["held_out_windows_with_shared_kmers", "shared_kmer_fractions"]
 
 
 def held_out_windows_with_shared_kmers(
@@ -19,9 +19,8 @@ def held_out_windows_with_shared_kmers(
 ) -> NDArray[np.int64]:
     """Numbers of the held-out windows that share an exact k-mer with a training window.
 
-    Both strands count. Memory grows with the held-out bases, not with the training bases.
-    By chance alone a k-mer recurs in G training bases with a probability of about
-    ``2 G / 4**k``: below 1e-12 per k-mer for k = 31 and a megabase.
+    Both strands count. By chance alone a k-mer recurs in G training bases with a probability
+    of about ``2 G / 4**k``: below 1e-12 per k-mer for k = 31 and a megabase.
 
     Args:
         train: bases of the training windows, read once.
@@ -34,10 +33,24 @@ def held_out_windows_with_shared_kmers(
     Raises:
         ValueError: k is out of range.
     """
+    return np.flatnonzero(shared_kmer_fractions(train, held_out, k) > 0).astype(np.int64)
+
+
+def shared_kmer_fractions(
+    train: Iterable[bytes], held_out: Sequence[bytes], k: int = 31
+) -> NDArray[np.float64]:
+    """How much of each held-out window stands in the training windows, on either strand.
+
+    Memory grows with the held-out bases, not with the training bases. Arguments and errors
+    are those of ``held_out_windows_with_shared_kmers``.
+
+    Returns:
+        (held-out windows,) the share of a window's distinct k-mers that some training window
+        holds; 0 for a window without any.
+    """
     per_window = [np.unique(canonical_kmers(window, k)) for window in held_out]
     if not per_window:
-        return np.empty(0, dtype=np.int64)
-    owner = np.repeat(np.arange(len(per_window)), [kmers.size for kmers in per_window])
+        return np.empty(0)
     known, position = np.unique(np.concatenate(per_window), return_inverse=True)
     seen = np.zeros(known.size, dtype=np.bool_)
     for window in train:
@@ -46,4 +59,7 @@ def held_out_windows_with_shared_kmers(
         inside = at < known.size
         at, kmers = at[inside], kmers[inside]
         seen[at[known[at] == kmers]] = True
-    return np.unique(owner[seen[position]]).astype(np.int64)
+    sizes = np.array([kmers.size for kmers in per_window])
+    owner = np.repeat(np.arange(sizes.size), sizes)
+    shared = np.bincount(owner, weights=seen[position], minlength=sizes.size)
+    return shared / np.maximum(sizes, 1)

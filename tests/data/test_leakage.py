@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dnamamba.data.kmers import base_codes, canonical_kmers, run_lengths
-from dnamamba.data.leakage import held_out_windows_with_shared_kmers
+from dnamamba.data.leakage import held_out_windows_with_shared_kmers, shared_kmer_fractions
 
 
 def _random(length: int, seed: int) -> bytes:
@@ -65,6 +65,17 @@ def test_a_gap_breaks_a_shared_stretch() -> None:
     broken = shared[:30] + b"N" + shared[31:]
     assert held_out_windows_with_shared_kmers(train, [broken], k=31).size == 0
     assert held_out_windows_with_shared_kmers(train, [broken], k=30).tolist() == [0]
+
+
+def test_fractions_count_distinct_kmers() -> None:
+    piece = _random(131, 1)
+    held_out = [piece[:70] + _random(70, 2), _opposite(piece), _random(90, 3), b"A" * 50, b"ACG"]
+    fractions = shared_kmer_fractions([piece[:60], piece[50:]], held_out, k=11)
+    # A neighbour of the shared stretch may agree by chance, and then one k-mer more is shared.
+    np.testing.assert_allclose(fractions, [60 / 130, 1, 0, 0, 0], atol=1.5 / 130)
+    # A run of A is one distinct k-mer; of ACGTACGT... there are two, up to strand: three in all.
+    repeats = b"A" * 60 + b"N" + b"ACGT" * 5
+    assert shared_kmer_fractions([b"T" * 11], [repeats], k=11).tolist() == [1 / 3]
 
 
 def test_nothing_held_out_and_nothing_trained() -> None:
