@@ -1,0 +1,111 @@
+"""Files that are whole or not there."""
+
+import errno
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+__all__ = ["replacing"]
+
+_DAY = 24 * 3600.0
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextmanager
+def replacing(target: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file for writing that takes the place of ``target`` when the block ends.
+
+    At every moment, a power cut included, ``target`` is the whole old file or the whole new
+    one: the bytes go to a hidden file in the same folder (so that the last move cannot cross
+    filesystems), are synced, and are moved in one step. If the block or the writing fails,
+    the hidden file is removed; one left by a killed process is swept by the next call for the
+    same ``target``. Missing parent folders are made.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk is full (``errno.ENOSPC``); names
+            ``target`` and the free space, and says that the old file is intact.
+    """
+    target = Path(target)
+    temporary = target.with_name(f".{target.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(target)
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        cause = _cause(error, temporary)
+        if cause is None:
+            raise
+        raise _explained(cause, target) from error
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()}.{os.getpid()}"
+
+
+def _sweep(target: Path) -> None:
+    """Remove what processes that are gone have left: dead here, or a day old anywhere."""
+    for path in target.parent.glob(f".{target.name}.*.tmp"):
+        host, _, pid = path.name.removeprefix(f".{target.name}.").rsplit(".", 2)[0].rpartition(".")
+        with suppress(OSError):
+            dead = host == socket.gethostname() and pid.isdigit() and not _alive(int(pid))
+            if dead or time.time() - path.stat().st_mtime > _DAY:
+                path.unlink()
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, so it lives
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _cause(error: BaseException | None, temporary: Path) -> OSError | None:
+    """The system's error if writing ``temporary`` is what failed, not something in the block.
+
+    torch buries the system's error under a RuntimeError of its own.
+    """
+    if isinstance(error, OSError):
+        ours = error.filename is None or Path(error.filename) in (temporary, *temporary.parents)
+        return error if ours or error.errno in _FULL else None
+    while isinstance(error, RuntimeError):
+        below = error.__cause__ or error.__context__
+        if isinstance(below, OSError) and below.errno in _FULL:
+            return below
+        error = below
+    return None
+
+
+def _explained(error: OSError, target: Path) -> OSError:
+    if error.errno in _FULL:
+        free = shutil.disk_usage(target.parent).free / 2**20
+        state = "the file that was there is intact" if target.exists() else "nothing was left"
+        return OSError(
+            errno.ENOSPC,
+            f"no room to write {target} ({error.strerror}; {free:,.0f} MiB free on its disk); "
+            f"{state}. Free some space or write elsewhere",
+        )
+    return OSError(error.errno, f"cannot write {target}: {error.strerror or error}")

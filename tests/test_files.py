@@ -1,0 +1,110 @@
+"""A file is the old one or the new one, whatever happens while it is written."""
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dnamamba.files import replacing
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write(target: Path, content: bytes, error: BaseException | None = None) -> None:
+    with replacing(target) as file:
+        file.write(content)
+        if error is not None:
+            raise error
+
+
+def test_writes_and_makes_the_folder(tmp_path: Path) -> None:
+    write(tmp_path / "new" / "a.bin", b"whole")
+    assert (tmp_path / "new" / "a.bin").read_bytes() == b"whole"
+    assert names(tmp_path / "new") == ["a.bin"]
+
+
+def test_the_old_file_stands_until_the_block_ends(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with replacing(target) as file:
+        file.write(b"new")
+        file.flush()
+        assert target.read_bytes() == b"old"
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("on purpose"), KeyboardInterrupt(), FileNotFoundError(2, "no", "in.fa")]
+)
+def test_an_error_in_the_block_leaves_the_old_file_and_no_litter(
+    tmp_path: Path, error: BaseException
+) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with pytest.raises(type(error)) as caught:
+        write(target, b"half", error)
+    assert caught.value is error
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("at", ["fsync", "write"])
+def test_a_full_disk_names_the_file_and_keeps_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def fsync(_: int) -> None:
+        raise full
+
+    if at == "fsync":
+        monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match=r"no room to write .*a\.bin .* MiB free.* intact") as caught:
+        write(target, b"new", full if at == "write" else None)
+    assert caught.value.errno == errno.ENOSPC
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match=r"cannot write .*a\.bin"):
+        write(tmp_path / "file" / "a.bin", b"new")
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_live_one_writes_is_not(
+    tmp_path: Path,
+) -> None:
+    script = (
+        "import os, signal, sys\n"
+        "from dnamamba.files import replacing\n"
+        "with replacing(sys.argv[1]) as file:\n"
+        "    file.write(b'half')\n"
+        "    file.flush()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    assert subprocess.run([sys.executable, "-c", script, str(target)]).returncode == -9
+    assert target.read_bytes() == b"old"
+    assert len(names(tmp_path)) == 2
+
+    elsewhere, forgotten = tmp_path / ".a.bin.otherhost.12.ab.tmp", tmp_path / ".a.bin.x.1.cd.tmp"
+    elsewhere.touch()
+    forgotten.touch()
+    os.utime(forgotten, (time.time() - 2 * 86400,) * 2)
+    with replacing(target) as outer:
+        outer.write(b"live")
+        with replacing(target) as inner:
+            inner.write(b"new")
+        assert target.read_bytes() == b"new"
+    assert target.read_bytes() == b"live"
+    assert names(tmp_path) == [elsewhere.name, "a.bin"]
