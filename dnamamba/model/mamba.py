@@ -1,0 +1,203 @@
+"""The backbone, small to large: State, RMSNorm, Block, Mamba.
+
+Gu and Dao 2023 (arXiv:2312.00752), section 3.4 and figure 3. The letters are those of
+``dnamamba.model.mixer``; parameter names are those of the reference implementation, so published
+weights map one to one.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dnamamba.config import MambaConfig
+from dnamamba.model.mixer import Mixer
+from dnamamba_kernels import add_rms_norm
+
+__all__ = ["Block", "Mamba", "RMSNorm", "State", "takes_weight_decay"]
+
+
+class State(NamedTuple):
+    """What a model carries from one chunk of a sequence to the next.
+
+    Attributes:
+        conv: (n_layers, B, D, W-1), the last inputs of each convolution, oldest first.
+        ssm: (n_layers, B, D, N) fp32, each layer's scan state.
+    """
+
+    conv: Tensor
+    ssm: Tensor
+
+    def detach(self) -> "State":
+        """The same numbers, cut from the graph: the boundary of truncated back-propagation."""
+        return State(self.conv.detach(), self.ssm.detach())
+
+
+def takes_weight_decay(name: str, parameter: Tensor) -> bool:
+    """Whether an optimiser decays this parameter: matrices do; A_log, D, biases, norms do not.
+
+    Args:
+        name: the parameter's name in ``named_parameters()`` of any module that holds it.
+        parameter: the parameter.
+    """
+    return parameter.ndim >= 2 and name.rpartition(".")[2] != "A_log"
+
+
+class RMSNorm(nn.Module):
+    """Adds a branch's output to the residual stream and normalises the sum."""
+
+    def __init__(self, d_model: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(d_model))
+
+    def forward(self, x: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
+        """x (..., d_model), residual the same in fp32 or None -> (normalised sum, sum in fp32)."""
+        return add_rms_norm(x, residual, self.weight, self.eps)
+
+
+class Block(nn.Module):
+    """One residual layer: Norm(Add) -> Mixer. The mixer's output is added by the next norm."""
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__()
+        self.norm = RMSNorm(config.d_model, config.norm_eps)
+        self.mixer = Mixer(config)
+
+    def forward(
+        self,
+        x: Tensor,
+        residual: Tensor | None,
+        conv_state: Tensor | None = None,
+        ssm_state: Tensor | None = None,
+        resets: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(branch, stream before it) -> (branch, stream before it, conv state, SSM state)."""
+        x, residual = self.norm(x, residual)
+        x, conv_state, ssm_state = self.mixer(x, conv_state, ssm_state, resets, lengths)
+        return x, residual, conv_state, ssm_state
+
+
+class Mamba(nn.Module):
+    """The backbone: embedding, ``n_layers`` blocks, a final norm.
+
+    Args:
+        config: the sizes; kept as ``.config`` and never changed.
+    """
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.norm_f = RMSNorm(config.d_model, config.norm_eps)
+
+    def initial_state(
+        self, batch: int, device: torch.device | None = None, dtype: torch.dtype | None = None
+    ) -> State:
+        """Zeros: the state before the first token.
+
+        Args:
+            batch: B.
+            device: of the tensors; None is the model's.
+            dtype: of the convolutions' inputs; None is the model's. The SSM state is fp32, or
+                fp64 beside fp64.
+        """
+        c, weight = self.config, self.embedding.weight
+        device, dtype = device or weight.device, dtype or weight.dtype
+        held = torch.promote_types(dtype, torch.float32)
+        return State(
+            torch.zeros(c.n_layers, batch, c.d_inner, c.d_conv - 1, device=device, dtype=dtype),
+            torch.zeros(c.n_layers, batch, c.d_inner, c.d_state, device=device, dtype=held),
+        )
+
+    def forward(
+        self,
+        tokens: Tensor,
+        state: State | None = None,
+        resets: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Read a chunk of a sequence.
+
+        A sequence cut anywhere into chunks, the state carried, gives what it gives uncut, within
+        rounding. Matrix products run in autocast's dtype where it is on; the residual stream and
+        the SSM states are fp32 always.
+
+        Args:
+            tokens: (B, L) ids, L at least 1; uint8, int32 or int64.
+            state: what the chunk before returned; None at the start of a sequence.
+            resets: (B, L) bool, True at the first base of each packed segment: nothing before it
+                is seen from it on, ``state`` included.
+            lengths: (B,) int32 or int64 in 0..L, the real positions of each row; the padding
+                stands on the right and never enters the returned state, and its hidden states
+                mean nothing. None: all are real.
+
+        Returns:
+            Hidden states after the final norm (B, L, d_model), and the state after each row's
+            last real position.
+
+        Raises:
+            ValueError: a shape or a dtype does not fit; names the argument.
+        """
+        self._check(tokens, state, resets, lengths)
+        return self._run(tokens, state, resets, lengths)
+
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """``forward`` for one token a row, in fewer operations: recurrent decoding.
+
+        Args:
+            tokens: (B,) ids; uint8, int32 or int64.
+            state: what came before; ``initial_state`` at the start. It is left as it is.
+
+        Returns:
+            Hidden states (B, d_model) and the new state.
+        """
+        return self._run(tokens, state)
+
+    def _run(
+        self,
+        tokens: Tensor,
+        state: State | None,
+        resets: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        # An embedding reads int32 or int64; batches travel as uint8.
+        x = self.embedding(tokens.int() if tokens.dtype == torch.uint8 else tokens)
+        residual, conv, ssm = None, [], []
+        for i, layer in enumerate(self.layers):
+            before = (None, None) if state is None else (state.conv[i], state.ssm[i])
+            x, residual, conv_state, ssm_state = layer(x, residual, *before, resets, lengths)
+            conv.append(conv_state)
+            ssm.append(ssm_state)
+        hidden, _ = self.norm_f(x, residual)
+        return hidden, State(torch.stack(conv), torch.stack(ssm))
+
+    def _check(
+        self, tokens: Tensor, state: State | None, resets: Tensor | None, lengths: Tensor | None
+    ) -> None:
+        if tokens.dim() != 2 or tokens.shape[1] < 1:
+            raise ValueError(f"tokens must be (B, L) with L >= 1, got {tuple(tokens.shape)}")
+        B, c = tokens.shape[0], self.config
+        if state is not None:
+            expected = (
+                (c.n_layers, B, c.d_inner, c.d_conv - 1),
+                (c.n_layers, B, c.d_inner, c.d_state),
+            )
+            got = tuple(state.conv.shape), tuple(state.ssm.shape)
+            if got != expected:
+                raise ValueError(f"state must have shapes {expected}, got {got}")
+        if resets is not None and (resets.shape != tokens.shape or resets.dtype != torch.bool):
+            raise ValueError(
+                f"resets must be bool of tokens' shape {tuple(tokens.shape)}, "
+                f"got {resets.dtype} of {tuple(resets.shape)}"
+            )
+        if lengths is not None and (
+            lengths.shape != (B,) or lengths.dtype not in (torch.int32, torch.int64)
+        ):
+            raise ValueError(
+                f"lengths must be int32 or int64 of shape ({B},), "
+                f"got {lengths.dtype} of {tuple(lengths.shape)}"
+            )

@@ -1,0 +1,176 @@
+"""The Mamba-1 layer: the letters, and the one module in which they all meet.
+
+Gu and Dao 2023, "Mamba: Linear-Time Sequence Modeling with Selective State Spaces"
+(arXiv:2312.00752), Algorithm 2 and section 3.4. Glossary, here and in the kernels:
+
+==========  =============================================================  ==============
+symbol      meaning                                                        in the paper
+==========  =============================================================  ==============
+B           batch                                                          B
+L           positions                                                      L
+D           inner channels, ``expand * d_model``                           D, ED
+N           state per channel                                              N
+R           rank of the projection to Δ                                    R
+V           token ids
+W           taps of the causal convolution
+u           input of the scan, (B, L, D)                                   x
+delta       step before its bias and softplus, (B, L, D)                   s_Δ(x)
+A           decay, (D, N), negative; stored as ``A_log = log(-A)``         A
+B, C        input and output maps of each position, (B, L, N)              B, C
+D           skip from u to y, (D,)                                         D
+z           gate, (B, L, D)                                                right branch
+==========  =============================================================  ==============
+
+``B`` and ``D`` each name a size and a tensor, as in the paper; shapes tell them apart. Parameter
+names are those of the reference implementation, so published weights map one to one.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dnamamba.config import MambaConfig
+from dnamamba_kernels import (
+    causal_conv1d,
+    causal_conv1d_step,
+    selective_scan,
+    selective_scan_step,
+)
+
+__all__ = ["Mixer"]
+
+_DT_FLOOR = 1e-4
+
+
+class Mixer(nn.Module):
+    """The selective state space layer: project, convolve, select, scan, gate, project."""
+
+    def __init__(self, config: MambaConfig) -> None:
+        super().__init__()
+        D, N, R = config.d_inner, config.d_state, config.rank
+        self.in_proj = nn.Linear(config.d_model, 2 * D, bias=False)
+        self.conv1d = nn.Conv1d(D, D, config.d_conv, groups=D)
+        self.x_proj = nn.Linear(D, R + 2 * N, bias=False)
+        self.dt_proj = nn.Linear(R, D)
+        self.A_log = nn.Parameter(torch.empty(D, N))
+        self.D = nn.Parameter(torch.empty(D))
+        self.out_proj = nn.Linear(D, config.d_model, bias=False)
+        self._reset_parameters(config)
+
+    @torch.no_grad()
+    def _reset_parameters(self, config: MambaConfig) -> None:
+        """What differs from PyTorch's own initialisation (paper, section 3.6 and appendix E)."""
+        # S4D-real: A = -1, -2, ..., -N in every channel.
+        self.A_log.copy_(torch.arange(1, config.d_state + 1, dtype=torch.float32).log())
+        self.D.fill_(1.0)
+        nn.init.uniform_(self.dt_proj.weight, -(config.rank**-0.5), config.rank**-0.5)
+        # The bias is the inverse of softplus at a log-uniform Δ.
+        low, high = math.log(config.dt_min), math.log(config.dt_max)
+        dt = torch.empty_like(self.dt_proj.bias).uniform_(low, high).exp().clamp_(min=_DT_FLOOR)
+        self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
+        # One branch a layer is added to the stream: its variance must not grow with depth.
+        self.out_proj.weight.div_(math.sqrt(config.n_layers))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Mixer":
+        # The error of a rounded A compounds along a sequence, so A_log and D stay in fp32 when
+        # the model is cast to half precision.
+        def keep(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            half = moved.dtype in (torch.bfloat16, torch.float16)
+            return tensor.to(moved.device) if half else moved
+
+        if recurse:
+            for child in self.children():
+                child._apply(fn)
+        return super()._apply(keep, recurse=False)
+
+    def forward(
+        self,
+        x: Tensor,
+        conv_state: Tensor | None = None,
+        ssm_state: Tensor | None = None,
+        resets: Tensor | None = None,
+        lengths: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mix along the sequence.
+
+        Args:
+            x: (B, L, d_model); or (B, d_model), one position of a sequence whose states are
+                given, in fewer operations (``resets`` and ``lengths`` do not apply then).
+            conv_state: (B, D, W-1), the inputs before x, oldest first; None is zeros.
+            ssm_state: (B, D, N) fp32; None is zeros.
+            resets: (B, L) bool, the first position of each packed segment.
+            lengths: (B,) integers in 0..L; positions from there on are padding.
+
+        Returns:
+            x's shape, and the two states after each row's last real position.
+        """
+        inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
+        if conv_state is not None:
+            conv_state = conv_state.to(inputs.dtype)
+        taps, A = (self.conv1d.weight[:, 0], self.conv1d.bias), -torch.exp(self.A_log)
+
+        if x.dim() == 2:
+            if conv_state is None or ssm_state is None:
+                raise ValueError("one position, x (B, d_model), needs both states before it")
+            u, tail = causal_conv1d_step(conv_state, inputs, *taps)
+            delta, bias, B, C = self._select(u)
+            y, final = selective_scan_step(ssm_state, u, delta, A, B, C, self.D, z, bias)
+            return self.out_proj(y), tail, final
+
+        padding = None
+        if lengths is not None:
+            padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
+            resets = None if resets is None else resets & ~padding
+        u, tail = causal_conv1d(inputs, *taps, initial_state=conv_state, resets=resets)
+        delta, bias, B, C = self._select(u)
+        if lengths is not None and padding is not None:
+            tail = _tail(inputs, tail.shape[-1], conv_state, resets, lengths)
+            # softplus(-inf) = 0: such a position leaves the state as it found it.
+            delta = delta.masked_fill(padding[..., None], -math.inf)
+        y, final = selective_scan(
+            u, delta, A, B, C, self.D, z, bias, initial_state=ssm_state, resets=resets
+        )
+        return self.out_proj(y), tail, final
+
+    def _select(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
+        """delta, its bias (None where already added), B and C of u (..., D)."""
+        N = self.A_log.shape[1]
+        x = self.x_proj(u)
+        rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
+        if _is_plain(self.dt_proj):
+            # The scan adds the bias in fp32: in bf16 the sum would lose 1.5 % of a Δ of 1e-3.
+            return F.linear(rank, self.dt_proj.weight), self.dt_proj.bias, B, C
+        return self.dt_proj(rank), None, B, C
+
+
+def _is_plain(linear: nn.Module) -> bool:
+    """True where calling the module is nothing but its matrix and bias: no adapter, no hook."""
+    return type(linear) is nn.Linear and not (linear._forward_hooks or linear._forward_pre_hooks)
+
+
+def _tail(
+    x: Tensor, taps: int, state: Tensor | None, resets: Tensor | None, lengths: Tensor
+) -> Tensor:
+    """(B, D, taps): the last inputs of a convolution before each row's length.
+
+    Positions before the chunk come from ``state`` (zeros if None), positions before a row's last
+    reset are zeros. x is (B, L, D); ``resets`` holds no mark in the padding.
+    """
+    at = lengths[:, None] - taps + torch.arange(taps, device=x.device)  # (B, taps) positions
+    D = x.shape[2]
+    inside = x.gather(1, at.clamp(min=0)[..., None].expand(-1, -1, D)).transpose(1, 2)
+    if state is None:
+        before = torch.zeros_like(inside)
+    else:
+        before = state.gather(2, (at + taps).clamp(max=taps - 1)[:, None].expand(-1, D, -1))
+    tail = torch.where((at >= 0)[:, None], inside, before)
+    if resets is not None:
+        positions = torch.arange(1, x.shape[1] + 1, device=x.device)
+        last = (resets * positions).amax(dim=1) - 1  # -1: no reset
+        dropped = (at < last[:, None]) & (last >= 0)[:, None]
+        tail = tail.masked_fill(dropped[:, None], 0.0)
+    return tail
