@@ -1,0 +1,106 @@
+"""The cache file: a genome's bare bases and all that is known of them.
+
+It holds, one after the other,
+
+1. the bases of all contigs laid end to end, one byte each, case and IUPAC codes kept (nothing,
+   when there was no room: the FASTA is then read through the index below);
+2. runs of ambiguous bases (not A, C, G, T or U): pairs of little-endian int64;
+3. JSON: the source's identity and hash, the index, the letters that occur;
+4. the length of the JSON as little-endian int64, and eight bytes of magic.
+
+A file that does not add up to its own size is taken for absent and built again.
+"""
+
+import json
+import os
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.index import Record
+from dnamamba.data.source import Identity, identify
+
+__all__ = ["Contents", "append_contents", "read_contents"]
+
+_MAGIC = b"DNAMAMB1"
+_TAIL = struct.Struct("<q8s")
+_UNREAD = Identity(0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a cache file says of a genome.
+
+    Attributes:
+        source: the FASTA's identity when it was read.
+        source_hash: BLAKE2b of the FASTA file as it lies on the disk.
+        bases_hash: BLAKE2b of the bare bases.
+        has_bases: False when there was no room for them.
+        records: the index, without empty records.
+        skipped: names of the empty records.
+        counts: how often each of the 256 bytes occurs.
+        noted: letter -> contig -> 0-based position of its first occurrence there, for the
+            letters that a tokenizer's policy may refuse: U and the IUPAC codes.
+        n_runs: number of runs of ambiguous bases.
+        file: the cache file's identity.
+    """
+
+    source: Identity
+    source_hash: str
+    bases_hash: str
+    has_bases: bool
+    records: list[Record]
+    skipped: list[str]
+    counts: list[int]
+    noted: dict[str, dict[str, int]]
+    n_runs: int
+    file: Identity = _UNREAD
+
+    @property
+    def total(self) -> int:
+        """Number of bases in all contigs."""
+        return sum(record.length for record in self.records)
+
+    def runs(self, file: Path) -> NDArray[np.int64]:
+        """(n_runs, 2) half-open runs of ambiguous bases, as offsets into all contigs end to end."""
+        skip = self.total if self.has_bases else 0
+        return np.fromfile(file, "<i8", 2 * self.n_runs, offset=skip).reshape(-1, 2)
+
+
+def append_contents(file: BinaryIO, contents: Contents, runs: NDArray[np.int64]) -> None:
+    """Finish a cache file whose bases are written: runs, JSON, tail; synced to the disk."""
+    fields = {name: value for name, value in vars(contents).items() if name != "file"}
+    columns = zip(*contents.records, strict=True)
+    fields["records"] = dict(zip(Record._fields, map(list, columns), strict=True))
+    text = json.dumps(fields).encode()
+    file.write(runs.astype("<i8").tobytes())
+    file.write(text)
+    file.write(_TAIL.pack(len(text), _MAGIC))
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def read_contents(path: Path) -> Contents | None:
+    """What a cache file says, or None when it is missing, cut short, or not one of ours."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL.size))
+            length, magic = _TAIL.unpack(file.read())
+            if magic != _MAGIC or not 0 < length <= size - _TAIL.size:
+                return None
+            file.seek(size - _TAIL.size - length)
+            fields = json.loads(file.read(length))
+            fields["source"] = Identity(*fields["source"])
+            fields["records"] = [
+                Record(*row) for row in zip(*fields["records"].values(), strict=True)
+            ]
+            contents = replace(Contents(**fields), file=identify(file.fileno()))
+    except (FileNotFoundError, NotADirectoryError, struct.error, ValueError, TypeError, KeyError):
+        return None
+    bases = contents.total if contents.has_bases else 0
+    return contents if bases + 16 * contents.n_runs + length + _TAIL.size == size else None

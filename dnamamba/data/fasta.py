@@ -1,0 +1,228 @@
+"""``Genome``: a FASTA opened for random access, right under fork, spawn and threads."""
+
+import difflib
+import operator
+import warnings
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from dnamamba.alphabet import Tokenizer, complement_bases
+from dnamamba.data.build import cache_file, default_cache_dir, file_hash, open_cache
+from dnamamba.data.pread import BasesFile
+
+__all__ = ["Genome"]
+
+
+class Genome:
+    """The bases of a FASTA file (plain, bgzip or gzip), fetched window by window.
+
+    The first use indexes and checks the file and writes its bare bases into a cache; later uses
+    open in milliseconds while the file keeps its size, modification time and inode. A read takes
+    the memory of its windows and no more. Files beside the FASTA (``.fai``, ``.gzi``) are neither
+    read nor written. Reads are stateless (``pread``), and the file is opened anew in every
+    process, so a genome may be shared by threads, forked and pickled at any time.
+
+    Coordinates are 0-based and half-open, as in BED. Records without bases are skipped, with a
+    warning.
+
+    Args:
+        path: the FASTA file.
+        cache_dir: where caches lie; ``$DNAMAMBA_CACHE``, else ``~/.cache/dnamamba``. A cache
+            takes one byte a base. Without room for it a plain FASTA is read by its index, at
+            about a third of the speed; a compressed one is refused.
+
+    Attributes:
+        path: the FASTA file.
+        name: its file name without endings: what windows of several genomes are told apart by.
+        contigs: contig -> length in bases, in the file's order. A contig's number is its place
+            in this order.
+
+    Raises:
+        ValueError: the file is missing, damaged, no FASTA, or holds what is no nucleotide; names
+            the file, the record, the 0-based position and a remedy.
+    """
+
+    def __init__(self, path: str | Path, cache_dir: str | Path | None = None) -> None:
+        self.path = Path(path).absolute()
+        folder = default_cache_dir() if cache_dir is None else Path(cache_dir).absolute()
+        self._contents = open_cache(self.path, folder)
+        self._cache = cache_file(self.path, folder)
+        self.name = _stem(self.path)
+        records = self._contents.records
+        self.contigs = {record.name: record.length for record in records}
+        self._numbers = {record.name: number for number, record in enumerate(records)}
+        self._lengths = np.array([record.length for record in records], dtype=np.int64)
+        self._offsets = np.cumsum(self._lengths) - self._lengths
+        if self._contents.has_bases:
+            self._bases = BasesFile(self._cache, self._contents.file, None)
+        else:
+            self._bases = BasesFile(self.path, self._contents.source, records)
+        if skipped := self._contents.skipped:
+            warnings.warn(
+                f"{path}: {len(skipped)} of {len(skipped) + len(records)} records are empty and "
+                f"are skipped (the first: {skipped[0]!r})",
+                stacklevel=2,
+            )
+
+    def fetch(self, contig: str, start: int, end: int, strand: Literal["+", "-"] = "+") -> bytes:
+        """Bases [start, end) of a contig, case and IUPAC codes kept.
+
+        On the minus strand they are those of the opposite strand, read 5' to 3'; the complement
+        of U is A.
+
+        Raises:
+            ValueError: an unknown contig or strand, coordinates that are no integers or out of
+                range, or a source that changed while in use.
+        """
+        number = self.number(contig)
+        try:
+            first, last = operator.index(start), operator.index(end)
+        except TypeError as error:
+            raise ValueError(
+                f"{self.name} {contig}: start and end must be integers, got {start!r}, {end!r}"
+            ) from error
+        if strand not in ("+", "-"):
+            raise ValueError(f"strand must be '+' or '-', got {strand!r}")
+        self._check_range(contig, first, last)
+        out = np.empty(last - first, dtype=np.uint8)
+        self._bases.read(self._bases.open(), number, int(self._offsets[number]), first, out)
+        bases = out.tobytes()
+        return bases if strand == "+" else complement_bases(bases)[::-1]
+
+    def read_into(
+        self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike, out: NDArray[np.uint8]
+    ) -> None:
+        """Bases of a batch of windows on the plus strand: the loader's fast path.
+
+        Args:
+            contigs: (B,) integers, numbers of contigs (see ``contigs``).
+            starts: (B,) integers, 0-based.
+            lengths: (B,) integers, or one for all: bases to read, at most L.
+            out: (B, L) uint8, each row contiguous; ``out[i, :lengths[i]]`` is written, the rest
+                of a row is left as it is.
+
+        Raises:
+            ValueError: a window out of its contig or of ``out``, or a source that changed.
+        """
+        number, first, size = (
+            np.asarray(column, dtype=np.int64)
+            for column in np.broadcast_arrays(contigs, starts, lengths)
+        )
+        bad = (number < 0) | (number >= len(self._lengths))
+        room = self._lengths[np.where(bad, 0, number)]
+        bad |= (first < 0) | (size < 0) | (first + size > room) | (size > out.shape[1])
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"{self.name}: row {row} asks for {size[row]} bases from {first[row]} of contig "
+                f"number {number[row]} ({room[row]:,} bases) into {out.shape[1]} columns"
+            )
+        file, offset = self._bases.open(), self._offsets[number]
+        columns = (column.tolist() for column in (number, offset, first, size))
+        for row, contig, before, start, length in zip(out, *columns, strict=True):
+            self._bases.read(file, contig, before, start, row[:length])
+
+    def count_ambiguous(
+        self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike
+    ) -> NDArray[np.int64]:
+        """How many bases of each window are N or another IUPAC code, without reading the windows.
+
+        Args:
+            contigs: (B,) integers, numbers of contigs.
+            starts: (B,) integers, 0-based.
+            lengths: (B,) integers, or one for all.
+
+        Returns:
+            (B,) int64.
+        """
+        runs = self._contents.runs(self._cache)
+        if not len(runs):
+            return np.zeros(np.broadcast(contigs, starts, lengths).shape, dtype=np.int64)
+        before = np.concatenate([[0], np.cumsum(runs[:, 1] - runs[:, 0])])
+        first = self._offsets[np.asarray(contigs)] + np.asarray(starts)
+
+        def up_to(place: NDArray[np.int64]) -> NDArray[np.int64]:
+            run = np.searchsorted(runs[:, 0], place, side="right")
+            over = np.maximum(runs[run - 1, 1] - place, 0) * (run > 0)
+            return before[run] - over
+
+        return up_to(first + np.asarray(lengths)) - up_to(first)
+
+    def check(self, tokenizer: Tokenizer, contigs: list[str] | None = None) -> None:
+        """Refuse at once what the tokenizer's policy would refuse in some window later.
+
+        Args:
+            tokenizer: its policies for U and the IUPAC codes are the ones applied.
+            contigs: names of the contigs that will be read; None for all.
+
+        Raises:
+            ValueError: names the first contig with such a letter, its position and the flag.
+        """
+        for letter, first in self._contents.noted.items():
+            if not tokenizer.accepts(ord(letter)):
+                for contig in first if contigs is None else set(contigs) & first.keys():
+                    raise ValueError(
+                        f"{self.path}: " + tokenizer.refusal(ord(letter), contig, first[contig])
+                    )
+
+    def verify(self) -> None:
+        """Read the FASTA and its cache in full and compare their hashes with the first reading's.
+
+        Catches what size, modification time and inode do not: a change that restored all three,
+        or a damaged disk.
+
+        Raises:
+            ValueError: one of them is not what it was.
+        """
+        if file_hash(self.path) != self._contents.source_hash:
+            raise ValueError(
+                f"{self.path} is no longer the file that was indexed, though its size and time "
+                f"are unchanged; delete {self._cache} and open the file again"
+            )
+        if self._contents.has_bases:
+            found = file_hash(self._cache, self._contents.total)
+            if found != self._contents.bases_hash:
+                raise ValueError(f"the cache {self._cache} is damaged; delete it")
+
+    def number(self, contig: str) -> int:
+        """A contig's number, its place in ``contigs``.
+
+        Raises:
+            ValueError: there is no such contig; suggests the nearest name.
+        """
+        try:
+            return self._numbers[contig]
+        except KeyError:
+            raise ValueError(self._unknown(contig)) from None
+
+    def __repr__(self) -> str:
+        bases = f"{self._contents.total:,} bases"
+        return f"Genome({str(self.path)!r}: {len(self.contigs):,} contigs, {bases})"
+
+    def _check_range(self, contig: str, start: int, end: int) -> None:
+        length = self.contigs[contig]
+        if not 0 <= start < end <= length:
+            raise ValueError(
+                f"{self.name} {contig}:{start}-{end} is no range in a contig of {length:,} bases; "
+                f"expected 0 <= start < end <= {length} (0-based, half-open)"
+            )
+
+    def _unknown(self, contig: str) -> str:
+        other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
+        if other in self.contigs:
+            hint = f"did you mean {other!r}? Names must agree, the prefix 'chr' included"
+        elif near := difflib.get_close_matches(contig, self.contigs, n=1):
+            hint = f"did you mean {near[0]!r}?"
+        else:
+            hint = "it has " + ", ".join(list(self.contigs)[:5]) + ", ..."
+        return f"{self.path} has no contig {contig!r}; {hint}"
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for ending in (".gz", ".bgz", ".fa", ".fasta", ".fna"):
+        name = name.removesuffix(ending)
+    return name or path.name

@@ -1,0 +1,174 @@
+"""One pass over a plain FASTA: the bare bases, what letters occur, and proof of the index.
+
+Random access trusts the index's arithmetic, so every line end is checked to stand where the
+arithmetic says, and every byte between two records to be a header.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.alphabet import LETTERS, why_refused
+from dnamamba.data.index import Record
+from dnamamba.data.source import BLOCK, Progress
+
+__all__ = ["Census", "scan"]
+
+_HEADER = re.compile(rb"[\r\n]*>[^\r\n]*\r?\n")
+_FIRST_HEADER = re.compile(rb"(?:;[^\n]*\n|\s*\n)*>[^\r\n]*\r?\n")
+
+_CERTAIN = b"ACGTUacgtu"
+_AMBIGUOUS = np.array([b in LETTERS and b not in _CERTAIN for b in range(256)])
+_NOTED = [b for b in LETTERS if b not in b"ACGTNacgtn"]
+
+
+@dataclass
+class Census:
+    """What occurs in a genome.
+
+    Attributes:
+        counts: (256,) int64, how often each byte occurs.
+        noted: letter -> contig's name -> 0-based position of its first occurrence; for the
+            letters that a tokenizer's policy may refuse (U and the IUPAC codes).
+        runs: (k, 2) int64, half-open runs of bases that are not A, C, G, T or U, as offsets
+            into all contigs laid end to end, ascending.
+    """
+
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    noted: dict[str, dict[str, int]] = field(default_factory=dict)
+    runs: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
+
+
+def scan(
+    plain: Path,
+    shown: Path,
+    records: list[Record],
+    progress: Progress,
+    seen: Callable[[bytes], object],
+    write: Callable[[bytes], object],
+) -> Census:
+    """Read the whole file once.
+
+    Args:
+        plain: the FASTA text that ``records`` index.
+        shown: the path the user gave, for errors.
+        records: the index, in file order.
+        progress: called with the number of bytes read.
+        seen: called with every byte of the file, in order.
+        write: called with the bare bases, in order.
+
+    Raises:
+        ValueError: a byte that is no nucleotide (names record and 0-based position), or a line
+            whose end is not where the index says (names record and line).
+    """
+    census = Census()
+    runs: list[NDArray[np.int64]] = []
+    flat = 0
+    with open(plain, "rb") as file:
+
+        def read(size: int) -> bytes:
+            block = file.read(size)
+            seen(block)
+            progress(len(block))
+            return block
+
+        for number, record in enumerate(records):
+            gap = read(max(0, record.offset - file.tell()))
+            if not (_HEADER if number else _FIRST_HEADER).fullmatch(gap):
+                raise ValueError(_bad_header(shown, records, number, gap))
+            base = 0
+            end = record.byte_of(record.length - 1) + 1 if record.length else record.offset
+            while file.tell() < end:
+                at = file.tell()
+                raw = read(min(BLOCK, end - at))
+                bases = _bare(raw, at, record, shown)
+                _refuse(bases, base, record, shown)
+                runs += _count(census, bases, record.name, base, flat)
+                write(bases)
+                base += len(bases)
+                flat += len(bases)
+        _check_rest(file, read, shown, records)
+    if runs:
+        census.runs = np.concatenate(runs)
+    return census
+
+
+def _bare(raw: bytes, at: int, record: Record, shown: Path) -> bytes:
+    """Drop the line ends, after checking that each is where it must be and no other is."""
+    bases = raw.translate(None, b"\r\n")
+    phase = (at - record.offset) % record.line_bytes
+    width = np.frombuffer(raw, np.uint8)
+    ends = 0
+    line_end = b"\r\n"[2 - (record.line_bytes - record.line_bases) :]
+    for place, byte in enumerate(line_end, record.line_bases):
+        column = width[(place - phase) % record.line_bytes :: record.line_bytes]
+        ends += len(column)
+        if (wrong := np.flatnonzero(column != byte)).size:
+            line = (at - record.offset) // record.line_bytes + int(wrong[0]) + 1
+            raise ValueError(_bad_line(shown, record, line))
+    if len(raw) - len(bases) != ends:
+        stray = next(m.start() for m in re.finditer(rb"[\r\n]", raw) if _inside(m, phase, record))
+        line = (at + stray - record.offset) // record.line_bytes + 1
+        raise ValueError(_bad_line(shown, record, line))
+    return bases
+
+
+def _inside(match: re.Match[bytes], phase: int, record: Record) -> bool:
+    return (match.start() + phase) % record.line_bytes < record.line_bases
+
+
+def _bad_line(shown: Path, record: Record, line: int) -> str:
+    return (
+        f"{shown}: record {record.name!r}, near its line {line}: all lines of a record must have "
+        "one width and line end (only the last may be shorter); rewrap the file (seqkit seq -w 80)"
+    )
+
+
+def _refuse(bases: bytes, base: int, record: Record, shown: Path) -> None:
+    if foreign := bases.translate(None, LETTERS):
+        at = min(bases.find(byte) for byte in set(foreign))
+        raise ValueError(
+            f"{shown}: {record.name}, position {base + at} (0-based): {why_refused(bases[at])}"
+        )
+
+
+def _count(
+    census: Census, bases: bytes, contig: str, base: int, flat: int
+) -> list[NDArray[np.int64]]:
+    letters = np.frombuffer(bases, np.uint8)
+    counts = np.bincount(letters, minlength=256)
+    census.counts += counts
+    for letter in _NOTED:
+        if counts[letter]:
+            first = census.noted.setdefault(chr(letter), {})
+            first.setdefault(contig, base + bases.find(letter))
+    if not counts[_AMBIGUOUS].any():
+        return []
+    edges = np.flatnonzero(np.diff(_AMBIGUOUS[letters], prepend=False, append=False))
+    return [edges.reshape(-1, 2) + flat]
+
+
+def _bad_header(shown: Path, records: list[Record], number: int, gap: bytes) -> str:
+    if b"\r" in gap.rstrip(b"\r\n"):
+        return f"{shown} has lines that end in CR alone (old Mac); convert it (dos2unix -c mac)"
+    if number:
+        return _bad_line(
+            shown, records[number - 1], records[number - 1].length // records[number - 1].line_bases
+        )
+    return f"{shown}: the header of record {records[number].name!r} is not understood"
+
+
+def _check_rest(
+    file: BinaryIO, read: Callable[[int], bytes], shown: Path, records: list[Record]
+) -> None:
+    while rest := read(BLOCK):
+        if rest.strip():
+            raise ValueError(
+                f"{shown}: text behind the last record {records[-1].name!r}, at byte "
+                f"{file.tell() - len(rest):,}; its lines are not of one width"
+            )

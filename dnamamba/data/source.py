@@ -1,0 +1,147 @@
+"""A FASTA file as it lies on the disk: which file it is, how it is packed, its plain text."""
+
+import errno
+import gzip
+import os
+import stat
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+__all__ = ["BLOCK", "NO_ROOM", "Identity", "Progress", "identify", "is_compressed", "unpack"]
+
+BLOCK = 1 << 22  # bytes read at a time: whatever the file's size, memory stays at a few of these
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+Progress = Callable[[int], None]
+"""Called with the number of bytes worked off since the last call."""
+
+_GZIP = b"\x1f\x8b"
+_FOREIGN = {
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+_BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xef\xbb\xbf": "UTF-8"}
+# The empty block that ends every bgzip file (SAM specification, section 4.1.2).
+_BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+class Identity(NamedTuple):
+    """What tells cheaply that a file is still the one that was read."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def identify(file: Path | int) -> Identity:
+    """Size, modification time and inode of a path or an open descriptor."""
+    found = os.stat(file)
+    return Identity(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+def is_compressed(path: Path) -> bool:
+    """True for gzip or bgzip, False for plain text, judged by the content, never by the name.
+
+    Raises:
+        ValueError: the file cannot be FASTA: missing, no regular file, unreadable, empty, in
+            another compression, UTF-16, FASTQ, or without a header at its start.
+    """
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+            raise ValueError(f"{path} is {kind}; expected a FASTA file")
+        with open(path, "rb") as file:
+            head = file.read(BLOCK)
+    except OSError as error:
+        raise ValueError(f"cannot read FASTA {path}: {error.strerror}") from error
+    if not head:
+        raise ValueError(f"{path} is empty; expected FASTA")
+    if head.startswith(_GZIP):
+        return True
+    _check_head(path, head)
+    return False
+
+
+def _check_head(path: Path, head: bytes) -> None:
+    """Refuse what is no FASTA by its first bytes."""
+    for magic, name in _FOREIGN.items():
+        if head.startswith(magic):
+            raise ValueError(f"{path} is compressed with {name}; unpack it or use bgzip or gzip")
+    for mark, name in _BYTE_ORDER_MARKS.items():
+        if head.startswith(mark):
+            raise ValueError(
+                f"{path} starts with a {name} byte-order mark; save it as plain ASCII "
+                "(iconv -t ASCII)"
+            )
+    if b"\0" in head[:64]:
+        raise ValueError(f"{path} has NUL bytes at its start; is it UTF-16 or a binary file?")
+    text = head.lstrip()
+    if not text:
+        raise ValueError(f"{path} holds only white space; expected FASTA")
+    if text.startswith(b"@"):
+        raise ValueError(f"{path} starts with '@': FASTQ? Convert it (seqkit fq2fa)")
+    if not text.startswith((b">", b";")):
+        raise ValueError(
+            f"{path} starts with {text[:20].decode('latin-1')!r}; "
+            "expected FASTA, a header line that begins with '>'"
+        )
+
+
+def unpack(source: Path, target: Path, progress: Progress) -> None:
+    """Stream a gzip or bgzip FASTA into a plain file.
+
+    Raises:
+        ValueError: the archive is truncated or damaged, does not hold FASTA, or there is no
+            room for the plain text; the error names the space needed.
+    """
+    with open(source, "rb") as packed, open(target, "wb") as plain:
+        _check_end_block(source, packed)
+        read = 0
+        try:
+            with gzip.GzipFile(fileobj=packed) as stream:
+                while block := stream.read(BLOCK):
+                    if plain.tell() == 0:
+                        _check_head(source, block)
+                    plain.write(block)
+                    progress(packed.tell() - read)
+                    read = packed.tell()
+            plain.flush()
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(
+                f"{source}: truncated or damaged gzip data after {plain.tell():,} bytes of text "
+                f"({error}); fetch or compress the file again"
+            ) from error
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            raise ValueError(_no_room(source, target, packed.tell(), plain.tell())) from error
+        if plain.tell() == 0:
+            raise ValueError(f"{source} holds no text; expected FASTA")
+
+
+def _check_end_block(source: Path, packed: BinaryIO) -> None:
+    """A bgzip file cut between two blocks is sound gzip: only its last block tells."""
+    head = packed.read(14)
+    if head[3:4] == b"\x04" and head[12:14] == b"BC":
+        packed.seek(max(0, identify(packed.fileno()).size - len(_BGZF_END)))
+        if packed.read() != _BGZF_END:
+            raise ValueError(
+                f"{source} is truncated: the block that ends a bgzip file is missing; "
+                "fetch or compress the file again"
+            )
+    packed.seek(0)
+
+
+def _no_room(source: Path, target: Path, read: int, written: int) -> str:
+    share = max(read, 1) / max(identify(source).size, 1)
+    needed = 2 * max(written, 1) / share  # the plain text and the bases, for a while side by side
+    return (
+        f"{source} is compressed and is read through the cache, which needs about "
+        f"{needed / 1e6:,.0f} MB in {target.parent.parent}; make room there, or name another place "
+        "with cache_dir or $DNAMAMBA_CACHE"
+    )
