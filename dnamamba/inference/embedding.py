@@ -1,0 +1,165 @@
+"""Sequences to vectors: the backbone's last hidden states, pooled or one a base."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.streaming import (
+    BATCH_SIZE,
+    CHUNK_LENGTH,
+    Chunk,
+    Source,
+    buckets,
+    encode_all,
+    evaluating,
+    stream,
+)
+
+__all__ = ["Pooling", "Vectors", "embed", "embed_sources"]
+
+Pooling = Literal["mean", "max", "last"]
+Vectors = NDArray[np.float32]
+
+
+@overload
+def embed(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sequences: Sequence[str | bytes],
+    *,
+    pooling: Pooling = "mean",
+    batch_size: int = ...,
+    chunk_length: int = ...,
+    device: str | torch.device | None = None,
+) -> Vectors: ...
+@overload
+def embed(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sequences: Sequence[str | bytes],
+    *,
+    pooling: None,
+    batch_size: int = ...,
+    chunk_length: int = ...,
+    device: str | torch.device | None = None,
+) -> list[Vectors]: ...
+def embed(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sequences: Sequence[str | bytes],
+    *,
+    pooling: Pooling | None = "mean",
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str | torch.device | None = None,
+) -> Vectors | list[Vectors]:
+    """Embed sequences of any length.
+
+    The model reads BOS and then the bases; the hidden state at a base, which has seen this
+    base and all before it, is the base's vector. Vectors do not depend, beyond rounding, on
+    the batch, on the other sequences, or on the chunks.
+
+    Args:
+        model: a ``LanguageModel`` or a ``Mamba``; its device and mode are given back.
+        tokenizer: the model's.
+        sequences: n strings of bases, at least one, and of at least one base each.
+        pooling: over a sequence's bases: their ``mean``, their ``max`` in each dimension, the
+            ``last`` one; or None for one vector a base.
+        batch_size: sequences side by side.
+        chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
+            the sequences.
+        device: where to run, as ``cuda``; None is where the model is.
+
+    Returns:
+        (n, d_model) float32 in the order given; with ``pooling=None`` a list of n arrays
+        (bases, d_model).
+
+    Raises:
+        ValueError: no sequence at all, an empty one, a letter that the tokenizer refuses (both
+            named by position), or an argument out of range.
+    """
+    sources = encode_all(tokenizer, sequences)
+    settings = (batch_size, chunk_length, device)
+    vectors = embed_sources(model, tokenizer, sources, pooling, *settings)
+    if pooling is None:
+        return vectors
+    return np.stack(vectors)
+
+
+def embed_sources(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source],
+    pooling: Pooling | None = "mean",
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str | torch.device | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> list[Vectors]:
+    """What ``embed`` does, for sources; ``advance`` is told of every batch of bases done.
+
+    Returns:
+        One array a source, in the order given: (d_model,), or (bases, d_model) without pooling.
+    """
+    if pooling not in ("mean", "max", "last", None):
+        raise ValueError(f"pooling must be 'mean', 'max', 'last' or None, got {pooling!r}")
+    vectors: list[Vectors] = [np.empty(0, dtype=np.float32)] * len(sources)
+    with evaluating(model, tokenizer, device) as there:
+        backbone = getattr(model, "backbone", model)
+        for members in buckets(sources, batch_size):
+            batch = [sources[i] for i in members]
+            inputs = [len(source) + 1 for source in batch]
+            chunks = stream(backbone, batch, inputs, chunk_length=chunk_length, device=there)
+            if advance is not None:
+                chunks = _watched(chunks, advance)
+            rows = _per_base(chunks) if pooling is None else _pool(chunks, inputs, pooling)
+            for i, row in zip(members, rows, strict=True):
+                vectors[i] = row
+    return vectors
+
+
+def _watched(chunks: Iterator[Chunk], advance: Callable[[int], None]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield chunk
+        advance(sum(chunk.real) - (len(chunk.real) if chunk.start == 0 else 0))
+
+
+def _per_base(chunks: Iterator[Chunk]) -> list[Vectors]:
+    """The hidden states of each row, less that of BOS."""
+    parts: list[list[Vectors]] = []
+    for start, hidden, real, _ in chunks:
+        if start == 0:
+            parts = [[] for _ in real]
+        vectors = hidden.float().cpu().numpy()
+        for row, width in enumerate(real):
+            parts[row].append(vectors[row, 1 if start == 0 else 0 : width])
+    return [np.concatenate(part) for part in parts]
+
+
+def _pool(chunks: Iterator[Chunk], inputs: list[int], pooling: Pooling) -> list[Vectors]:
+    """One vector a row, gathered chunk by chunk; sums across chunks are in fp64."""
+    bases = torch.tensor(inputs)[:, None] - 1
+    pooled = torch.empty(0, dtype=torch.float64)
+    for start, hidden, real, _ in chunks:
+        rows = len(real)
+        at = torch.arange(start, start + real[0], device=hidden.device)
+        last = bases[:rows].to(hidden.device)  # (rows, 1) input position of the last base
+        counts = at == last if pooling == "last" else (at >= 1) & (at <= last)
+        filler = -math.inf if pooling == "max" else 0.0
+        kept = torch.where(counts[..., None], hidden.float(), filler)  # (rows, l, d_model)
+        part = (kept.amax(1) if pooling == "max" else kept.sum(1)).cpu().double()
+        if start == 0:
+            pooled = part
+        elif pooling == "max":
+            pooled[:rows] = torch.maximum(pooled[:rows], part)
+        else:
+            pooled[:rows] += part
+    if pooling == "mean":
+        pooled = pooled / bases
+    return list(pooled.float().numpy())

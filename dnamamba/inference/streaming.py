@@ -1,0 +1,185 @@
+"""Sequences of any length through a model in constant memory.
+
+Sequences of like length run side by side, in chunks, the state carried from chunk to chunk. A
+row that ends leaves the batch, so that no state ever has to survive padding, and padding stands
+only to the right of what a causal model looks at: results do not depend on the neighbours in a
+batch, nor, beyond rounding, on where the chunks are cut.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dnamamba.alphabet import BOS, PAD, Tokenizer
+
+__all__ = [
+    "BATCH_SIZE",
+    "CHUNK_LENGTH",
+    "Chunk",
+    "Source",
+    "buckets",
+    "encode_all",
+    "evaluating",
+    "stream",
+]
+
+BATCH_SIZE = 16
+CHUNK_LENGTH = 4096
+
+
+class Source(Protocol):
+    """A sequence that is read piece by piece."""
+
+    def __len__(self) -> int:
+        """Its bases."""
+        ...
+
+    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """(stop - start,) token ids of the bases from ``start`` to before ``stop``."""
+        ...
+
+
+class Encoded(NamedTuple):
+    """A sequence held in memory."""
+
+    tokens: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return int(self.tokens.size)
+
+    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
+        return self.tokens[start:stop]
+
+
+class Chunk(NamedTuple):
+    """What the model says about one stretch of a batch.
+
+    Attributes:
+        start: the input position of the first output; position 0 reads BOS, position p reads
+            base p - 1.
+        output: (rows, l, ...): the first rows of the batch, those that are not over yet.
+        real: of each of those rows, how many of the l positions are not padding.
+        state: the state after the chunk, of those rows; meaningless for one that has ended.
+    """
+
+    start: int
+    output: Tensor
+    real: list[int]
+    state: Any
+
+
+def encode_all(tokenizer: Tokenizer, sequences: Sequence[str | bytes]) -> list[Encoded]:
+    """Token ids of sequences given by a user.
+
+    Raises:
+        ValueError: one string in place of a list, an empty list or sequence, or a letter that the
+            tokenizer refuses; names the sequence by its position.
+    """
+    if isinstance(sequences, str | bytes):
+        raise ValueError("expected a list of sequences, got one string; wrap it in a list")
+    if not len(sequences):
+        raise ValueError("expected at least one sequence, got none")
+    encoded = []
+    for i, sequence in enumerate(sequences):
+        if not len(sequence):
+            raise ValueError(f"sequences[{i}] is empty; leave it out")
+        encoded.append(Encoded(tokenizer.encode(sequence, contig=f"sequences[{i}]")))
+    return encoded
+
+
+def buckets(sources: Sequence[Source], batch_size: int) -> Iterator[list[int]]:
+    """Numbers of the sources in batches of like length, the longest first, also within a batch.
+
+    Raises:
+        ValueError: ``batch_size`` is not positive.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
+    for at in range(0, len(order), batch_size):
+        yield order[at : at + batch_size]
+
+
+def stream(
+    module: nn.Module,
+    sources: Sequence[Source],
+    lengths: Sequence[int],
+    *,
+    chunk_length: int,
+    device: torch.device,
+) -> Iterator[Chunk]:
+    """Run a batch through a causal module ``(tokens, state) -> (output, state)``.
+
+    Args:
+        module: a backbone or a language model, in evaluation mode, on ``device``.
+        sources: the sequences, longest first.
+        lengths: how many inputs of each to read, BOS included.
+        chunk_length: input positions at a time; bounds the memory.
+        device: where the tokens go.
+
+    Raises:
+        ValueError: ``chunk_length`` is not positive.
+    """
+    if chunk_length < 1:
+        raise ValueError(f"chunk_length must be at least 1, got {chunk_length}")
+    state: Any = None
+    for start in range(0, lengths[0], chunk_length):
+        real = [min(length - start, chunk_length) for length in lengths if length > start]
+        tokens = np.full((len(real), real[0]), PAD, dtype=np.uint8)
+        for row, width in enumerate(real):
+            read = sources[row].ids(max(start - 1, 0), start + width - 1)
+            tokens[row, width - read.size : width] = read
+        if start == 0:
+            tokens[:, 0] = BOS
+        output, state = module(torch.from_numpy(tokens).to(device), _first(state, len(real)))
+        yield Chunk(start, output, real, state)
+
+
+def _first(state: Any, rows: int) -> Any:
+    """The state of the first rows; each of its tensors is (n_layers, B, ...)."""
+    if state is None or state[0].shape[1] == rows:
+        return state
+    return type(state)(*(tensor[:, :rows] for tensor in state))
+
+
+@contextmanager
+def evaluating(
+    model: nn.Module, tokenizer: Tokenizer, device: str | torch.device | None = None
+) -> Iterator[torch.device]:
+    """Lend a model: evaluation mode, no gradients, on ``device``; afterwards all is as before.
+
+    Args:
+        model: the user's module.
+        tokenizer: has to speak the model's vocabulary.
+        device: where to run; None is where the model is.
+
+    Yields:
+        The device that the inputs have to be on.
+
+    Raises:
+        ValueError: the model's vocabulary is not the tokenizer's.
+    """
+    config = getattr(model, "config", None)
+    vocab_size = getattr(config, "vocab_size", tokenizer.vocab_size)
+    if vocab_size != tokenizer.vocab_size:
+        raise ValueError(
+            f"the model has a vocabulary of {vocab_size} ids, the tokenizer "
+            f"{tokenizer.name!r} one of {tokenizer.vocab_size}; use the tokenizer that the "
+            "model was trained with"
+        )
+    home = next(model.parameters()).device
+    modes = [(module, module.training) for module in model.modules()]
+    there = home if device is None else torch.device(device)
+    try:
+        model.eval().to(there)
+        with torch.inference_mode():
+            yield there
+    finally:
+        for module, training in modes:
+            module.training = training
+        model.to(home)

@@ -1,0 +1,153 @@
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from dnamamba.alphabet import BOS, Tokenizer
+from dnamamba.inference.embedding import Pooling, embed
+from dnamamba.model.language_model import LanguageModel
+
+POOLINGS: list[Pooling] = ["mean", "max", "last"]
+# fp32 sums and products, in another order.
+CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 2e-5}
+
+
+def _plain(model: LanguageModel, tokenizer: Tokenizer, sequence: str) -> np.ndarray:
+    """(bases, d_model): the hidden states, the sequence read alone and uncut."""
+    tokens = torch.from_numpy(np.concatenate([[BOS], tokenizer.encode(sequence)]))
+    with torch.no_grad():
+        hidden, _ = model.backbone(tokens[None])
+    return hidden[0, 1:].numpy()
+
+
+@pytest.mark.parametrize("pooling", [*POOLINGS, None])
+@pytest.mark.parametrize(("batch_size", "chunk_length"), [(1, 10**6), (3, 64), (8, 50), (100, 333)])
+def test_equals_each_sequence_alone_and_uncut(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    sequences: list[str],
+    pooling: Pooling | None,
+    batch_size: int,
+    chunk_length: int,
+) -> None:
+    got = embed(
+        model,
+        tokenizer,
+        sequences,
+        pooling=pooling,
+        batch_size=batch_size,
+        chunk_length=chunk_length,
+    )
+    pool = {
+        "mean": lambda h: h.mean(0),
+        "max": lambda h: h.max(0),
+        "last": lambda h: h[-1],
+        None: lambda h: h,
+    }[pooling]
+    assert len(got) == len(sequences)
+    for vector, sequence in zip(got, sequences, strict=True):
+        assert vector.dtype == np.float32
+        np.testing.assert_allclose(vector, pool(_plain(model, tokenizer, sequence)), **CLOSE)
+
+
+@pytest.mark.parametrize("pooling", [*POOLINGS, None])
+def test_one_base_at_a_time(
+    model: LanguageModel, tokenizer: Tokenizer, pooling: Pooling | None
+) -> None:
+    sequences = ["ACGTTGCAAC", "GATTACA", "C"]
+    once = embed(model, tokenizer, sequences, pooling=pooling)
+    by_one = embed(model, tokenizer, sequences, pooling=pooling, chunk_length=1)
+    for expected, got in zip(once, by_one, strict=True):
+        np.testing.assert_allclose(got, expected, **CLOSE)
+
+
+def test_a_bare_backbone_gives_the_same(
+    model: LanguageModel, tokenizer: Tokenizer, sequences: list[str]
+) -> None:
+    np.testing.assert_array_equal(
+        embed(model.backbone, tokenizer, sequences), embed(model, tokenizer, sequences)
+    )
+
+
+def test_bytes_and_lower_case_are_read_alike(model: LanguageModel, tokenizer: Tokenizer) -> None:
+    text, raw = embed(model, tokenizer, ["ACGT", b"acgt"])
+    np.testing.assert_array_equal(text, raw)
+
+
+def test_half_precision_comes_back_as_float32(
+    model: LanguageModel, tokenizer: Tokenizer, sequences: list[str]
+) -> None:
+    exact = embed(model, tokenizer, sequences)
+    half = embed(copy.deepcopy(model).bfloat16(), tokenizer, sequences)
+    assert half.dtype == np.float32
+    assert np.linalg.norm(half - exact) < 0.05 * np.linalg.norm(exact)
+
+
+class _Fails(nn.Module):
+    def forward(self, x: torch.Tensor, *rest: Any) -> torch.Tensor:
+        raise RuntimeError("on purpose")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_mode_is_given_back_module_by_module(
+    model: LanguageModel, tokenizer: Tokenizer, fails: bool
+) -> None:
+    model.train()
+    model.backbone.layers[0].eval()
+    if fails:
+        model.backbone.layers[1] = _Fails()
+    modes = [module.training for module in model.modules()]
+    if fails:
+        with pytest.raises(RuntimeError, match="on purpose"):
+            embed(model, tokenizer, ["ACGT"])
+    else:
+        embed(model, tokenizer, ["ACGT"])
+    assert [module.training for module in model.modules()] == modes
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_the_model_can_still_be_trained_afterwards(
+    model: LanguageModel, tokenizer: Tokenizer
+) -> None:
+    embed(model, tokenizer, ["ACGT"], device="cpu")
+    logits, _ = model(torch.tensor([[1, 4, 5]]))
+    logits.sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.gpu
+def test_a_borrowed_device_is_given_back(
+    model: LanguageModel, tokenizer: Tokenizer, sequences: list[str]
+) -> None:
+    on_gpu = embed(model, tokenizer, sequences, device="cuda")
+    assert next(model.parameters()).device.type == "cpu"
+    np.testing.assert_allclose(on_gpu, embed(model, tokenizer, sequences), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sequences", "settings", "message"),
+    [
+        (["ACGT", ""], {}, r"sequences\[1\] is empty"),
+        ([], {}, "at least one sequence"),
+        ("ACGT", {}, "got one string; wrap it in a list"),
+        (["ACGT", "ACLT"], {}, r"sequences\[1\], position 2 .*protein"),
+        (["AC GT"], {}, r"sequences\[0\], position 2"),
+        (["ACGT"], {"pooling": "sum"}, "pooling must be 'mean', 'max', 'last' or None, got 'sum'"),
+        (["ACGT"], {"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        (["ACGT"], {"chunk_length": 0}, "chunk_length must be at least 1, got 0"),
+    ],
+)
+def test_bad_input_is_named(
+    model: LanguageModel, tokenizer: Tokenizer, sequences: Any, settings: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        embed(model, tokenizer, sequences, **settings)
+
+
+def test_a_foreign_tokenizer_is_refused(model: LanguageModel) -> None:
+    with pytest.raises(ValueError, match="vocabulary of 16 ids, the tokenizer 'byte' one of 256"):
+        embed(model, Tokenizer("byte"), ["ACGT"])
