@@ -1,7 +1,7 @@
 """The model's sizes, in one frozen object that checks itself."""
 
-from dataclasses import dataclass
-from math import ceil
+from dataclasses import dataclass, fields
+from math import ceil, inf
 
 __all__ = ["MambaConfig"]
 
@@ -24,7 +24,7 @@ class MambaConfig:
         tie_embeddings: the language-model head shares the embedding's weight.
 
     Raises:
-        ValueError: a size is not positive, or a range is empty; names the field.
+        ValueError: a field is of the wrong type or out of range; names it.
     """
 
     vocab_size: int = 16
@@ -40,6 +40,7 @@ class MambaConfig:
     tie_embeddings: bool = True
 
     def __post_init__(self) -> None:
+        self._check_types()
         for name in ("vocab_size", "d_model", "n_layers", "d_state", "expand"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -49,10 +50,23 @@ class MambaConfig:
             raise ValueError(f"d_state must be at most 256, got {self.d_state}")
         if self.dt_rank is not None and self.dt_rank < 1:
             raise ValueError(f"dt_rank must be at least 1 or null, got {self.dt_rank}")
-        if not 0 < self.dt_min <= self.dt_max:
+        if not 0 < self.dt_min <= self.dt_max < inf:
             raise ValueError(f"need 0 < dt_min <= dt_max, got {self.dt_min} and {self.dt_max}")
-        if self.norm_eps <= 0:
+        if not 0 < self.norm_eps < inf:
             raise ValueError(f"norm_eps must be positive, got {self.norm_eps}")
+
+    def _check_types(self) -> None:
+        """The values may come from a file; a bool is an int to Python, but no size."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is bool:
+                fits, kind = isinstance(value, bool), "true or false"
+            elif field.type is float:
+                fits, kind = isinstance(value, int | float), "a number"
+            else:
+                fits, kind = isinstance(value, int) or value is field.default is None, "an integer"
+            if not fits or (isinstance(value, bool) and field.type is not bool):
+                raise ValueError(f"{field.name} must be {kind}, got {value!r}")
 
     @property
     def d_inner(self) -> int:

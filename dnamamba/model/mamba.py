@@ -95,7 +95,10 @@ class Mamba(nn.Module):
         self.norm_f = RMSNorm(config.d_model, config.norm_eps)
 
     def initial_state(
-        self, batch: int, device: torch.device | None = None, dtype: torch.dtype | None = None
+        self,
+        batch: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
     ) -> State:
         """Zeros: the state before the first token.
 
@@ -166,10 +169,11 @@ class Mamba(nn.Module):
     ) -> tuple[Tensor, State]:
         # An embedding reads int32 or int64; batches travel as uint8.
         x = self.embedding(tokens.int() if tokens.dtype == torch.uint8 else tokens)
+        none = [None] * len(self.layers)
+        before = (none, none) if state is None else (state.conv.unbind(), state.ssm.unbind())
         residual, conv, ssm = None, [], []
-        for i, layer in enumerate(self.layers):
-            before = (None, None) if state is None else (state.conv[i], state.ssm[i])
-            x, residual, conv_state, ssm_state = layer(x, residual, *before, resets, lengths)
+        for layer, *carried in zip(self.layers, *before, strict=True):
+            x, residual, conv_state, ssm_state = layer(x, residual, *carried, resets, lengths)
             conv.append(conv_state)
             ssm.append(ssm_state)
         hidden, _ = self.norm_f(x, residual)

@@ -55,8 +55,8 @@ class Mixer(nn.Module):
         self.conv1d = nn.Conv1d(D, D, config.d_conv, groups=D)
         self.x_proj = nn.Linear(D, R + 2 * N, bias=False)
         self.dt_proj = nn.Linear(R, D)
-        self.A_log = nn.Parameter(torch.empty(D, N))
-        self.D = nn.Parameter(torch.empty(D))
+        self.A_log = nn.Parameter(torch.empty(D, N, dtype=torch.float32))
+        self.D = nn.Parameter(torch.empty(D, dtype=torch.float32))
         self.out_proj = nn.Linear(D, config.d_model, bias=False)
         self._reset_parameters(config)
 
@@ -69,7 +69,7 @@ class Mixer(nn.Module):
         nn.init.uniform_(self.dt_proj.weight, -(config.rank**-0.5), config.rank**-0.5)
         # The bias is the inverse of softplus at a log-uniform Δ.
         low, high = math.log(config.dt_min), math.log(config.dt_max)
-        dt = torch.empty_like(self.dt_proj.bias).uniform_(low, high).exp().clamp_(min=_DT_FLOOR)
+        dt = torch.empty_like(self.D).uniform_(low, high).exp().clamp_(min=_DT_FLOOR)
         self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
         # One branch a layer is added to the stream: its variance must not grow with depth.
         self.out_proj.weight.div_(math.sqrt(config.n_layers))
