@@ -9,7 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-__all__ = ["BLOCK", "NO_ROOM", "Identity", "Progress", "identify", "is_compressed", "unpack"]
+__all__ = [
+    "BLOCK",
+    "FOREIGN",
+    "NO_ROOM",
+    "Identity",
+    "Progress",
+    "check_end_block",
+    "identify",
+    "is_compressed",
+    "unpack",
+]
 
 BLOCK = 1 << 22  # bytes read at a time: whatever the file's size, memory stays at a few of these
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -17,8 +27,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Progress = Callable[[int], None]
 """Called with the number of bytes worked off since the last call."""
 
+_HEAD = 1 << 16
 _GZIP = b"\x1f\x8b"
-_FOREIGN = {
+FOREIGN = {
     b"BZh": "bzip2",
     b"PK\x03\x04": "zip",
     b"\xfd7zXZ": "xz",
@@ -56,7 +67,7 @@ def is_compressed(path: Path) -> bool:
             kind = "a directory" if stat.S_ISDIR(mode) else "no regular file"
             raise ValueError(f"{path} is {kind}; expected a FASTA file")
         with open(path, "rb") as file:
-            head = file.read(BLOCK)
+            head = file.read(_HEAD)
     except OSError as error:
         raise ValueError(f"cannot read FASTA {path}: {error.strerror}") from error
     if not head:
@@ -69,7 +80,7 @@ def is_compressed(path: Path) -> bool:
 
 def _check_head(path: Path, head: bytes) -> None:
     """Refuse what is no FASTA by its first bytes."""
-    for magic, name in _FOREIGN.items():
+    for magic, name in FOREIGN.items():
         if head.startswith(magic):
             raise ValueError(f"{path} is compressed with {name}; unpack it or use bgzip or gzip")
     for mark, name in _BYTE_ORDER_MARKS.items():
@@ -82,7 +93,7 @@ def _check_head(path: Path, head: bytes) -> None:
         raise ValueError(f"{path} has NUL bytes at its start; is it UTF-16 or a binary file?")
     text = head.lstrip()
     if not text:
-        raise ValueError(f"{path} holds only white space; expected FASTA")
+        raise ValueError(f"{path} starts with white space alone; expected FASTA")
     if text.startswith(b"@"):
         raise ValueError(f"{path} starts with '@': FASTQ? Convert it (seqkit fq2fa)")
     if not text.startswith((b">", b";")):
@@ -100,7 +111,7 @@ def unpack(source: Path, target: Path, progress: Progress) -> None:
             room for the plain text; the error names the space needed.
     """
     with open(source, "rb") as packed, open(target, "wb") as plain:
-        _check_end_block(source, packed)
+        check_end_block(source, packed)
         read = 0
         try:
             with gzip.GzipFile(fileobj=packed) as stream:
@@ -124,7 +135,7 @@ def unpack(source: Path, target: Path, progress: Progress) -> None:
             raise ValueError(f"{source} holds no text; expected FASTA")
 
 
-def _check_end_block(source: Path, packed: BinaryIO) -> None:
+def check_end_block(source: Path, packed: BinaryIO) -> None:
     """A bgzip file cut between two blocks is sound gzip: only its last block tells."""
     head = packed.read(14)
     if head[3:4] == b"\x04" and head[12:14] == b"BC":
