@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,18 +132,12 @@ def _write_cache(
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
-    room = f"{size / 1e6:,.0f} MB in {scratch.parent}"
     if compressed:
         raise ValueError(
-            f"{path} is compressed and is read through the cache, which has no room for it: "
-            f"needs twice {room} while it is built; name another place with cache_dir or "
-            "$DNAMAMBA_CACHE"
+            f"{path} is compressed and is read through the cache, which has no room for it: needs "
+            f"{2 * size / 1e6:,.0f} MB in {scratch.parent} while it is built; name another place "
+            "with cache_dir or $DNAMAMBA_CACHE"
         )
-    warnings.warn(
-        f"{path}: no room for its cache ({room}), so every read goes to the FASTA, which is "
-        "slower; make room, or name another place with cache_dir or $DNAMAMBA_CACHE",
-        stacklevel=6,
-    )
     _fill(built, path, plain, source, records, False, stage("checking", size))
     return built
 

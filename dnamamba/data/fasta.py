@@ -56,16 +56,14 @@ class Genome:
         self._numbers = {record.name: number for number, record in enumerate(records)}
         self._lengths = np.array([record.length for record in records], dtype=np.int64)
         self._offsets = np.cumsum(self._lengths) - self._lengths
-        if self._contents.has_bases:
-            self._bases = BasesFile(self._cache, self._contents.file, None)
-        else:
-            self._bases = BasesFile(self.path, self._contents.source, records)
-        if skipped := self._contents.skipped:
-            warnings.warn(
-                f"{path}: {len(skipped)} of {len(skipped) + len(records)} records are empty and "
-                f"are skipped (the first: {skipped[0]!r})",
-                stacklevel=2,
-            )
+        bare = self._contents.has_bases
+        self._bases = BasesFile(
+            self._cache if bare else self.path,
+            self._contents.file if bare else self._contents.source,
+            records,
+            bare,
+        )
+        self._warn(folder)
 
     def fetch(self, contig: str, start: int, end: int, strand: Literal["+", "-"] = "+") -> bytes:
         """Bases [start, end) of a contig, case and IUPAC codes kept.
@@ -88,7 +86,7 @@ class Genome:
             raise ValueError(f"strand must be '+' or '-', got {strand!r}")
         self._check_range(contig, first, last)
         out = np.empty(last - first, dtype=np.uint8)
-        self._bases.read(self._bases.open(), number, int(self._offsets[number]), first, out)
+        self._bases.read(self._bases.open(), number, first, out)
         bases = out.tobytes()
         return bases if strand == "+" else complement_bases(bases)[::-1]
 
@@ -120,10 +118,10 @@ class Genome:
                 f"{self.name}: row {row} asks for {size[row]} bases from {first[row]} of contig "
                 f"number {number[row]} ({room[row]:,} bases) into {out.shape[1]} columns"
             )
-        file, offset = self._bases.open(), self._offsets[number]
-        columns = (column.tolist() for column in (number, offset, first, size))
-        for row, contig, before, start, length in zip(out, *columns, strict=True):
-            self._bases.read(file, contig, before, start, row[:length])
+        file = self._bases.open()
+        columns = (column.tolist() for column in (number, first, size))
+        for row, contig, start, length in zip(out, *columns, strict=True):
+            self._bases.read(file, contig, start, row[:length])
 
     def count_ambiguous(
         self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike
@@ -202,6 +200,22 @@ class Genome:
         bases = f"{self._contents.total:,} bases"
         return f"Genome({str(self.path)!r}: {len(self.contigs):,} contigs, {bases})"
 
+    def _warn(self, folder: Path) -> None:
+        skipped, total = self._contents.skipped, self._contents.total
+        if skipped:
+            warnings.warn(
+                f"{self.path}: {len(skipped)} of {len(skipped) + len(self.contigs)} records are "
+                f"empty and are skipped (the first: {skipped[0]!r})",
+                stacklevel=3,
+            )
+        if not self._contents.has_bases:
+            warnings.warn(
+                f"{self.path}: no room for its cache ({total / 1e6:,.0f} MB in {folder}), so each "
+                "read goes to the FASTA, which is slower; make room, or name another place with "
+                "cache_dir or $DNAMAMBA_CACHE",
+                stacklevel=3,
+            )
+
     def _check_range(self, contig: str, start: int, end: int) -> None:
         length = self.contigs[contig]
         if not 0 <= start < end <= length:
@@ -211,6 +225,7 @@ class Genome:
             )
 
     def _unknown(self, contig: str) -> str:
+        contig = str(contig)
         other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
         if other in self.contigs:
             hint = f"did you mean {other!r}? Names must agree, the prefix 'chr' included"

@@ -121,11 +121,9 @@ class _Text(io.RawIOBase):
 
 def _explain(message: str, index: Path, shown: Path, link: str) -> str:
     if found := re.search(r"Inconsistent line found in >(.*) at line (\d+)", message):
-        return (
-            f"{shown}: record {found[1]!r}, line {found[2]}: all lines of a record must have one "
-            "width and line end (only the last may be shorter), with no blank line inside; "
-            "rewrap the file (seqkit seq -w 80)"
-        )
+        return _ragged(shown, found[1], int(found[2]))
+    if found := re.search(r"Unhandled exception .* at entry (.*)Please .*\[\((\d+)", message):
+        return _ragged(shown, found[1], int(found[2]) + 1)  # two blank lines before a header
     if found := re.search(r'Duplicate key "(.*)"', message):
         rows = [row.split("\t") for row in index.read_text().splitlines()]
         starts = [f"{int(row[2]):,}" for row in rows if row[0] == found[1]]
@@ -136,6 +134,14 @@ def _explain(message: str, index: Path, shown: Path, link: str) -> str:
     if found := re.search(r"Bad sequence name .* at line (\d+)", message):
         return f"{shown}: header without a name on line {int(found[1]) + 1}; name the record"
     return f"{shown}: {message.replace(link, str(shown))}"
+
+
+def _ragged(shown: Path, name: str, line: int) -> str:
+    return (
+        f"{shown}: record {name!r}, line {line}: all lines of a record must have one width and "
+        "line end (only the last may be shorter), with no blank line inside; rewrap the file "
+        "(seqkit seq -w 80)"
+    )
 
 
 def _undecodable(plain: Path, shown: Path, error: UnicodeDecodeError) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from io import FileIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,14 @@ class BasesFile:
     Args:
         path: the file.
         identity: what it must be.
-        index: records of the FASTA; None for bare bases.
+        records: the FASTA's index.
+        bare: the file is a cache: the bases of all records laid end to end.
     """
 
-    def __init__(self, path: Path, identity: Identity, index: list[Record] | None) -> None:
-        self._path, self._identity, self._index = path, identity, index
+    def __init__(self, path: Path, identity: Identity, records: list[Record], bare: bool) -> None:
+        self._path, self._identity = path, identity
+        self._records, self._bare = records, bare
+        self._offsets = [0, *accumulate(record.length for record in records)]
         self._opened: tuple[int, _Descriptor] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -62,13 +66,12 @@ class BasesFile:
             raise ValueError(self._changed())
         return opened[1]
 
-    def read(self, file: FileIO, contig: int, offset: int, start: int, out: Row) -> None:
+    def read(self, file: FileIO, contig: int, start: int, out: Row) -> None:
         """Fill ``out`` with the bases from 0-based ``start`` of a contig.
 
         Args:
             file: what ``open`` gave.
             contig: its number.
-            offset: bases of all contigs before it.
             start: 0-based position; the caller has checked the range.
             out: (n,) uint8, contiguous.
 
@@ -77,10 +80,10 @@ class BasesFile:
         """
         if not len(out):
             return
-        if self._index is None:
-            self._fill(file, offset + start, out)
+        if self._bare:
+            self._fill(file, self._offsets[contig] + start, out)
             return
-        record = self._index[contig]
+        record = self._records[contig]
         first = record.byte_of(start)
         raw = np.empty(record.byte_of(start + len(out) - 1) + 1 - first, dtype=np.uint8)
         self._fill(file, first, raw)

@@ -19,8 +19,8 @@ from dnamamba.data.source import BLOCK, Progress
 
 __all__ = ["Census", "scan"]
 
-_HEADER = re.compile(rb"[\r\n]*>[^\r\n]*\r?\n")
-_FIRST_HEADER = re.compile(rb"(?:;[^\n]*\n|\s*\n)*>[^\r\n]*\r?\n")
+_HEADER = re.compile(rb"[\r\n]*>[^\r\n]*(?:\r?\n)?")
+_FIRST_HEADER = re.compile(rb"(?:;[^\n]*\n|[^\S\n]*\n)*>[^\r\n]*(?:\r?\n)?")
 
 _CERTAIN = b"ACGTUacgtu"
 _AMBIGUOUS = np.array([b in LETTERS and b not in _CERTAIN for b in range(256)])
@@ -86,6 +86,8 @@ def scan(
             while file.tell() < end:
                 at = file.tell()
                 raw = read(min(BLOCK, end - at))
+                if not raw:
+                    raise ValueError(f"{shown} was truncated while it was read; open it again")
                 bases = _bare(raw, at, record, shown)
                 _refuse(bases, base, record, shown)
                 runs += _count(census, bases, record.name, base, flat)
@@ -156,11 +158,8 @@ def _count(
 def _bad_header(shown: Path, records: list[Record], number: int, gap: bytes) -> str:
     if b"\r" in gap.rstrip(b"\r\n"):
         return f"{shown} has lines that end in CR alone (old Mac); convert it (dos2unix -c mac)"
-    if number:
-        return _bad_line(
-            shown, records[number - 1], records[number - 1].length // records[number - 1].line_bases
-        )
-    return f"{shown}: the header of record {records[number].name!r} is not understood"
+    before = records[max(0, number - 1)]
+    return _bad_line(shown, before, before.length // max(1, before.line_bases) + 1)
 
 
 def _check_rest(
