@@ -1,0 +1,53 @@
+"""Mamba sequence models for genomes.
+
+    model = dnamamba.load("runs/quickstart/model")
+    vectors = model.embed(["ACGTTGCA", "GATTACA"])
+
+Names are imported when they are first used: ``import dnamamba`` itself costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dnamamba.alphabet import Tokenizer
+    from dnamamba.config import MambaConfig
+    from dnamamba.inference.embedding import embed
+    from dnamamba.inference.generation import generate
+    from dnamamba.inference.pretrained import Pretrained, load
+    from dnamamba.inference.scoring import score
+    from dnamamba.model.mamba import Mamba
+
+__all__ = [
+    "Mamba",
+    "MambaConfig",
+    "Pretrained",
+    "Tokenizer",
+    "embed",
+    "generate",
+    "load",
+    "score",
+]
+
+_HOMES = {
+    "Mamba": "dnamamba.model.mamba",
+    "MambaConfig": "dnamamba.config",
+    "Pretrained": "dnamamba.inference.pretrained",
+    "Tokenizer": "dnamamba.alphabet",
+    "embed": "dnamamba.inference.embedding",
+    "generate": "dnamamba.inference.generation",
+    "load": "dnamamba.inference.pretrained",
+    "score": "dnamamba.inference.scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -19,6 +19,7 @@ from dnamamba.inference.streaming import (
     buckets,
     encode_all,
     evaluating,
+    require_head,
     stream,
 )
 
@@ -88,10 +89,7 @@ def score_sources(
     advance: Callable[[int], None] | None = None,
 ) -> Scores:
     """What ``score`` does, for sources; ``advance`` is told of every chunk of bases done."""
-    if not hasattr(model, "backbone"):
-        raise ValueError(
-            f"scoring needs a language model, got {type(model).__name__}, which predicts no bases"
-        )
+    require_head(model, "scoring")
     log_likelihood = np.zeros(len(sources))
     bases = np.zeros(len(sources), dtype=np.int64)
     with evaluating(model, tokenizer, device) as there:

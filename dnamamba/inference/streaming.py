@@ -21,10 +21,12 @@ __all__ = [
     "BATCH_SIZE",
     "CHUNK_LENGTH",
     "Chunk",
+    "Encoded",
     "Source",
     "buckets",
     "encode_all",
     "evaluating",
+    "require_head",
     "stream",
 ]
 
@@ -145,6 +147,18 @@ def _first(state: Any, rows: int) -> Any:
     if state is None or state[0].shape[1] == rows:
         return state
     return type(state)(*(tensor[:, :rows] for tensor in state))
+
+
+def require_head(model: nn.Module, task: str) -> None:
+    """Refuse a model that predicts no bases.
+
+    Raises:
+        ValueError: names the task and the model's class.
+    """
+    if not hasattr(model, "backbone"):
+        raise ValueError(
+            f"{task} needs a language model, got {type(model).__name__}, which predicts no bases"
+        )
 
 
 @contextmanager

@@ -18,9 +18,12 @@ def tokenizer() -> Tokenizer:
 def model() -> LanguageModel:
     """A small model with opinions: an untrained one finds all bases about equally likely."""
     torch.manual_seed(0)
-    model = LanguageModel(MambaConfig(d_model=32, n_layers=2, d_state=8))
+    config = MambaConfig(d_model=32, n_layers=2, d_state=8, tie_embeddings=False)
+    model = LanguageModel(config)
     with torch.no_grad():
         model.backbone.embedding.weight.normal_()
+        if model.lm_head is not None:
+            model.lm_head.weight.normal_(std=0.3)
     return model
 
 

@@ -1,0 +1,185 @@
+"""New DNA from a language model, one recurrent step a base, in constant memory."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, overload
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.streaming import CHUNK_LENGTH, Encoded, evaluating, require_head, stream
+
+__all__ = ["generate"]
+
+# Random numbers are drawn for so many steps at once.
+_BLOCK = 256
+
+
+@overload
+def generate(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    prompt: str = ...,
+    *,
+    length: int,
+    n: None = None,
+    temperature: float = ...,
+    top_k: int | None = ...,
+    top_p: float | None = ...,
+    seed: int = ...,
+    batch_size: int = ...,
+    device: str | torch.device | None = ...,
+) -> str: ...
+@overload
+def generate(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    prompt: str = ...,
+    *,
+    length: int,
+    n: int,
+    temperature: float = ...,
+    top_k: int | None = ...,
+    top_p: float | None = ...,
+    seed: int = ...,
+    batch_size: int = ...,
+    device: str | torch.device | None = ...,
+) -> list[str]: ...
+def generate(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    prompt: str = "",
+    *,
+    length: int,
+    n: int | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str | torch.device | None = None,
+) -> str | list[str]:
+    """Draw bases that continue a prompt.
+
+    Only A, C, G and T are drawn. The prompt is read in chunks, then every base costs one step
+    of the recurrence: time grows with ``length``, memory does not. Random numbers come from
+    generators of their own; sequence i depends on ``(seed, i)`` alone, not on n.
+
+    Args:
+        model: a ``LanguageModel``; its device and mode are given back.
+        tokenizer: the model's.
+        prompt: bases to continue; empty to start where a sequence starts.
+        length: bases to draw.
+        n: how many sequences; None for one, returned as a string.
+        temperature: divides the logits; below 1 is bolder, 0 always takes the likeliest base.
+        top_k: draw from the k likeliest bases, 1 to 4; None for all.
+        top_p: draw from the fewest likeliest bases that hold this much probability, above 0
+            and up to 1; None for all.
+        seed: of the draws, 0 or more.
+        batch_size: sequences side by side.
+        device: where to run, as ``cuda``; None is where the model is.
+
+    Returns:
+        The new bases, without the prompt: a string, or a list of n strings.
+
+    Raises:
+        ValueError: an argument out of range, or a letter of the prompt that the tokenizer
+            refuses.
+    """
+    sampling = _Sampling(temperature, top_k, top_p)
+    for name, value in (("length", length), ("n", n), ("batch_size", batch_size)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, got {seed}")
+    require_head(model, "generating")
+    source = Encoded(tokenizer.encode(prompt, contig="prompt"))
+    numbers = range(1 if n is None else n)
+    drawn: list[str] = []
+    with evaluating(model, tokenizer, device) as there:
+        bases = torch.tensor(tokenizer.base_ids, device=there)
+        logits, state = _read(model, source, there)
+        for at in range(0, len(numbers), batch_size):
+            generators = [_generator(seed, i) for i in numbers[at : at + batch_size]]
+            rows = _draw(model, logits, state, bases, length, sampling, generators)
+            drawn += [tokenizer.decode(row) for row in rows]
+    return drawn[0] if n is None else drawn
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """How one of four bases is drawn from their logits."""
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise ValueError(f"temperature must be 0 or more, got {self.temperature}")
+        if self.top_k is not None and not 1 <= self.top_k <= 4:
+            raise ValueError(f"top_k must be 1 to 4 (there are four bases), got {self.top_k}")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
+
+    def choose(self, logits: Tensor, noise: Tensor) -> Tensor:
+        """Which of the bases, (rows,), by their logits (rows, 4).
+
+        ``noise`` (rows, 4) is exponential: the index of the largest p / noise follows p
+        exactly, and an excluded base, with p = 0, cannot win.
+        """
+        if self.temperature == 0:
+            return logits.argmax(1)
+        # Less the largest first: however small the temperature, no infinity less infinity.
+        scaled = (logits - logits.amax(1, keepdim=True)) / self.temperature
+        p, order = scaled.softmax(1).sort(1, descending=True)
+        if self.top_p is not None:
+            p = torch.where(p.cumsum(1) - p < self.top_p, p, 0.0)
+        if self.top_k is not None:
+            p[:, self.top_k :] = 0.0
+        return order.gather(1, (p / noise).argmax(1, keepdim=True))[:, 0]
+
+
+def _generator(seed: int, number: int) -> torch.Generator:
+    """The random numbers of sequence ``number``, on the CPU: the same on every device."""
+    mixed = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed[0]))
+
+
+def _read(model: nn.Module, prompt: Encoded, device: torch.device) -> tuple[Tensor, Any]:
+    """Logits (1, V) of the first new base, and the state before it."""
+    chunks = stream(model, [prompt], [len(prompt) + 1], chunk_length=CHUNK_LENGTH, device=device)
+    last = deque(chunks, maxlen=1)[0]
+    return last.output[:, -1], last.state
+
+
+def _draw(
+    model: Any,
+    logits: Tensor,
+    state: Any,
+    bases: Tensor,
+    length: int,
+    sampling: _Sampling,
+    generators: list[torch.Generator],
+) -> NDArray[np.uint8]:
+    """(rows, length) ids, one row a generator, each after the same prompt."""
+    rows = len(generators)
+    state = type(state)(*(t.repeat_interleave(rows, dim=1) for t in state))
+    logits = logits.expand(rows, -1)
+    drawn = np.empty((rows, length), dtype=np.uint8)
+    for start in range(0, length, _BLOCK):
+        width = min(_BLOCK, length - start)
+        noise = torch.stack([torch.empty(_BLOCK, 4).exponential_(generator=g) for g in generators])
+        noise = noise.to(bases.device)
+        block = []
+        for i in range(width):
+            choice = sampling.choose(logits[:, bases].float(), noise[:, i])
+            block.append(bases[choice])
+            if start + i + 1 < length:
+                logits, state = model.step(block[-1], state)
+        drawn[:, start : start + width] = torch.stack(block, dim=1).cpu().numpy()
+    return drawn

@@ -1,0 +1,80 @@
+"""A trained model and its tokenizer, ready to use."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from torch import nn
+
+from dnamamba import checkpoint
+from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.embedding import Pooling, Vectors, embed
+from dnamamba.inference.generation import generate
+from dnamamba.inference.scoring import Scores, score
+
+__all__ = ["Pretrained", "load"]
+
+
+class Pretrained:
+    """What ``dnamamba.load`` returns; unpacks as ``model, tokenizer = dnamamba.load(path)``.
+
+    Attributes:
+        model: the ``LanguageModel``, in evaluation mode.
+        tokenizer: the one it was trained with.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.model, self.tokenizer))
+
+    @overload
+    def embed(
+        self, sequences: Sequence[str | bytes], *, pooling: Pooling = ..., **settings: Any
+    ) -> Vectors: ...
+    @overload
+    def embed(
+        self, sequences: Sequence[str | bytes], *, pooling: None, **settings: Any
+    ) -> list[Vectors]: ...
+    def embed(
+        self,
+        sequences: Sequence[str | bytes],
+        *,
+        pooling: Pooling | None = "mean",
+        **settings: Any,
+    ) -> Vectors | list[Vectors]:
+        """``dnamamba.embed`` with this model: (n, d_model) float32, or one array a sequence."""
+        return embed(self.model, self.tokenizer, sequences, pooling=pooling, **settings)
+
+    def score(self, sequences: Sequence[str | bytes], **settings: Any) -> Scores:
+        """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases."""
+        return score(self.model, self.tokenizer, sequences, **settings)
+
+    @overload
+    def generate(
+        self, prompt: str = ..., *, length: int, n: None = None, **settings: Any
+    ) -> str: ...
+    @overload
+    def generate(self, prompt: str = ..., *, length: int, n: int, **settings: Any) -> list[str]: ...
+    def generate(
+        self, prompt: str = "", *, length: int, n: int | None = None, **settings: Any
+    ) -> str | list[str]:
+        """``dnamamba.generate`` with this model: the bases drawn after the prompt."""
+        return generate(self.model, self.tokenizer, prompt, length=length, n=n, **settings)
+
+
+def load(path: str | Path, device: str | torch.device = "cpu") -> Pretrained:
+    """Open a trained model.
+
+    Args:
+        path: a shared folder (``config.json`` and ``model.safetensors``), or a training
+            checkpoint (``.ckpt``).
+        device: where the weights go, as ``cuda``.
+
+    Raises:
+        CheckpointError: a ValueError: no model there, or a damaged one; names file and remedy.
+    """
+    return Pretrained(*checkpoint.load(path, device=device))
