@@ -50,6 +50,11 @@ def choose(name: str | None, device: torch.device) -> str:
     return name
 
 
+# torch.compile takes the choice as a constant and does not look inside: what
+# torch.compiler.assume_constant_result does, without importing torch._dynamo (1 s) here.
+choose._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
 def _known(name: str) -> str:
     if name not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)} or None, got {name!r}")
