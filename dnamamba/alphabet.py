@@ -20,7 +20,7 @@ from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["BOS", "EOS", "LETTERS", "MASK", "PAD", "Tokenizer", "complement_bases", "why_refused"]
 
@@ -100,7 +100,7 @@ class Tokenizer:
 
     @property
     def scored(self) -> NDArray[np.bool_]:
-        """(256,) True for ids that a loss counts: A, C, G, T; not N, IUPAC codes or specials."""
+        """(256,) True for ids that a loss counts: A, C, G, T, U; not N, IUPAC codes or specials."""
         return np.frombuffer(_tables(self).scored, dtype=np.bool_)
 
     def encode(self, sequence: bytes | str, *, contig: str = "sequence", start: int = 0) -> Ids:
@@ -144,22 +144,21 @@ class Tokenizer:
             index = tuple(int(i) for i in np.unravel_index(at, raw.shape))
             raise ValueError(self.refusal(int(flat[at]), f"batch index {index[:-1]}", index[-1]))
 
-    def decode(self, ids: Ids | bytes | list[int], *, skip_special: bool = False) -> str:
-        """Bases of token ids, upper case under ``nucleotide``.
+    def decode(self, ids: ArrayLike | bytes, *, skip_special: bool = False) -> str:
+        """Bases of token ids (L,), upper case under ``nucleotide``.
 
         Raises:
             ValueError: an id that stands for no base (unless ``skip_special``); names it.
         """
-        raw = (
-            bytes(bytearray(np.asarray(ids, dtype=np.uint8))) if not isinstance(ids, bytes) else ids
-        )
-        text = raw.translate(_tables(self).to_byte)
+        numbers = np.frombuffer(ids, dtype=np.uint8) if isinstance(ids, bytes) else np.asarray(ids)
+        shown = np.frombuffer(_tables(self).to_byte, dtype=np.uint8)
+        known = (numbers >= 0) & (numbers < len(shown))
+        letters = np.where(known, shown[np.where(known, numbers, 0).astype(np.intp)], 0)
         if skip_special:
-            return text.replace(b"\0", b"").decode("ascii")
-        at = text.find(0)
-        if at >= 0:
-            raise ValueError(f"id {raw[at]} at position {at} stands for no base")
-        return text.decode("ascii")
+            return letters[letters > 0].astype(np.uint8).tobytes().decode("ascii")
+        if len(none := np.flatnonzero(letters == 0)):
+            raise ValueError(f"id {numbers[none[0]]} at position {none[0]} stands for no base")
+        return letters.astype(np.uint8).tobytes().decode("ascii")
 
     def complement(self, ids: Ids) -> Ids:
         """Ids of the complementary bases, same order; special ids stay."""
@@ -170,9 +169,10 @@ class Tokenizer:
         return self.complement(ids)[..., ::-1]
 
     @staticmethod
-    def soft_mask(sequence: bytes) -> NDArray[np.bool_]:
-        """(L,) True where the base is lower case (soft-masked)."""
-        return (np.frombuffer(sequence, dtype=np.uint8) & 0x20).astype(np.bool_)
+    def soft_mask(sequence: bytes | Ids) -> NDArray[np.bool_]:
+        """True where the base is lower case (soft-masked); bytes, or an array of them."""
+        raw = np.frombuffer(sequence, np.uint8) if isinstance(sequence, bytes) else sequence
+        return (raw & 0x20).astype(np.bool_)
 
     def accepts(self, byte: int) -> bool:
         """Whether the byte has an id under this policy."""
@@ -257,7 +257,7 @@ def _tables(tokenizer: Tokenizer) -> _Tables:
         to_id[byte] = token
         to_byte[token] = shown
         complement[token] = pair
-        scored[token] = bytes([shown]).upper() in (b"A", b"C", b"G", b"T")
+        scored[token] = bytes([shown]).upper() in b"ACGTU"
     return _Tables(bytes(to_id), bytes(to_byte), bytes(complement), bytes(scored))
 
 
