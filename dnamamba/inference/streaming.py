@@ -8,6 +8,7 @@ batch, nor, beyond rounding, on where the chunks are cut.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -46,7 +47,8 @@ class Source(Protocol):
         ...
 
 
-class Encoded(NamedTuple):
+@dataclass(frozen=True)
+class Encoded:
     """A sequence held in memory."""
 
     tokens: NDArray[np.uint8]
