@@ -1,0 +1,66 @@
+"""Figures of a run: to the loggers under the step they belong to, and to callbacks."""
+
+import time
+from collections.abc import Collection, Mapping
+
+import pytorch_lightning as pl
+
+__all__ = ["Throughput", "log_figures"]
+
+
+def log_figures(
+    module: pl.LightningModule, figures: Mapping[str, float], in_bar: Collection[str] = ()
+) -> None:
+    """Log figures that are the same on every rank, under ``module.global_step``.
+
+    They go straight to the loggers: Lightning counts steps for its loggers by itself, and that
+    count shifts by one after a resume from an exception's checkpoint. Callbacks and progress
+    bars see them as those of ``module.log``. During the sanity check nothing is logged.
+
+    Args:
+        module: the module in training or validation.
+        figures: name, such as ``train/loss``, and value.
+        in_bar: names that progress bars show.
+    """
+    trainer = module.trainer
+    if trainer.sanity_checking:
+        return
+    validating = trainer.validating or trainer.testing
+    for name, value in figures.items():
+        # Equal on all ranks; Lightning wants to hear that epoch figures are synchronised.
+        module.log(name, value, prog_bar=name in in_bar, logger=False, sync_dist=validating)
+    for logger in trainer.loggers:
+        logger.log_metrics({**figures, "epoch": module.current_epoch}, step=module.global_step)
+
+
+class Throughput:
+    """Items a second between two readings, without the time spent in pauses."""
+
+    def __init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from zero, from now on."""
+        self._items = 0
+        self._since = time.monotonic()
+        self._paused_at: float | None = None
+
+    def add(self, items: int) -> None:
+        """Count items that are done."""
+        self._items += items
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        self._paused_at = time.monotonic()
+
+    def resume(self) -> None:
+        """Let the clock go on."""
+        if self._paused_at is not None:
+            self._since += time.monotonic() - self._paused_at
+            self._paused_at = None
+
+    def drain(self) -> float:
+        """Items a second since the last reading; then restart."""
+        rate = self._items / max(time.monotonic() - self._since, 1e-9)
+        self.restart()
+        return rate

@@ -1,0 +1,76 @@
+"""Loss, perplexity, bits per base and accuracy from sums, so that no average is averaged."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+__all__ = ["SequenceMetrics", "token_losses"]
+
+
+def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of each position in nats, computed and returned in fp32.
+
+    Args:
+        logits: (B, L, V), any floating dtype.
+        targets: (B, L) token ids, any integer dtype.
+
+    Returns:
+        (B, L) fp32.
+    """
+    flat = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten().long(), reduction="none")
+    return flat.view(targets.shape)
+
+
+class SequenceMetrics(Metric):
+    """Weighted sums over positions; the four figures are taken from the sums at the end.
+
+    The result does not depend on how positions fall into batches and devices. Each position
+    counts with its loss weight in all four: ``loss`` (nats), ``perplexity`` = exp(loss),
+    ``bits_per_base`` = loss / ln 2, ``accuracy``. Without any scored position all are NaN.
+    """
+
+    full_state_update = False
+    losses: Tensor
+    weights: Tensor
+    hits: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        # fp32 sums stop growing at 2^24 bases; Apple's GPUs have nothing wider.
+        wide = torch.float32 if torch.backends.mps.is_available() else torch.float64
+        for name in ("losses", "weights", "hits"):
+            self.add_state(name, torch.zeros((), dtype=wide), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, losses: Tensor, targets: Tensor, weights: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            logits: (B, L, V).
+            losses: (B, L) nats, from ``token_losses``.
+            targets: (B, L) token ids.
+            weights: (B, L) loss weights, 0 for positions that do not count.
+        """
+        dtype = self.losses.dtype
+        hits = logits.argmax(-1) == targets
+        self.losses += (losses * weights).sum(dtype=dtype)
+        self.weights += weights.sum(dtype=dtype)
+        self.hits += (hits * weights).sum(dtype=dtype)
+
+    def compute(self) -> dict[str, Tensor]:
+        """The four figures, scalars on the metric's device."""
+        loss = self.losses / self.weights
+        return {
+            "loss": loss,
+            "perplexity": loss.exp(),
+            "bits_per_base": loss / math.log(2),
+            "accuracy": self.hits / self.weights,
+        }
+
+    def drain(self, prefix: str) -> dict[str, float]:
+        """``compute`` as floats named ``prefix/...``, then start anew; all ranks together."""
+        figures = {f"{prefix}/{name}": float(value) for name, value in self.compute().items()}
+        self.reset()
+        return figures

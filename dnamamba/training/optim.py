@@ -1,0 +1,100 @@
+"""AdamW with explicit parameter groups, warm-up and a cosine."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from dnamamba.model.mamba import takes_weight_decay
+
+__all__ = ["OptimizerConfig", "learning_rate_factor", "make_optimizer", "make_schedule"]
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) and its schedule.
+
+    Attributes:
+        lr: peak learning rate, reached when the warm-up ends.
+        weight_decay: of matrices; A_log, D, biases and norms are never decayed.
+        betas: decay of the running means of the gradient and of its square.
+        eps: added to the square root in the denominator.
+        warmup_steps: optimiser steps from near 0 to ``lr``, linear; 0 starts at ``lr``.
+        min_lr_ratio: the cosine ends at ``lr`` times this; 1 keeps ``lr`` after the warm-up.
+
+    Raises:
+        ValueError: a value is out of range; names the field.
+    """
+
+    lr: float = 1e-3
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+    eps: float = 1e-8
+    warmup_steps: int = 100
+    min_lr_ratio: float = 0.1
+
+    def __post_init__(self) -> None:
+        # A checkpoint's hyper-parameters are JSON, which knows lists only.
+        object.__setattr__(self, "betas", tuple(self.betas))
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"optimizer.lr must be positive, got {self.lr}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise ValueError(f"optimizer.weight_decay must be 0 or more, got {self.weight_decay}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {self.betas}")
+        if not 0 < self.eps < math.inf:
+            raise ValueError(f"optimizer.eps must be positive, got {self.eps}")
+        if self.warmup_steps < 0:
+            raise ValueError(f"optimizer.warmup_steps must be 0 or more, got {self.warmup_steps}")
+        if not 0 <= self.min_lr_ratio <= 1:
+            raise ValueError(f"optimizer.min_lr_ratio must be in [0, 1], got {self.min_lr_ratio}")
+
+
+def make_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
+    """AdamW over the parameters of ``module`` that want a gradient, in two groups.
+
+    The first group is decayed, the second is not; ``takes_weight_decay`` of the model room
+    says which is which. A shared parameter is taken once.
+    """
+    wanted = {n: p for n, p in module.named_parameters() if p.requires_grad}
+    decayed = [p for n, p in wanted.items() if takes_weight_decay(n, p)]
+    kept = [p for n, p in wanted.items() if not takes_weight_decay(n, p)]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps)
+
+
+def learning_rate_factor(step: int, config: OptimizerConfig, total_steps: float) -> float:
+    """What ``lr`` is multiplied by at optimiser step ``step``, 0-based.
+
+    Linear over the warm-up, then half a cosine down to ``min_lr_ratio`` at ``total_steps``,
+    and constant from there on.
+    """
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    span = total_steps - config.warmup_steps
+    done = min(1.0, (step - config.warmup_steps) / span) if span > 0 else 1.0
+    return config.min_lr_ratio + (1 - config.min_lr_ratio) * (1 + math.cos(math.pi * done)) / 2
+
+
+def make_schedule(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, total_steps: float
+) -> LambdaLR:
+    """The schedule of ``learning_rate_factor``, stepped once an optimiser step.
+
+    A resumed run takes ``total_steps`` from its own configuration, not from the checkpoint,
+    so that a run can be made longer.
+
+    Raises:
+        ValueError: ``total_steps`` is infinite, and the cosine has no end.
+    """
+    if math.isinf(total_steps):
+        raise ValueError(
+            "the learning rate's cosine needs to know where the run ends: "
+            "set trainer.max_steps or trainer.max_epochs"
+        )
+    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, config, total_steps))

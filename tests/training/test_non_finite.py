@@ -1,0 +1,125 @@
+"""NaN and infinity stop the run before they cost anything."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.precision import MixedPrecision
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.config import MambaConfig
+from dnamamba.training.callbacks import NonFiniteError
+from dnamamba.training.optim import OptimizerConfig
+from dnamamba.training.pretrain import PretrainModule
+
+Make = Callable[..., pl.Trainer]
+CONFIG = MambaConfig(d_model=8, n_layers=1, d_state=2)
+
+
+def module(lr: float = 1e-3) -> PretrainModule:
+    pl.seed_everything(5, verbose=False)
+    return PretrainModule(CONFIG, Tokenizer(), OptimizerConfig(lr=lr, warmup_steps=0))
+
+
+def spoil(window: int, value: float) -> Callable[[int, dict[str, torch.Tensor]], None]:
+    """A loss weight that makes the loss of one window, and so of its batch, not finite."""
+
+    def change(i: int, sample: dict[str, torch.Tensor]) -> None:
+        if i == window:
+            sample["loss_weight"][3] = value
+
+    return change
+
+
+def saving(folder: Path) -> list[pl.Callback]:
+    return [ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1, save_last=True)]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_bad_loss_stops_before_its_step(
+    value: float, toy_data: type, quiet_trainer: Make, tmp_path: Path
+) -> None:
+    net = module()
+    trainer = quiet_trainer(
+        max_steps=8,
+        limit_val_batches=0,
+        enable_checkpointing=True,
+        callbacks=saving(tmp_path),
+    )
+    # Four windows a batch: window 9 stands in the third, step 2.
+    with pytest.raises(NonFiniteError) as caught:
+        trainer.fit(net, toy_data(32, change=spoil(9, value)))
+    message = str(caught.value)
+    assert "the loss is nan at step 2 " in message
+    assert "toy chr1:96-108(+), toy chr1:108-120(+), toy chr1:120-132(+)" in message
+    assert f"The last good checkpoint is {tmp_path / 'last.ckpt'}" in message
+    assert "optimizer.lr" in message
+    assert all(torch.isfinite(p).all() for p in net.parameters())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["last.ckpt", "step=1.ckpt", "step=2.ckpt"]
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(saved[name], value) for name, value in net.state_dict().items())
+
+
+def test_of_accumulated_batches_the_bad_one_is_named(toy_data: type, quiet_trainer: Make) -> None:
+    trainer = quiet_trainer(max_steps=8, limit_val_batches=0, accumulate_grad_batches=4)
+    with pytest.raises(
+        NonFiniteError, match=r"step 0 .*its 4 windows: toy chr1:96-.*No checkpoint"
+    ):
+        trainer.fit(module(), toy_data(32, change=spoil(9, float("nan"))))
+
+
+def test_a_bad_gradient_stops_too(toy_data: type, quiet_trainer: Make) -> None:
+    net = module()
+    net.model.backbone.norm_f.weight.register_hook(lambda grad: grad * float("inf"))
+    trainer = quiet_trainer(limit_val_batches=0)
+    with pytest.raises(NonFiniteError, match="a gradient is NaN or infinite at step 0"):
+        trainer.fit(net, toy_data())
+
+
+def test_weights_that_a_step_broke_are_not_saved(
+    toy_data: type, quiet_trainer: Make, tmp_path: Path
+) -> None:
+    net = module()
+
+    class Break(pl.Callback):
+        def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+            if trainer.global_step == 2:
+                net.model.backbone.norm_f.weight.data[0] = float("nan")
+
+    trainer = quiet_trainer(
+        limit_val_batches=0,
+        enable_checkpointing=True,
+        callbacks=[Break(), *saving(tmp_path)],
+    )
+    with pytest.raises(NonFiniteError, match=r"step 2 made model\.backbone\.norm_f\.weight NaN"):
+        trainer.fit(net, toy_data())
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 1
+
+
+def test_a_step_that_loss_scaling_skips_is_no_error(toy_data: type, quiet_trainer: Make) -> None:
+    """fp16's scaler, which Lightning uses on GPUs only, finds an overflow and goes on."""
+    plugin = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=2.0**8))
+    net = module()
+    weight = net.model.backbone.norm_f.weight
+    calls, after = [], []
+
+    def overflow_second(grad: torch.Tensor) -> torch.Tensor:
+        calls.append(1)
+        return grad * float("inf") if len(calls) == 2 else grad
+
+    class Watch(pl.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            after.append(weight.detach().clone())
+
+    weight.register_hook(overflow_second)
+    trainer = quiet_trainer(max_steps=3, limit_val_batches=0, plugins=[plugin], callbacks=[Watch()])
+    trainer.fit(net, toy_data())
+    assert torch.equal(after[0], after[1])
+    assert not torch.equal(after[1], after[2])
+    assert plugin.scaler is not None
+    assert plugin.scaler.get_scale() == 2.0**7
