@@ -181,7 +181,7 @@ def _publish(folder: Path, weights: bytes, config: bytes, digest: str) -> None:
             pending.unlink(missing_ok=True)
         raise
     os.replace(pending, folder / WEIGHTS)
-    for stray in folder.glob(_pending("*")):
+    for stray in folder.glob(".*model-*.safetensors*"):  # left by saves that were killed
         stray.unlink()
 
 
