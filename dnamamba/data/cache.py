@@ -65,10 +65,17 @@ class Contents:
         """Number of bases in all contigs."""
         return sum(record.length for record in self.records)
 
-    def runs(self, file: Path) -> NDArray[np.int64]:
-        """(n_runs, 2) half-open runs of ambiguous bases, as offsets into all contigs end to end."""
-        skip = self.total if self.has_bases else 0
-        return np.fromfile(file, "<i8", 2 * self.n_runs, offset=skip).reshape(-1, 2)
+    def runs(self, path: Path) -> NDArray[np.int64]:
+        """(n_runs, 2) half-open runs of ambiguous bases, as offsets into all contigs end to end.
+
+        Raises:
+            ValueError: the cache file is not the one that was read.
+        """
+        with open(path, "rb") as file:
+            if identify(file.fileno()) != self.file:
+                raise ValueError(f"{path} changed while in use; open the genome again")
+            skip = self.total if self.has_bases else 0
+            return np.fromfile(file, "<i8", 2 * self.n_runs, offset=skip).reshape(-1, 2)
 
 
 def append_contents(file: BinaryIO, contents: Contents, runs: NDArray[np.int64]) -> None:

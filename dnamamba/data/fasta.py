@@ -2,9 +2,10 @@
 
 import difflib
 import operator
+import re
 import warnings
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -105,19 +106,16 @@ class Genome:
         Raises:
             ValueError: a window out of its contig or of ``out``, or a source that changed.
         """
-        number, first, size = (
-            np.asarray(column, dtype=np.int64)
-            for column in np.broadcast_arrays(contigs, starts, lengths)
-        )
-        bad = (number < 0) | (number >= len(self._lengths))
-        room = self._lengths[np.where(bad, 0, number)]
-        bad |= (first < 0) | (size < 0) | (first + size > room) | (size > out.shape[1])
-        if bad.any():
-            row = int(np.argmax(bad))
+        number, first, size = np.broadcast_arrays(contigs, starts, lengths)
+        if number.shape != out.shape[:1] or out.ndim != 2 or out.dtype != np.uint8:
             raise ValueError(
-                f"{self.name}: row {row} asks for {size[row]} bases from {first[row]} of contig "
-                f"number {number[row]} ({room[row]:,} bases) into {out.shape[1]} columns"
+                f"{number.size} windows for {len(out)} rows: out must be (B, L) uint8 with a row "
+                f"for each window, got {out.shape} {out.dtype}"
             )
+        if number.size and any(column.dtype.kind not in "iu" for column in (number, first, size)):
+            raise ValueError("contigs, starts and lengths must be integers")
+        number, first, size = (column.astype(np.int64) for column in (number, first, size))
+        self._check_batch(number, first, size, out.shape[1])
         file = self._bases.open()
         columns = (column.tolist() for column in (number, first, size))
         for row, contig, start, length in zip(out, *columns, strict=True):
@@ -157,14 +155,18 @@ class Genome:
             contigs: names of the contigs that will be read; None for all.
 
         Raises:
-            ValueError: names the first contig with such a letter, its position and the flag.
+            ValueError: an unknown contig, or a contig with such a letter; names the letter's
+                first position and the flag.
         """
+        for contig in contigs or ():
+            self.number(contig)
         for letter, first in self._contents.noted.items():
-            if not tokenizer.accepts(ord(letter)):
-                for contig in first if contigs is None else set(contigs) & first.keys():
-                    raise ValueError(
-                        f"{self.path}: " + tokenizer.refusal(ord(letter), contig, first[contig])
-                    )
+            if tokenizer.accepts(ord(letter)):
+                continue
+            for contig in first if contigs is None else contigs:
+                if contig in first:
+                    why = tokenizer.refusal(ord(letter), contig, first[contig])
+                    raise ValueError(f"{self.path}: {why}")
 
     def verify(self) -> None:
         """Read the FASTA and its cache in full and compare their hashes with the first reading's.
@@ -224,6 +226,19 @@ class Genome:
                 f"expected 0 <= start < end <= {length} (0-based, half-open)"
             )
 
+    def _check_batch(
+        self, number: NDArray[Any], first: NDArray[Any], size: NDArray[Any], columns: int
+    ) -> None:
+        bad = (number < 0) | (number >= len(self._lengths))
+        room = self._lengths[np.where(bad, 0, number)]
+        bad |= (first < 0) | (size < 0) | (first + size > room) | (size > columns)
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"{self.name}: row {row} asks for {size[row]} bases from {first[row]} of contig "
+                f"number {number[row]} ({room[row]:,} bases) into {columns} columns"
+            )
+
     def _unknown(self, contig: str) -> str:
         contig = str(contig)
         other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
@@ -237,7 +252,4 @@ class Genome:
 
 
 def _stem(path: Path) -> str:
-    name = path.name
-    for ending in (".gz", ".bgz", ".fa", ".fasta", ".fna"):
-        name = name.removesuffix(ending)
-    return name or path.name
+    return re.sub(r"(?i)(.)(\.(fa|fasta|fna|fas))?(\.b?gz)?$", r"\1", path.name)
