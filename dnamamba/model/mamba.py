@@ -157,7 +157,13 @@ class Mamba(nn.Module):
 
         Returns:
             Hidden states (B, d_model) and the new state.
+
+        Raises:
+            ValueError: a shape does not fit; names the argument.
         """
+        if tokens.dim() != 1:
+            raise ValueError(f"tokens must be (B,), got {tuple(tokens.shape)}")
+        self._check_state(state, tokens.shape[0])
         return self._run(tokens, state)
 
     def _run(
@@ -184,24 +190,27 @@ class Mamba(nn.Module):
     ) -> None:
         if tokens.dim() != 2 or tokens.shape[1] < 1:
             raise ValueError(f"tokens must be (B, L) with L >= 1, got {tuple(tokens.shape)}")
-        B, c = tokens.shape[0], self.config
         if state is not None:
-            expected = (
-                (c.n_layers, B, c.d_inner, c.d_conv - 1),
-                (c.n_layers, B, c.d_inner, c.d_state),
-            )
-            got = tuple(state.conv.shape), tuple(state.ssm.shape)
-            if got != expected:
-                raise ValueError(f"state must have shapes {expected}, got {got}")
+            self._check_state(state, tokens.shape[0])
         if resets is not None and (resets.shape != tokens.shape or resets.dtype != torch.bool):
             raise ValueError(
                 f"resets must be bool of tokens' shape {tuple(tokens.shape)}, "
                 f"got {resets.dtype} of {tuple(resets.shape)}"
             )
         if lengths is not None and (
-            lengths.shape != (B,) or lengths.dtype not in (torch.int32, torch.int64)
+            lengths.shape != tokens.shape[:1] or lengths.dtype not in (torch.int32, torch.int64)
         ):
             raise ValueError(
-                f"lengths must be int32 or int64 of shape ({B},), "
+                f"lengths must be int32 or int64 of shape {tuple(tokens.shape[:1])}, "
                 f"got {lengths.dtype} of {tuple(lengths.shape)}"
             )
+
+    def _check_state(self, state: State, batch: int) -> None:
+        c = self.config
+        expected = (
+            (c.n_layers, batch, c.d_inner, c.d_conv - 1),
+            (c.n_layers, batch, c.d_inner, c.d_state),
+        )
+        got = tuple(state.conv.shape), tuple(state.ssm.shape)
+        if got != expected:
+            raise ValueError(f"state must have shapes {expected}, got {got}")

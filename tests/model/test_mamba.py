@@ -346,3 +346,7 @@ def test_errors_name_the_argument(model, arguments, message):
 def test_a_state_of_another_batch_is_refused(model):
     with pytest.raises(ValueError, match=r"state must have shapes .*2, 1, 32, 3"):
         model(tokens(1, 4), model.backbone.initial_state(2))
+    with pytest.raises(ValueError, match=r"state must have shapes .*2, 1, 32, 3"):
+        model.step(tokens(1, 1)[0], model.backbone.initial_state(2))
+    with pytest.raises(ValueError, match=r"tokens must be \(B,\), got \(2, 1\)"):
+        model.step(tokens(2, 1), model.backbone.initial_state(2))
