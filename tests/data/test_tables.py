@@ -1,0 +1,128 @@
+"""Columns of tables: what reads, and what is refused with file, line and remedy."""
+
+import csv
+import gzip
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from Bio import bgzf
+
+from dnamamba.data.tables import is_table, read_rows
+
+
+def bgzip(text: bytes) -> bytes:
+    packed = io.BytesIO()
+    writer = bgzf.BgzfWriter(fileobj=packed)
+    writer.write(text)
+    writer.flush()
+    return packed.getvalue() + bgzf._bgzf_eof
+
+
+PLAIN = b"id,sequence,label\na,ACGT,1\nb,GG,0\n"
+ROWS = [("ACGT", "1"), ("GG", "0")]
+LONG = b"sequence,label\n" + b"".join(b"%s,%d\n" % (b"ACGT" * 50, i) for i in range(5_000))
+
+READ: list[tuple[str, str, bytes]] = [
+    ("csv", "t.csv", PLAIN),
+    ("tsv", "t.tsv", PLAIN.replace(b",", b"\t")),
+    ("tab, upper case", "t.TAB", PLAIN.replace(b",", b"\t")),
+    ("gzip", "t.csv.gz", gzip.compress(PLAIN)),
+    ("bgzip", "t.csv.gz", bgzip(PLAIN)),
+    ("gzip without .gz", "t.csv", gzip.compress(PLAIN)),
+    ("plain text with .gz", "t.csv.gz", PLAIN),
+    ("CRLF", "t.csv", PLAIN.replace(b"\n", b"\r\n")),
+    ("no line end at the end", "t.csv", PLAIN[:-1]),
+    ("blank lines", "t.csv", PLAIN.replace(b"b,", b"\n\nb,") + b"\n\n"),
+    ("byte-order mark", "t.csv", b"\xef\xbb\xbf" + PLAIN.replace(b"id,", b"")
+     .replace(b"a,", b"").replace(b"b,", b"")),
+    ("quotes", "t.csv", b'id,"sequence","label"\na,"ACGT","1"\nb,GG,0\n'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "content"), [r[1:] for r in READ], ids=[r[0] for r in READ])
+def test_reads(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    rows = list(read_rows(tmp_path / name, ["sequence", "label"]))
+    assert [row.values for row in rows] == ROWS
+    assert is_table(tmp_path / name)
+
+
+BAD: list[tuple[str, str, bytes, str]] = [
+    ("empty", "t.csv", b"", r"t\.csv is empty"),
+    ("another format", "t.xls", PLAIN, r"t\.xls is no table by its name; expected \.csv"),
+    ("no such column", "t.csv", PLAIN.replace(b"label", b"lable"),
+     r"t\.csv has no column 'label'; it has id, sequence, lable; did you mean 'lable'\?"),
+    ("column twice", "t.csv", b"sequence,label,label\nA,1,1\n", "2 columns are named 'label'"),
+    ("too few fields", "t.csv", PLAIN + b"c,AA\n", r"t\.csv, line 4: 2 fields where the header"),
+    ("too many fields", "t.csv", PLAIN + b"c,AA,1,1\n", r"line 4: 4 fields where the header has 3"),
+    ("open quote", "t.csv", PLAIN + b'c,"AA,1\nd,GG,0\n', r"t\.csv, line \d: unexpected end"),
+    ("CR alone", "t.csv", PLAIN.replace(b"\n", b"\r"), r"t\.csv, line 1: new-line character"),
+    ("not UTF-8", "t.csv", PLAIN + b"c,AA,caf\xe9\n",
+     r"t\.csv, line 4: byte 0xe9 is not UTF-8.*iconv"),
+    ("UTF-16", "t.csv", PLAIN.decode().encode("utf-16"), r"t\.csv has NUL bytes; .* UTF-16\?"),
+    ("zip", "t.csv", b"PK\x03\x04rest", r"t\.csv is compressed with zip"),
+    ("gzip cut off", "t.csv.gz", gzip.compress(LONG)[:-300],
+     r"t\.csv\.gz: truncated or damaged gzip"),
+    ("gzip with a wrong checksum", "t.csv.gz", gzip.compress(LONG)[:-8] + bytes(8),
+     r"t\.csv\.gz: truncated or damaged gzip data after line 5,001 \(CRC check failed"),
+    ("bgzip without its end", "t.csv.gz", bgzip(LONG)[:-28], r"t\.csv\.gz is truncated: the block"),
+    ("Parquet that is none", "t.parquet", b"PAR1 nonsense", r"cannot read Parquet .*t\.parquet"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"), [r[1:] for r in BAD], ids=[r[0] for r in BAD]
+)
+def test_refuses(name: str, content: bytes, expected: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=expected):
+        list(read_rows(tmp_path / name, ["sequence", "label"]))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"cannot read .*absent\.csv: No such file"):
+        list(read_rows(tmp_path / "absent.csv", ["a"]))
+
+
+def test_errors_name_the_line_behind_quoted_line_ends(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('note,label\n"two\nlines",1\nx,0\n')
+    assert [row.where for row in read_rows(path, ["label"])] == [
+        f"{path}, line 3",
+        f"{path}, line 4",
+    ]
+
+
+def test_a_field_may_be_as_long_as_a_contig(tmp_path: Path) -> None:
+    """csv's own limit is 131,072 characters; it is given back afterwards."""
+    before = csv.field_size_limit()
+    path = tmp_path / "t.csv"
+    path.write_text("sequence,label\n" + "ACGT" * 100_000 + ",1\n")
+    (row,) = read_rows(path, ["sequence"])
+    assert len(row.values[0]) == 400_000
+    assert csv.field_size_limit() == before
+
+
+def test_parquet_reads_like_text(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    columns = {"n": [1, None], "x": [0.5, 2.0], "name": ["a", ""], "sequence": [b"ACGT", b"GG"]}
+    pq.write_table(pa.table(columns), path)
+    rows = list(read_rows(path, ["sequence", "n", "x", "name", "n"]))
+    assert [row.values for row in rows] == [
+        ("ACGT", "1", "0.5", "a", "1"),
+        ("GG", "", "2.0", "", ""),
+    ]
+    assert rows[1].where == f"{path}, row 2"
+    with pytest.raises(ValueError, match=r"no column 'sequences'.*did you mean 'sequence'"):
+        list(read_rows(path, ["sequences"]))
+
+
+def test_parquet_without_pyarrow_names_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"pip install 'dnamamba\[io\]'"):
+        list(read_rows(tmp_path / "t.parquet", ["a"]))
