@@ -1,0 +1,168 @@
+"""Can a VCF record be used? Its place and REF against the genome, its alleles as bases."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from dnamamba.data.fasta import Genome
+from dnamamba.data.vcf import Record
+
+__all__ = ["Problem", "VariantChecks", "allele_problem", "site_problem"]
+
+_BASES = re.compile("[ACGTN]+")
+_LETTERS = "must be of the letters ACGTN; normalise the file (bcftools norm)"
+# Section 1.6.1 of the VCF specification: a code in the reference is written in REF as the base
+# that is first in the alphabet.
+_REDUCED = bytes.maketrans(b"RYSWKMBDHVU", b"ACCAGACAAAT")
+
+Policy = Literal["error", "skip"]
+
+
+@dataclass(frozen=True)
+class VariantChecks:
+    """What to do with records that cannot be used. What is skipped is counted in one warning.
+
+    Attributes:
+        mismatch: REF differs from the FASTA, or the position lies outside the contig.
+        unknown_contig: the FASTA has no contig of that name.
+        unsupported: no ALT (``.``), ``*``, symbolic (``<DEL>``) and breakend alleles, ALT equal
+            to REF.
+        kinds: which of ``snv``, ``mnv`` and ``indel`` to keep; None for all.
+        contig_names: ``add_chr`` reads 17 as chr17 and MT as chrM, ``drop_chr`` the reverse;
+            or name in the VCF -> name in the FASTA (others stay as they are).
+
+    Raises:
+        ValueError: an unknown choice.
+    """
+
+    mismatch: Policy = "error"
+    unknown_contig: Policy = "error"
+    unsupported: Policy = "skip"
+    kinds: list[Literal["snv", "mnv", "indel"]] | None = None
+    contig_names: Literal["as_is", "add_chr", "drop_chr"] | dict[str, str] = "as_is"
+
+    def __post_init__(self) -> None:
+        for name in ("mismatch", "unknown_contig", "unsupported"):
+            if getattr(self, name) not in ("error", "skip"):
+                raise ValueError(
+                    f"checks.{name} must be 'error' or 'skip', got {getattr(self, name)!r}"
+                )
+        unknown = set(self.kinds or ()) - {"snv", "mnv", "indel"}
+        if unknown or self.kinds == []:
+            raise ValueError(f"checks.kinds must be of snv, mnv and indel, got {self.kinds}")
+        if isinstance(self.contig_names, str) and self.contig_names not in (
+            "as_is",
+            "add_chr",
+            "drop_chr",
+        ):
+            raise ValueError(
+                "checks.contig_names must be 'as_is', 'add_chr', 'drop_chr' or a table of names, "
+                f"got {self.contig_names!r}"
+            )
+
+    def contig(self, name: str) -> str:
+        """The FASTA's name of a VCF's contig."""
+        if not isinstance(self.contig_names, str):
+            return self.contig_names.get(name, name)
+        bare = {"chrM": "MT"}.get(name, name.removeprefix("chr"))
+        if self.contig_names == "drop_chr":
+            return bare
+        if self.contig_names == "add_chr":
+            return "chrM" if bare == "MT" else f"chr{bare}"
+        return name
+
+
+class Problem(NamedTuple):
+    """Why a record or an allele cannot be used.
+
+    Attributes:
+        message: for an error, without the record's place.
+        policy: what the user wants done.
+        reason: for the count of what was left out.
+    """
+
+    message: str
+    policy: Policy
+    reason: str
+
+
+def site_problem(
+    record: Record, contig: str, genome: Genome, checks: VariantChecks
+) -> Problem | None:
+    """What is wrong with a record's place or its REF.
+
+    Args:
+        record: from ``read_records``.
+        contig: the FASTA's name of its contig.
+        genome: the reference.
+        checks: the policies.
+
+    Raises:
+        ValueError: REF is not of bases.
+    """
+    if not _BASES.fullmatch(record.ref):
+        raise ValueError(f"{record.where}: REF {record.ref[:40]!r} {_LETTERS}")
+    try:
+        genome.number(contig)
+    except ValueError as error:
+        return Problem(
+            f"{error}; set checks.contig_names (add_chr, drop_chr or a table), or leave such "
+            "records out with checks.unknown_contig=skip",
+            checks.unknown_contig,
+            "on contigs that the FASTA lacks",
+        )
+    size = genome.contigs[contig]
+    end = record.start + len(record.ref)
+    remedy = (
+        "is this the genome (build) that the VCF was made with? Leave such records out with "
+        "checks.mismatch=skip"
+    )
+    if record.start < 0 or end > size:
+        return Problem(
+            f"POS {record.start + 1} (REF of {len(record.ref):,}) lies outside {contig}, which "
+            f"has {size:,} bases in {genome.path}, counted from 1; {remedy}",
+            checks.mismatch,
+            "outside their contig",
+        )
+    found = genome.fetch(contig, record.start, end).upper()
+    if record.ref.encode() not in (found, found.translate(_REDUCED)):
+        return Problem(
+            f"{contig}:{record.start + 1}: REF is {record.ref[:40]}, but {genome.path} has "
+            f"{found[:40].decode()}; {remedy}",
+            checks.mismatch,
+            "whose REF differs from the FASTA",
+        )
+    return None
+
+
+def allele_problem(
+    record: Record, alt: str, checks: VariantChecks, longest: int | None
+) -> Problem | None:
+    """Why an ALT is no sequence of its own to read; ``.`` stands for no ALT.
+
+    Raises:
+        ValueError: letters that no allele may have.
+    """
+    size = max(len(record.ref), len(alt))
+    if alt == ".":
+        reason = "without ALT"
+    elif alt == "*":
+        reason = "spanning deletions (*)"
+    elif alt.startswith("<"):
+        reason = "symbolic"
+    elif "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
+        reason = "breakends"
+    elif not _BASES.fullmatch(alt):
+        raise ValueError(f"{record.where}: ALT {alt[:40]!r} {_LETTERS}")
+    elif alt == record.ref:
+        reason = "with ALT equal to REF"
+    elif longest is not None and size > longest:
+        reason = f"longer than {longest:,} bases, half the window"
+    else:
+        return None
+    return Problem(
+        f"ALT {alt[:40]!r} of {record.contig}:{record.start + 1}: alleles {reason} cannot be "
+        "read; leave such alleles out with checks.unsupported=skip",
+        checks.unsupported,
+        reason,
+    )
