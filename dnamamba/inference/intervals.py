@@ -9,9 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.data.bed import read_bed
 from dnamamba.data.fasta import Genome
+from dnamamba.data.regions import Contigs
+from dnamamba.data.text import text_lines
 
 __all__ = ["Interval", "cut", "intervals"]
+
+Strand = Literal["+", "-"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Interval:
     contig: str
     start: int
     end: int
-    strand: Literal["+", "-"] = "+"
+    strand: Strand = "+"
 
     def __len__(self) -> int:
         return self.end - self.start
@@ -57,13 +62,40 @@ def intervals(
         ValueError: the genome holds a letter that the tokenizer's policy refuses, or the BED
             names what is not there; names file, line or contig.
     """
+    genome.check(tokenizer)
     if bed is None:
-        genome.check(tokenizer)
         return [
             Interval(genome, tokenizer, contig, contig, 0, length)
             for contig, length in genome.contigs.items()
         ]
-    raise NotImplementedError
+    contigs = Contigs.of({genome.name: genome.contigs})
+    regions, lines = read_bed(bed, contigs)
+    if not len(lines):
+        raise ValueError(f"{bed} holds no region")
+    columns = (regions.contig.tolist(), regions.start.tolist(), regions.end.tolist())
+    pieces = []
+    for contig, start, end, (name, strand) in zip(
+        *columns, _names_and_strands(bed, lines.tolist()), strict=True
+    ):
+        where = contigs.names[contig]
+        pieces.append(
+            Interval(genome, tokenizer, name or f"{where}:{start}-{end}", where, start, end, strand)
+        )
+    return pieces
+
+
+def _names_and_strands(bed: str | Path, lines: list[int]) -> Iterator[tuple[str, Strand]]:
+    """BED's fourth and sixth columns on the given lines; "" and "+" where absent or a dot."""
+    wanted = set(lines)
+    for number, text in enumerate(text_lines(Path(bed)), 1):
+        if number not in wanted:
+            continue
+        line = text.strip()
+        fields = line.split("\t") if "\t" in line else line.split()
+        name, _, strand, *_ = [*(field.strip() for field in fields[3:6]), "", "", ""]
+        if strand not in ("+", "-", ".", ""):
+            raise ValueError(f"{bed}, line {number:,}: strand must be + or - or ., got {strand!r}")
+        yield "" if name == "." else name, "-" if strand == "-" else "+"
 
 
 def cut(pieces: Iterable[Interval], window: int | None) -> Iterator[tuple[int, Interval]]:

@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.data.fasta import Genome
+from dnamamba.inference.intervals import Interval, cut, intervals
+
+BASES = "AACCGGTTACGTNACGTTGCA"
+
+
+@pytest.fixture
+def genome(tmp_path: Path) -> Genome:
+    path = tmp_path / "g.fa"
+    path.write_text(f">one\n{BASES}\n>two\nACGTACGT\n")
+    return Genome(path)
+
+
+def _text(piece: Interval) -> str:
+    return piece.tokenizer.decode(piece.ids(0, len(piece)))
+
+
+def test_contigs_whole(genome: Genome, tokenizer: Tokenizer) -> None:
+    assert {p.id: _text(p) for p in intervals(genome, tokenizer)} == {
+        "one": BASES,
+        "two": "ACGTACGT",
+    }
+
+
+def test_bed_names_strands_and_order(genome: Genome, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    bed = tmp_path / "x.bed"
+    rows = ["# a comment", "two 1 4", "one 0 5 promoter 0 -", "one 0 5 . 0 .", "one 2 4 b 1 +"]
+    bed.write_text("\n".join(row.replace(" ", "\t") for row in rows) + "\n")
+    got = [
+        (p.id, p.contig, p.start, p.end, p.strand, _text(p))
+        for p in intervals(genome, tokenizer, bed)
+    ]
+    assert got == [
+        ("two:1-4", "two", 1, 4, "+", "CGT"),
+        ("promoter", "one", 0, 5, "-", "CGGTT"),
+        ("one:0-5", "one", 0, 5, "+", "AACCG"),
+        ("b", "one", 2, 4, "+", "CC"),
+    ]
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+def test_any_piece_of_an_interval_is_that_piece_of_its_text(
+    genome: Genome, tokenizer: Tokenizer, strand: str
+) -> None:
+    piece = Interval(genome, tokenizer, "x", "one", 3, 20, strand)  # type: ignore[arg-type]
+    whole = piece.ids(0, 17)
+    for start, stop in [(0, 0), (0, 1), (5, 9), (16, 17), (17, 17)]:
+        np.testing.assert_array_equal(piece.ids(start, stop), whole[start:stop])
+
+
+def test_cut_covers_every_base_once(genome: Genome, tokenizer: Tokenizer) -> None:
+    windows = list(cut(intervals(genome, tokenizer), 8))
+    assert [(n, w.contig, w.start, w.end) for n, w in windows] == [
+        (0, "one", 0, 8),
+        (0, "one", 8, 16),
+        (0, "one", 16, 21),
+        (1, "two", 0, 8),
+    ]
+    assert [len(w) for _, w in cut(intervals(genome, tokenizer), None)] == [21, 8]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("one\t0\t5\tx\t0\tminus", r"x.bed, line 1: strand must be \+ or - or ., got 'minus'"),
+        ("three\t0\t5", r"x.bed, line 1.*three"),
+        ("one\t5\t5", "x.bed, line 1"),
+        ("one\t0\t99", "x.bed, line 1.*21"),
+        ("", "x.bed"),
+    ],
+)
+def test_bad_rows_are_named(
+    genome: Genome, tokenizer: Tokenizer, tmp_path: Path, line: str, message: str
+) -> None:
+    bed = tmp_path / "x.bed"
+    bed.write_text(line + "\n")
+    with pytest.raises(ValueError, match=message):
+        intervals(genome, tokenizer, bed)
+
+
+def test_the_tokenizers_policy_is_applied_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "g.fa"
+    path.write_text(">one\nACGTRACGT\n")
+    with pytest.raises(ValueError, match=r"one.*'R' is an IUPAC code"):
+        intervals(Genome(path), Tokenizer(iupac="error"))
