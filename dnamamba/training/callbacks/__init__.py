@@ -1,6 +1,17 @@
 """What happens around the training loop, one concern a file."""
 
+from dnamamba.training.callbacks.checkpoints import LastCheckpoint
+from dnamamba.training.callbacks.export import ExportModel
 from dnamamba.training.callbacks.non_finite import NonFiniteError, StopOnNonFinite
+from dnamamba.training.callbacks.progress import RunProgress, RunSummary
 from dnamamba.training.callbacks.random_state import RandomState
 
-__all__ = ["NonFiniteError", "RandomState", "StopOnNonFinite"]
+__all__ = [
+    "ExportModel",
+    "LastCheckpoint",
+    "NonFiniteError",
+    "RandomState",
+    "RunProgress",
+    "RunSummary",
+    "StopOnNonFinite",
+]

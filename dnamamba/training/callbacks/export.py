@@ -1,0 +1,46 @@
+"""The shareable folder, written when training ends."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from dnamamba import checkpoint
+
+__all__ = ["ExportModel"]
+
+
+class ExportModel(pl.Callback):
+    """Writes ``config.json`` and ``model.safetensors`` at the end of ``fit``.
+
+    The weights are those of the best checkpoint, if a callback watched a figure; else the
+    last ones. A run that is cut short writes none: ``dnamamba.load`` reads its checkpoint.
+
+    Args:
+        folder: where to; a model that stands there is replaced.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        best = _best(trainer)
+        metadata: dict[str, Any] = {"step": trainer.global_step}
+        model: Any = pl_module.model
+        tokenizer: Any = pl_module.tokenizer
+        if best is not None:
+            model, tokenizer = checkpoint.load(best.best_model_path)
+            metadata |= {"checkpoint": Path(best.best_model_path).name}
+            if best.best_model_score is not None:
+                metadata |= {str(best.monitor): float(best.best_model_score)}
+        checkpoint.save(self.folder, model, tokenizer, metadata=metadata, overwrite=True)
+
+
+def _best(trainer: pl.Trainer) -> ModelCheckpoint | None:
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            return callback
+    return None
