@@ -187,6 +187,11 @@ class Genome:
             if found != self._contents.bases_hash:
                 raise ValueError(f"the cache {self._cache} is damaged; delete it")
 
+    @property
+    def digest(self) -> str:
+        """BLAKE2b of all bases, case kept, in hexadecimal; taken when the file was indexed."""
+        return self._contents.bases_hash
+
     def number(self, contig: str) -> int:
         """A contig's number, its place in ``contigs``.
 

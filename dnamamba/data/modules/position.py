@@ -1,0 +1,75 @@
+"""A run's position in its stream of samples, told by Lightning's own count of batches."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+
+__all__ = ["Position", "rank_and_world"]
+
+
+class Position:
+    """How many samples all devices have consumed together.
+
+    Of Lightning's counters only ``batch_progress.total.processed`` is right at every moment that
+    a checkpoint may be written: after a batch, at an epoch's end, within validation, and when an
+    exception cuts a batch short.
+
+    Args:
+        global_batch_size: samples in one optimiser step, over all devices and all batches whose
+            gradients are accumulated.
+    """
+
+    def __init__(self, global_batch_size: int) -> None:
+        self._global = global_batch_size
+        self._samples, self._processed = 0, 0
+
+    def reset(self) -> None:
+        """Begin at sample 0."""
+        self._samples, self._processed = 0, 0
+
+    def batch(self, trainer: pl.Trainer | None) -> int:
+        """Samples that one device takes in one batch.
+
+        Raises:
+            ValueError: the global batch does not divide.
+        """
+        world, accumulated = rank_and_world(trainer)[1], _accumulated(trainer)
+        if self._global % (world * accumulated):
+            raise ValueError(
+                f"data.global_batch_size {self._global} does not divide by {world} device(s) x "
+                f"{accumulated} accumulated batch(es) (trainer.accumulate_grad_batches); choose a "
+                f"multiple of {world * accumulated}"
+            )
+        return self._global // (world * accumulated)
+
+    def consumed(self, trainer: pl.Trainer | None) -> int:
+        """Samples consumed by now."""
+        since = _processed(trainer) - self._processed
+        return self._samples + since * (self._global // _accumulated(trainer))
+
+    def state(self, trainer: pl.Trainer | None) -> dict[str, int]:
+        """For a checkpoint."""
+        return {"samples": self.consumed(trainer), "processed": _processed(trainer)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint, whose count of batches Lightning takes over."""
+        self._samples, self._processed = state["samples"], state["processed"]
+
+
+def rank_and_world(trainer: pl.Trainer | None) -> tuple[int, int]:
+    """Which share of the data this process reads, of how many."""
+    if trainer is None:
+        return 0, 1
+    shares: dict[str, int] = trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}
+    return shares["rank"], shares["num_replicas"]
+
+
+def _accumulated(trainer: pl.Trainer | None) -> int:
+    return 1 if trainer is None else trainer.accumulate_grad_batches
+
+
+def _processed(trainer: pl.Trainer | None) -> int:
+    if trainer is None:
+        return 0
+    total: Any = trainer.fit_loop.epoch_loop.batch_progress.total
+    return int(total.processed)

@@ -1,0 +1,252 @@
+"""From genomes and settings to the window plans of a run: what is read, and what is left out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.bed import read_bed
+from dnamamba.data.fasta import Genome
+from dnamamba.data.holdout import GenomeSplit, divide
+from dnamamba.data.regions import Contigs, Regions, difference, intersection, union
+from dnamamba.data.tiling import Places, Short, Tail, Tiling, tile
+from dnamamba.data.windows import WindowPlan, quotas
+
+__all__ = ["Plans", "WindowConfig", "make_plans"]
+
+SHORTEST, LONGEST = 64, 4_194_304
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Which windows there are. Held-out regions differ: see ``make_plans``.
+
+    Attributes:
+        include: a BED; only these regions are used at all, for training and held-out parts.
+        exclude: a BED; these regions are used for nothing.
+        stride: bases from one training window's start to the next one's; by default the length.
+        tail: what becomes of a region's end that no window covers: the last window ends flush
+            with it and overlaps the one before (``shift``), is short and padded (``pad``), or
+            the piece is left out (``drop``).
+        short: a region shorter than a window is padded (``pad``) or left out (``drop``).
+        max_ambiguous: a training window with a larger share of N and other IUPAC codes is left
+            out.
+        shuffle: another order in each epoch, or the genome's order.
+        reverse_complement: read half of the training samples as their reverse complement.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    include: str | None = None
+    exclude: str | None = None
+    stride: int | None = None
+    tail: Tail = "shift"
+    short: Short = "drop"
+    max_ambiguous: float = 0.5
+    shuffle: bool = True
+    reverse_complement: bool = True
+
+    def __post_init__(self) -> None:
+        for name, choices in (("tail", ("shift", "pad", "drop")), ("short", ("pad", "drop"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"windows.{name} must be one of {', '.join(choices)}, "
+                    f"got {getattr(self, name)!r}"
+                )
+        if self.stride is not None and self.stride < 1:
+            raise ValueError(f"windows.stride must be at least 1 base, got {self.stride}")
+        if not 0 <= self.max_ambiguous <= 1:
+            raise ValueError(
+                f"windows.max_ambiguous is a share from 0 to 1, got {self.max_ambiguous}"
+            )
+
+
+@dataclass(frozen=True)
+class Plans:
+    """The windows of a run.
+
+    Attributes:
+        contigs: of all genomes; the plans' contig numbers refer to it.
+        plans: ``train``, ``validation``, ``test`` and ``predict`` (all that is usable).
+        report: one line a part: windows, bases, and what was left out and why.
+    """
+
+    contigs: Contigs
+    plans: Mapping[str, WindowPlan]
+    report: tuple[str, ...]
+
+    def of(self, split: str) -> WindowPlan:
+        """The plan of one part.
+
+        Raises:
+            ValueError: no such part.
+        """
+        try:
+            return self.plans[split]
+        except KeyError:
+            raise ValueError(
+                f"split must be one of {', '.join(self.plans)}, got {split!r}"
+            ) from None
+
+    def digest(self, split: str) -> str:
+        """A hash of where a part's windows lie."""
+        tiling = self.of(split).tiling
+        digest = hashlib.blake2b(digest_size=16)
+        for column in (tiling.contig, tiling.first, tiling.end, tiling.count):
+            digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+
+def make_plans(
+    genomes: Mapping[str, Genome],
+    length: int,
+    windows: WindowConfig,
+    split: GenomeSplit,
+    *,
+    weights: Sequence[float] | None = None,
+    seed: int = 0,
+) -> Plans:
+    """Decide every window of a run.
+
+    Held-out parts and ``predict`` are read in order, each base once: one window after the other,
+    the last of a region short and padded. Of these only windows without a single A, C, G or T
+    are left out, so that the same bases are scored at every length.
+
+    Args:
+        genomes: name -> genome.
+        length: L, bases in a window.
+        windows: which windows there are.
+        split: what is held out.
+        weights: share of each genome in the training samples, in any unit; None for every
+            training window once an epoch.
+        seed: of the order, the strands and the blocks of a split by fraction.
+
+    Raises:
+        ValueError: a bad BED, overlapping parts, weights that are not positive, a window longer
+            than every contig, or a part without any window left; says what was left out and why.
+    """
+    if not SHORTEST <= length <= LONGEST:
+        raise ValueError(f"data.length must be {SHORTEST} to {LONGEST:,} bases, got {length}")
+    contigs = Contigs.of({name: genome.contigs for name, genome in genomes.items()})
+    usable = _usable(contigs, windows)
+    parts = divide(usable, contigs, split, length, seed)
+    plans: dict[str, WindowPlan] = {}
+    report = []
+    for name, regions in {**parts, "predict": usable}.items():
+        laid, tiling = _tiled(regions, length, windows, name == "train", genomes, contigs)
+        if name == "train" or getattr(split, name, None):
+            line = _described(name, regions, laid, tiling, contigs)
+            report.append(line)
+            if not len(tiling):
+                raise ValueError(_nothing_left(line, length, contigs))
+        plans[name] = WindowPlan.in_order(tiling)
+    plans["train"] = _mixed(plans["train"].tiling, contigs, weights, windows, seed)
+    return Plans(contigs, plans, tuple(report))
+
+
+def _usable(contigs: Contigs, windows: WindowConfig) -> Regions:
+    usable = contigs.whole
+    if windows.include:
+        usable = intersection(union(read_bed(windows.include, contigs).regions), usable)
+    if windows.exclude:
+        usable = difference(usable, union(read_bed(windows.exclude, contigs).regions))
+    return usable
+
+
+def _tiled(
+    regions: Regions,
+    length: int,
+    windows: WindowConfig,
+    train: bool,
+    genomes: Mapping[str, Genome],
+    contigs: Contigs,
+) -> tuple[Tiling, Tiling]:
+    """All windows of a part, and those of them that are kept."""
+    if train:
+        laid = tile(regions, length, windows.stride or length, windows.tail, windows.short)
+        allowed = windows.max_ambiguous
+    else:
+        laid = tile(regions, length, length, "pad", "pad")
+        allowed = 1.0
+    opened = list(genomes.values())
+
+    def known_enough(places: Places) -> NDArray[np.bool_]:
+        unknown = np.empty(len(places.start), dtype=np.int64)
+        for genome in np.unique(contigs.genome[places.contig]):
+            own = np.flatnonzero(contigs.genome[places.contig] == genome)
+            unknown[own] = opened[genome].count_ambiguous(
+                contigs.within[places.contig[own]], places.start[own], places.length[own]
+            )
+        # A window that holds nothing else teaches nothing, whatever share is allowed.
+        keep: NDArray[np.bool_] = (unknown <= allowed * places.length) & (unknown < places.length)
+        return keep
+
+    return laid, laid.keep(known_enough)
+
+
+def _described(name: str, regions: Regions, laid: Tiling, kept: Tiling, contigs: Contigs) -> str:
+    """One line: what a part holds and what was left out of it."""
+    size = regions.end - regions.start
+    short = regions.take(size < laid.length)
+    held = len(np.unique(contigs.genome[kept.contig]))
+    line = f"{name}: {len(kept):,} windows of {laid.length:,} bases from {held} genome(s)"
+    dropped = len(regions.contig) - len(laid.contig)
+    padded = len(short.contig) - dropped
+    notes = [
+        f"{padded:,} region(s) shorter than a window, padded" if padded else "",
+        f"left out: {dropped:,} region(s) shorter than a window, {short.bases:,} bases"
+        if dropped
+        else "",
+        f"left out: {len(laid) - len(kept):,} window(s) of mostly N or IUPAC codes"
+        if len(laid) > len(kept)
+        else "",
+    ]
+    return "; ".join([line, *filter(None, notes)])
+
+
+def _nothing_left(line: str, length: int, contigs: Contigs) -> str:
+    longest = int(contigs.length.argmax())
+    size = int(contigs.length[longest])
+    if size < length:
+        why = (
+            f"no contig is as long as a window: the longest is {contigs.names[longest]!r} with "
+            f"{size:,} bases. Set data.length to that or less, or windows.short=pad"
+        )
+    else:
+        why = (
+            "check windows (include, exclude, max_ambiguous) and split (guard, block), or shorten "
+            "data.length"
+        )
+    return f"no window is left ({line}); {why}"
+
+
+def _mixed(
+    tiling: Tiling,
+    contigs: Contigs,
+    weights: Sequence[float] | None,
+    windows: WindowConfig,
+    seed: int,
+) -> WindowPlan:
+    """The training samples: every window once an epoch, or genomes by weight."""
+    total = len(tiling)
+    plan = WindowPlan(tiling, (total,), (total,), seed, windows.shuffle, windows.reverse_complement)
+    if weights is None:
+        return plan
+    for name, weight in zip(contigs.genomes, weights, strict=True):
+        if not (weight > 0 and np.isfinite(weight)):
+            raise ValueError(f"the weight of genome {name!r} must be above 0, got {weight}")
+    genome = contigs.genome[tiling.contig]
+    pools = np.bincount(genome, tiling.count, len(contigs.genomes)).astype(np.int64).tolist()
+    quota = quotas(total, weights)
+    for name, weight, pool, taken in zip(contigs.genomes, weights, pools, quota, strict=True):
+        if not pool:
+            raise ValueError(f"genome {name!r} has weight {weight} but no training window left")
+        if not taken:
+            raise ValueError(
+                f"genome {name!r} gets none of the {total:,} samples of an epoch at weight "
+                f"{weight}; raise its weight or leave it out"
+            )
+    return replace(plan, pools=tuple(pools), quota=quota)
