@@ -152,6 +152,34 @@ def test_encode_into_equals_a_lookup_of_each_byte(
     np.testing.assert_array_equal(out.reshape(-1), tokenizer.encode(raw.tobytes()))
 
 
+@pytest.mark.parametrize("shape", [(0,), (7,), (8,), (3, 11), (2, 300_001)])
+@pytest.mark.parametrize(
+    ("tokenizer", "letters"),
+    [
+        (Tokenizer(), b"ACGTNUacgtnu"),
+        (Tokenizer(iupac="error"), b"ACgt"),
+        (Tokenizer(), LETTERS),
+        (Tokenizer("byte"), b"ACGTN"),
+    ],
+)
+def test_known_letters_change_nothing_but_the_speed(
+    tokenizer: Tokenizer, letters: bytes, shape: tuple[int, ...]
+) -> None:
+    raw = np.random.default_rng(2).choice(np.frombuffer(letters, np.uint8), shape)
+    out = np.full(shape, 77, dtype=np.uint8)
+    tokenizer.encode_into(raw, out, letters)
+    np.testing.assert_array_equal(out, np.frombuffer(tokenizer.table, np.uint8)[raw])
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "byte"), [(Tokenizer(uracil="error"), b"U"), (Tokenizer(iupac="error"), b"R")]
+)
+def test_known_letters_excuse_none(tokenizer: Tokenizer, byte: bytes) -> None:
+    raw = np.frombuffer(b"A" * 20 + byte + b"C" * 9, np.uint8)
+    with pytest.raises(ValueError, match=rf"position 20 \(0-based\): '{byte.decode()}'"):
+        tokenizer.encode_into(raw, np.empty_like(raw), b"AC" + byte)
+
+
 @pytest.mark.parametrize("place", [(0, 0), (0, 70_000), (1, 0), (1, 69_999), (1, 70_000)])
 def test_encode_into_finds_every_refused_byte(place: tuple[int, int]) -> None:
     raw = np.full((2, 70_001), ord("A"), dtype=np.uint8)

@@ -192,6 +192,11 @@ class Genome:
         """BLAKE2b of all bases, case kept, in hexadecimal; taken when the file was indexed."""
         return self._contents.bases_hash
 
+    @property
+    def letters(self) -> bytes:
+        """The letters that occur in the genome, ascending: ``Tokenizer.encode_into`` asks."""
+        return bytes(byte for byte, count in enumerate(self._contents.counts) if count)
+
     def number(self, contig: str) -> int:
         """A contig's number, its place in ``contigs``.
 

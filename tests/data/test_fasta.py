@@ -187,6 +187,12 @@ def test_policies_are_checked_before_any_work(
             genome.check(tokenizer, contigs)
 
 
+def test_letters(tmp_path: Path) -> None:
+    contigs = {"a": b"ACGT", "b": b"nRACu"}
+    genome = Genome(write_fasta(tmp_path / "g.fa", contigs, 5), tmp_path / "cache")
+    assert genome.letters == b"ACGRTnu"
+
+
 def test_checking_an_unknown_contig(tmp_path: Path) -> None:
     genome = Genome(write_fasta(tmp_path / "g.fa", {"chr1": b"ACGT"}, 5), tmp_path / "cache")
     with pytest.raises(ValueError, match="did you mean 'chr1'"):
