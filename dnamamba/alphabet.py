@@ -22,6 +22,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnamamba.lookup import REFUSED, look_up, look_up_certain
+
 __all__ = ["BOS", "EOS", "LETTERS", "MASK", "PAD", "Tokenizer", "complement_bases", "why_refused"]
 
 PAD, BOS, EOS, MASK = 0, 1, 2, 3
@@ -35,9 +37,6 @@ LETTERS = _BASES + b"U" + _IUPAC + _BASES.lower() + b"u" + _IUPAC.lower()
 # U is its own complement here, so that reverse_complement is an involution: A pairs with T.
 _COMPLEMENT = bytes.maketrans(b"ACGTRYSWKMBDHVacgtryswkmbdhv", b"TGCAYRSWMKVHDBtgcayrswmkvhdb")
 _COMPLEMENT_WITH_URACIL = _COMPLEMENT.replace(b"U", b"A").replace(b"u", b"a")
-_REFUSED = 255
-_BLOCK = 1 << 15  # elements worked on at a time, so that they stay in the processor's cache
-_EIGHT = np.uint64(0x0101010101010101)
 
 
 class _Tables(NamedTuple):
@@ -120,7 +119,7 @@ class Tokenizer:
         """
         raw = sequence.encode("latin-1", "replace") if isinstance(sequence, str) else sequence
         ids = np.empty(len(raw), dtype=np.uint8)
-        at = _translate(self, np.frombuffer(raw, dtype=np.uint8), ids)
+        at = look_up(self.table, np.frombuffer(raw, dtype=np.uint8), ids)
         if at >= 0:
             raise ValueError(self.refusal(raw[at], contig, start + at))
         return ids
@@ -143,8 +142,8 @@ class Tokenizer:
                 f"raw {raw.shape} and out {out.shape} must be C-contiguous and of one shape"
             )
         flat, ids = raw.reshape(-1), out.reshape(-1)
-        done = _translate_certain(flat, ids) if self._is_certain(letters) else 0
-        at = _translate(self, flat[done:], ids[done:])
+        done = look_up_certain(flat, ids) if self._is_certain(letters) else 0
+        at = look_up(self.table, flat[done:], ids[done:])
         if at >= 0:
             index = tuple(int(i) for i in np.unravel_index(done + at, raw.shape))
             where = f"batch index {index[:-1]}"
@@ -180,17 +179,9 @@ class Tokenizer:
         raw = np.frombuffer(sequence, np.uint8) if isinstance(sequence, bytes) else sequence
         return (raw & 0x20).astype(np.bool_)
 
-    def _is_certain(self, letters: bytes | None) -> bool:
-        return (
-            letters is not None
-            and self.name == "nucleotide"
-            and not letters.translate(None, b"ACGTNUacgtnu")
-            and all(map(self.accepts, letters))
-        )
-
     def accepts(self, byte: int) -> bool:
         """Whether the byte has an id under this policy."""
-        return self.table[byte] != _REFUSED
+        return self.table[byte] != REFUSED
 
     def refusal(self, byte: int, contig: str, position: int) -> str:
         """The error for a byte that the policy refuses, at a 0-based position."""
@@ -203,6 +194,14 @@ class Tokenizer:
         if letter == b"U":
             return f"{where}: {chr(byte)!r} is uracil; set tokenizer.uracil=accept to allow it"
         return f"{where}: {why_refused(byte)}"
+
+    def _is_certain(self, letters: bytes | None) -> bool:
+        return (
+            letters is not None
+            and self.name == "nucleotide"
+            and not letters.translate(None, b"ACGTNUacgtnu")
+            and all(map(self.accepts, letters))
+        )
 
 
 def complement_bases(sequence: bytes) -> bytes:
@@ -224,46 +223,6 @@ def why_refused(byte: int) -> str:
     return f"{shown} is no nucleotide; only letters of DNA or RNA are accepted"
 
 
-def _translate(tokenizer: Tokenizer, raw: Ids, out: Ids) -> int:
-    """Write the ids of ``raw`` (n,) into ``out``; the index of the first refused byte or -1.
-
-    Two bytes are looked up at once, in a table of 65,536 pairs. NumPy widens indices to eight
-    bytes, so it works in blocks.
-    """
-    table, even = _pairs(tokenizer), len(raw) // 2 * 2
-    pairs, ids = raw[:even].view(np.uint16), out[:even].view(np.uint16)
-    index = np.empty(min(len(pairs), _BLOCK), dtype=np.intp)
-    for start in range(0, len(pairs), _BLOCK):
-        block = pairs[start : start + _BLOCK]
-        np.copyto(index[: len(block)], block)
-        np.take(table, index[: len(block)], out=ids[start : start + len(block)], mode="clip")
-    if even < len(raw):
-        out[even] = tokenizer.table[raw[even]]
-    if len(out) and out.max() == _REFUSED:
-        return int(np.argmax(out == _REFUSED))
-    return -1
-
-
-def _translate_certain(raw: Ids, out: Ids) -> int:
-    """Write the ``nucleotide`` ids of A, C, G, T, U and N, of either case; how many are written.
-
-    Bits 1 to 3 of these letters are 0, 1, 3, 2, 2 and 7: a Gray code of 0 to 4, which are the ids
-    less 4. Eight letters are worked on as one integer; the last ones, short of eight, are left.
-    """
-    words, ids = (array[: len(raw) // 8 * 8].view(np.uint64) for array in (raw, out))
-    high = np.empty(min(len(words), _BLOCK), dtype=np.uint64)
-    for start in range(0, len(words), _BLOCK):
-        low = ids[start : start + _BLOCK]
-        shifted = high[: len(low)]
-        np.right_shift(words[start : start + _BLOCK], 1, out=low)
-        np.bitwise_and(low, _EIGHT * 7, out=low)
-        np.right_shift(low, 1, out=shifted)
-        np.bitwise_and(shifted, _EIGHT * 3, out=shifted)
-        np.bitwise_xor(low, shifted, out=low)
-        np.add(low, _EIGHT * 4, out=low)
-    return 8 * len(words)
-
-
 def _both_cases(letters: bytes) -> bytes:
     return letters + letters.lower()
 
@@ -276,7 +235,7 @@ def _tables(tokenizer: Tokenizer) -> _Tables:
     if tokenizer.uracil == "accept":
         accepted += _both_cases(b"U")
 
-    to_id = bytearray([_REFUSED]) * 256
+    to_id = bytearray([REFUSED]) * 256
     to_byte = bytearray(256)
     complement = bytearray(range(256))
     scored = bytearray(256)
@@ -293,10 +252,3 @@ def _tables(tokenizer: Tokenizer) -> _Tables:
         complement[token] = pair
         scored[token] = bytes([shown]).upper() in b"ACGTU"
     return _Tables(bytes(to_id), bytes(to_byte), bytes(complement), bytes(scored))
-
-
-@cache
-def _pairs(tokenizer: Tokenizer) -> NDArray[np.uint16]:
-    """(65536,) the ids of two neighbouring bytes, for the bytes seen as one integer."""
-    pair = np.arange(1 << 16, dtype=np.uint16).view(np.uint8)
-    return np.frombuffer(tokenizer.table, dtype=np.uint8)[pair].view(np.uint16)
