@@ -10,7 +10,8 @@ Words = NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio, odd
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
-_ROUNDS = 4
+_ONE = np.uint64(1)
+_ROUNDS = 6  # four leave a visible pattern where n is below a hundred
 
 
 def mix(*words: ArrayLike) -> Words:
@@ -33,7 +34,7 @@ def mix(*words: ArrayLike) -> Words:
 def permute(index: NDArray[np.int64], n: ArrayLike, key: ArrayLike) -> NDArray[np.int64]:
     """Where a keyed permutation of 0 .. n - 1 sends ``index``, each on its own.
 
-    A Feistel network of four rounds on pairs (i // b, i % b) in Z_a x Z_b, which adds a hash of
+    A Feistel network on pairs (i // b, i % b) in Z_a x Z_b, which adds a hash of
     one half to the other (the generalised Feistel cipher of Black and Rogaway 2002, CT-RSA),
     with a * b just above n; what lands at n or above is sent on until it falls below. So it is
     a permutation for every n, needs no memory, and any element can be asked for alone.
@@ -60,15 +61,15 @@ def permute(index: NDArray[np.int64], n: ArrayLike, key: ArrayLike) -> NDArray[n
 
 
 def _feistel(x: Words, n: Words, key: Words) -> Words:
-    a = np.sqrt(n).astype(np.uint64) + np.uint64(1)
-    b = (n + a - np.uint64(1)) // a
-    left, right = x // b, x % b
-    for turn in range(_ROUNDS):
+    a = np.sqrt(n).astype(np.uint64) + _ONE
+    b = (n + a - _ONE) // a
+    left, right = np.divmod(x, b)
+    for _ in range(_ROUNDS // 2):
         # Half the hash: the sum must not pass 2**64, or two halves could meet.
-        if turn % 2 == 0:
-            left = (left + (mix(key, turn, right) >> np.uint64(1))) % a
-        else:
-            right = (right + (mix(key, turn, left) >> np.uint64(1))) % b
+        key = key + _GOLDEN
+        left = (left + (_finalise(key ^ right) >> _ONE)) % a
+        key = key + _GOLDEN
+        right = (right + (_finalise(key ^ left) >> _ONE)) % b
     return left * b + right
 
 

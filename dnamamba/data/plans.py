@@ -1,7 +1,7 @@
 """From genomes and settings to the window plans of a run: what is read, and what is left out."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,59 +9,16 @@ from numpy.typing import NDArray
 
 from dnamamba.data.bed import read_bed
 from dnamamba.data.fasta import Genome
-from dnamamba.data.holdout import GenomeSplit, divide
+from dnamamba.data.holdout import divide
 from dnamamba.data.regions import Contigs, Regions, difference, intersection, union
-from dnamamba.data.tiling import Places, Short, Tail, Tiling, tile
+from dnamamba.data.settings import GenomeSplit, WindowConfig
+from dnamamba.data.tiling import Places, Tiling, tile
 from dnamamba.data.windows import WindowPlan, quotas
 
-__all__ = ["Plans", "WindowConfig", "make_plans"]
+__all__ = ["Plans", "make_plans"]
 
-SHORTEST, LONGEST = 64, 4_194_304
-
-
-@dataclass(frozen=True)
-class WindowConfig:
-    """Which windows there are. Held-out regions differ: see ``make_plans``.
-
-    Attributes:
-        include: a BED; only these regions are used at all, for training and held-out parts.
-        exclude: a BED; these regions are used for nothing.
-        stride: bases from one training window's start to the next one's; by default the length.
-        tail: what becomes of a region's end that no window covers: the last window ends flush
-            with it and overlaps the one before (``shift``), is short and padded (``pad``), or
-            the piece is left out (``drop``).
-        short: a region shorter than a window is padded (``pad``) or left out (``drop``).
-        max_ambiguous: a training window with a larger share of N and other IUPAC codes is left
-            out.
-        shuffle: another order in each epoch, or the genome's order.
-        reverse_complement: read half of the training samples as their reverse complement.
-
-    Raises:
-        ValueError: a value out of range.
-    """
-
-    include: str | None = None
-    exclude: str | None = None
-    stride: int | None = None
-    tail: Tail = "shift"
-    short: Short = "drop"
-    max_ambiguous: float = 0.5
-    shuffle: bool = True
-    reverse_complement: bool = True
-
-    def __post_init__(self) -> None:
-        for name, choices in (("tail", ("shift", "pad", "drop")), ("short", ("pad", "drop"))):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"windows.{name} must be one of {', '.join(choices)}, "
-                    f"got {getattr(self, name)!r}"
-                )
-        if self.stride is not None and self.stride < 1:
-            raise ValueError(f"windows.stride must be at least 1 base, got {self.stride}")
-        if not 0 <= self.max_ambiguous <= 1:
-            raise ValueError(
-                f"windows.max_ambiguous is a share from 0 to 1, got {self.max_ambiguous}"
-            )
+_SHORTEST, _LONGEST = 64, 4_194_304
+_SLAB = 4096
 
 
 @dataclass(frozen=True)
@@ -90,6 +47,27 @@ class Plans:
             raise ValueError(
                 f"split must be one of {', '.join(self.plans)}, got {split!r}"
             ) from None
+
+    def places(self, split: str) -> Iterator[tuple[int, str, int, int]]:
+        """Genome number, contig, start and end of each window of a part, in their order."""
+        tiling = self.of(split).tiling
+        for first in range(0, len(tiling), _SLAB):
+            found = tiling.places(np.arange(first, min(first + _SLAB, len(tiling))))
+            for contig, start, length in zip(*(part.tolist() for part in found), strict=True):
+                genome = int(self.contigs.genome[contig])
+                yield genome, self.contigs.names[contig], start, start + length
+
+    def describe(self, index: NDArray[np.int64], split: str) -> list[str]:
+        """``genome contig:start-end(strand)`` of the samples ``index`` (n,) of a part."""
+        contigs = self.contigs
+        found = self.of(split).samples(np.asarray(index, dtype=np.int64).reshape(-1))
+        return [
+            f"{contigs.genomes[contigs.genome[contig]]} {contigs.names[contig]}:"
+            f"{start}-{start + length}({'-' if reverse else '+'})"
+            if length
+            else "an empty row"
+            for contig, start, length, reverse in zip(*found, strict=True)
+        ]
 
     def digest(self, split: str) -> str:
         """A hash of where a part's windows lie."""
@@ -128,8 +106,8 @@ def make_plans(
         ValueError: a bad BED, overlapping parts, weights that are not positive, a window longer
             than every contig, or a part without any window left; says what was left out and why.
     """
-    if not SHORTEST <= length <= LONGEST:
-        raise ValueError(f"data.length must be {SHORTEST} to {LONGEST:,} bases, got {length}")
+    if not _SHORTEST <= length <= _LONGEST:
+        raise ValueError(f"data.length must be {_SHORTEST} to {_LONGEST:,} bases, got {length}")
     contigs = Contigs.of({name: genome.contigs for name, genome in genomes.items()})
     usable = _usable(contigs, windows)
     parts = divide(usable, contigs, split, length, seed)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,9 +16,9 @@ from torch import Tensor
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.fasta import Genome
 from dnamamba.data.genomes import open_genomes
-from dnamamba.data.holdout import GenomeSplit
 from dnamamba.data.modules.position import Position, rank_and_world
-from dnamamba.data.plans import Plans, WindowConfig, make_plans
+from dnamamba.data.plans import Plans, make_plans
+from dnamamba.data.settings import GenomeSplit, WindowConfig
 from dnamamba.data.stream import WindowDataset, WindowLoader, held_out_batches, training_batches
 from dnamamba.data.targets import next_base_batch
 from dnamamba.data.windows import WindowPlan
@@ -154,29 +154,19 @@ class GenomeDataModule(pl.LightningDataModule):
 
         Case and IUPAC codes are kept; windows that overlap repeat what they share.
         """
-        tiling, contigs = self.windows(split).tiling, self.plans.contigs
+        places = self.plans.places(split)
         opened = list(self.genomes.values())
-        for number in range(len(tiling)):
-            contig, start, length = (int(x[0]) for x in tiling.places(np.array([number])))
-            genome = opened[contigs.genome[contig]]
-            yield genome.fetch(contigs.names[contig], start, start + length)
+        for genome, contig, start, end in places:
+            yield opened[genome].fetch(contig, start, end)
 
-    def describe(self, index: Tensor | Iterable[int], split: str = "train") -> list[str]:
+    def describe(self, index: Tensor | Sequence[int], split: str = "train") -> list[str]:
         """Where samples lie: ``genome contig:start-end(strand)``, 0-based and half-open.
 
         Args:
             index: numbers of samples (B,), as in a batch.
             split: the part that the batch is of.
         """
-        numbers = np.asarray(torch.as_tensor(index).cpu(), dtype=np.int64).reshape(-1)
-        contigs, found = self.plans.contigs, self.windows(split).samples(numbers)
-        return [
-            f"{contigs.genomes[contigs.genome[contig]]} {contigs.names[contig]}:"
-            f"{start}-{start + length}({'-' if reverse else '+'})"
-            if length
-            else "an empty row"
-            for contig, start, length, reverse in zip(*found, strict=True)
-        ]
+        return self.plans.describe(torch.as_tensor(index).cpu().numpy(), split)
 
     def train_dataloader(self) -> WindowLoader:
         """Batches of the training stream, from the run's position on.

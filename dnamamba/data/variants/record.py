@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dnamamba.data.fasta import Genome
-from dnamamba.data.variant_checks import Problem, VariantChecks, allele_problem, site_problem
-from dnamamba.data.vcf import Record, read_records
+from dnamamba.data.variants.checks import Problem, VariantChecks, allele_problem, site_problem
+from dnamamba.data.variants.vcf import Record, read_records
 
 __all__ = ["Variant", "read_variants"]
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from dnamamba.data.fasta import Genome
-from dnamamba.data.variants import Variant
+from dnamamba.data.variants.record import Variant
 
 __all__ = ["Alleles", "allele_windows"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from dnamamba.data.fasta import Genome
-from dnamamba.data.vcf import Record
+from dnamamba.data.variants.vcf import Record
 
 __all__ = ["Problem", "VariantChecks", "allele_problem", "site_problem"]
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,6 +65,11 @@ class Split:
             raise ValueError(f"split.fold must be 0 to {self.folds - 1}, got {self.fold}")
         if self.test is not None:
             raise ValueError("split.folds sets the test share; leave split.test out")
+        if (self.validation or 0) + 1 / self.folds >= 1:
+            raise ValueError(
+                f"split.validation {self.validation} and one of {self.folds} folds leave nothing "
+                "to train on"
+            )
 
 
 def stratified_parts(
@@ -119,7 +124,7 @@ def canonical_digests(sequences: Sequence[bytes]) -> list[str]:
     return digests
 
 
-def shared_sequences(splits: dict[str, Sequence[str]]) -> list[str]:
+def shared_sequences(splits: Mapping[str, Sequence[str]]) -> list[str]:
     """One line for every two splits that hold the same thing: how many records of the second.
 
     Args:
