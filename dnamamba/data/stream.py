@@ -155,7 +155,7 @@ class WindowLoader:
 
     def __init__(
         self,
-        dataset: WindowDataset,
+        dataset: Dataset[dict[str, Tensor]],
         batches: Callable[[], Iterator[Ints]],
         steps: int,
         num_workers: int = 0,

@@ -5,7 +5,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from dnamamba.data.splits import Split, canonical_digests, shared_sequences, stratified_parts
+from dnamamba.data.labelled.splits import (
+    Split,
+    canonical_digests,
+    shared_sequences,
+    stratified_parts,
+)
 
 
 def one_each(n: int) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from Bio import bgzf
 
-from dnamamba.data.tables import is_table, read_rows
+from dnamamba.data.labelled.tables import is_table, read_rows
 
 
 def bgzip(text: bytes) -> bytes:

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from Bio import bgzf
 
-from dnamamba.data.alleles import allele_windows
 from dnamamba.data.fasta import Genome
-from dnamamba.data.variant_checks import VariantChecks
-from dnamamba.data.variants import Variant, read_variants
+from dnamamba.data.variants.alleles import allele_windows
+from dnamamba.data.variants.checks import VariantChecks
+from dnamamba.data.variants.record import Variant, read_variants
 
 # 1-based:       1234567890123456789012345678901234567890
 CHR1 = "ACGTACGTACGGGGTTTTACGTRacgtnNACGTACGTACG"

@@ -1,0 +1,213 @@
+"""Labelled sequences as they stand in tables and FASTA files, record by record."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from dnamamba.data.labelled.labels import Label, Labels
+from dnamamba.data.labelled.tables import is_table, read_rows
+from dnamamba.data.text import text_lines
+
+__all__ = ["Example", "Fields", "Files", "read_examples", "read_fasta"]
+
+Files = str | list[str] | dict[str, str]
+"""A table or FASTA, several of them, or class -> FASTA."""
+
+
+class Example(NamedTuple):
+    """One record.
+
+    Attributes:
+        where: file and line or record, for errors.
+        id: from the table's id column or the FASTA header; else ``file:line``.
+        sequence: bases, as written.
+        label: empty where none is asked for.
+        group: relatives share it; empty without a group column.
+        part: the text of the split column; empty without one.
+    """
+
+    where: str
+    id: str
+    sequence: bytes
+    label: Label = ""
+    group: str = ""
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Where a record keeps what.
+
+    Attributes:
+        sequence: the table's column of bases.
+        label: its column of labels; several columns are the 0/1 flags of a multi-label set.
+        group: its column that relatives share; None where there is none.
+        id: its column of unique names; None: a record is called ``file:line``.
+        header: a regular expression searched in each FASTA header (without ``>``), whose named
+            group ``label`` is the label, and ``group``, if it has one, the group:
+            ``class=(?P<label>\\w+)``.
+
+    Raises:
+        ValueError: no label column, or a regular expression that does not compile or has no
+            group named ``label``.
+    """
+
+    sequence: str = "sequence"
+    label: str | list[str] = "label"
+    group: str | None = None
+    id: str | None = None
+    header: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            raise ValueError("fields.label names no column")
+        if self.header is None:
+            return
+        try:
+            pattern = re.compile(self.header)
+        except re.error as error:
+            raise ValueError(f"fields.header {self.header!r}: {error}") from error
+        if "label" not in pattern.groupindex:
+            raise ValueError(
+                f"fields.header {self.header!r} has no group named label; "
+                "write it as class=(?P<label>\\w+)"
+            )
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns of labels."""
+        return [self.label] if isinstance(self.label, str) else self.label
+
+
+def read_examples(
+    files: Files, fields: Fields, labels: Labels | None, part_column: str | None = None
+) -> tuple[list[Example], int]:
+    """Read every record of a set of files.
+
+    Args:
+        files: what to read.
+        fields: where a record keeps what.
+        labels: how labels are written; None for records without labels.
+        part_column: a table's column that names the split.
+
+    Returns:
+        The records, and how many ``labels.mapping`` left out.
+
+    Raises:
+        ValueError: a file that cannot be read, a record without bases or label, an id that
+            stands twice, or no record at all; names file and record.
+    """
+    examples: list[Example] = []
+    left_out = 0
+    known: dict[str, str] = {}
+    for path, name in _listed(files):
+        if is_table(path):
+            if name is not None:
+                raise ValueError(f"{path}: one file a class must be FASTA, not a table")
+            found = _from_table(path, fields, labels, part_column)
+        else:
+            found = _from_fasta(path, fields, labels, name)
+        for example in found:
+            if example is None:
+                left_out += 1
+                continue
+            if not example.sequence:
+                raise ValueError(f"{example.where}: the sequence is empty; remove the record")
+            if (first := known.setdefault(example.id, example.where)) != example.where:
+                raise ValueError(
+                    f"{example.where}: the id {example.id!r} stands at {first} too; ids must be "
+                    "unique"
+                )
+            examples.append(example)
+    if not examples:
+        raise ValueError(f"{_shown(files)}: no record{' is left' if left_out else ''}")
+    return examples, left_out
+
+
+def read_fasta(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Header (without ``>``) and bases of each record; lines of any width.
+
+    Raises:
+        ValueError: the file is damaged or does not start with a header.
+    """
+    header = ""
+    pieces: list[str] = []
+    for number, line in enumerate(text_lines(path), 1):
+        text = line.strip()
+        if text.startswith(">"):
+            if header:
+                yield header, "".join(pieces).encode("latin-1", "replace")
+            header, pieces = text[1:].strip(), []
+            if not header:
+                raise ValueError(f"{path}, line {number}: header without a name")
+        elif header:
+            pieces.append(text)
+        elif text and not text.startswith(";"):
+            raise ValueError(
+                f"{path}, line {number}: expected FASTA, a header that begins with '>', or a "
+                f"table named .csv, .tsv or .parquet; got {text[:20]!r}"
+            )
+    if header:
+        yield header, "".join(pieces).encode("latin-1", "replace")
+
+
+def _listed(files: Files) -> list[tuple[Path, str | None]]:
+    if isinstance(files, Mapping):
+        return [(Path(path), name) for name, path in files.items()]
+    return [(Path(path), None) for path in ([files] if isinstance(files, str) else files)]
+
+
+def _shown(files: Files) -> str:
+    return ", ".join(str(path) for path, _ in _listed(files)) or "no file"
+
+
+def _from_table(
+    path: Path, fields: Fields, labels: Labels | None, part_column: str | None
+) -> Iterator[Example | None]:
+    label_columns = fields.labels if labels is not None else []
+    optional = (fields.group, fields.id, part_column)
+    columns = [fields.sequence, *label_columns, *(name for name in optional if name)]
+    for where, values in read_rows(path, columns):
+        cells = iter(values)
+        sequence = next(cells).strip().encode("latin-1", "replace")
+        written = [next(cells) for _ in label_columns]
+        group, name, part = (next(cells) if column else "" for column in optional)
+        label = labels.parse(written, label_columns, where) if labels is not None else ""
+        if label is None:
+            yield None
+            continue
+        if fields.group and not group:
+            raise ValueError(f"{where}: column {fields.group!r} (the group) is empty")
+        if fields.id and not name:
+            raise ValueError(f"{where}: column {fields.id!r} (the id) is empty")
+        name = name or f"{path.name}:{where.rsplit(maxsplit=1)[1]}"
+        yield Example(where, name, sequence, label, group, part.strip())
+
+
+def _from_fasta(
+    path: Path, fields: Fields, labels: Labels | None, label: str | None
+) -> Iterator[Example | None]:
+    pattern = re.compile(fields.header) if fields.header else None
+    if labels is not None and label is None and pattern is None:
+        raise ValueError(
+            f"{path}: where are the labels? Give one FASTA a class (name: file), set "
+            "fields.header to a regular expression, or use a table"
+        )
+    for number, (header, sequence) in enumerate(read_fasta(path), 1):
+        name = header.split(maxsplit=1)[0]
+        where = f"{path}, record {number} ({name})"
+        group, written = "", label
+        if labels is not None and pattern is not None:
+            match = pattern.search(header)
+            if match is None and label is None:
+                raise ValueError(f"{where}: fields.header does not match {header!r}")
+            found: Mapping[str, str | None] = match.groupdict() if match else {}
+            group = found.get("group") or ""
+            written = label if label is not None else found["label"]
+        if labels is None:
+            yield Example(where, name, sequence)
+            continue
+        parsed = labels.parse([written or ""], ["label"], where)
+        yield None if parsed is None else Example(where, name, sequence, parsed, group)

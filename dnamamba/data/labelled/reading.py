@@ -1,0 +1,129 @@
+"""Labelled examples of training, validation and test: as given, or divided by seed."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.labelled.examples import Example, Fields, Files, read_examples
+from dnamamba.data.labelled.labels import Labels, strata_of
+from dnamamba.data.labelled.splits import (
+    Split,
+    canonical_digests,
+    shared_sequences,
+    stratified_parts,
+)
+
+__all__ = ["Examples", "leaks", "read_splits"]
+
+Examples = dict[str, list[Example]]
+"""``train``, ``validation`` and ``test``; a split without examples is an empty list."""
+
+_NAMES = {
+    "train": "train", "training": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test",
+}  # fmt: skip
+_SHARE = 0.1
+
+
+def read_splits(
+    files: Mapping[str, Files | None], fields: Fields, labels: Labels, split: Split
+) -> tuple[Examples, int]:
+    """Read what is given and cut the rest from the training examples.
+
+    Args:
+        files: ``train``, and ``validation`` and ``test`` where there are files of them.
+        fields: where a record keeps what.
+        labels: how labels are written.
+        split: how to divide.
+
+    Returns:
+        The examples, and how many records ``labels.mapping`` left out.
+
+    Raises:
+        ValueError: bad files or records, a part given twice, an unknown name in the split
+            column, or no training example left.
+    """
+    given = {name: part for name, part in files.items() if part}
+    if split.column and len(given) > 1:
+        raise ValueError(
+            f"split.column={split.column} divides the training files, but there are files for "
+            f"{' and '.join(name for name in given if name != 'train')} too; choose one way"
+        )
+    parts: Examples = {"train": [], "validation": [], "test": []}
+    left_out = 0
+    for name, part in given.items():
+        parts[name], missed = read_examples(part, fields, labels, split.column)
+        left_out += missed
+    if split.column:
+        parts = _by_column(parts["train"], split.column)
+    _cut(parts, split, labels)
+    if not parts["train"]:
+        raise ValueError("no training example is left; there are too few groups to divide")
+    return parts, left_out
+
+
+def leaks(parts: Examples) -> list[str]:
+    """What stands in two splits: the same sequence on either strand, or a group."""
+    digests = {
+        name: canonical_digests([example.sequence for example in part])
+        for name, part in parts.items()
+    }
+    groups = {name: [e.group for e in part if e.group] for name, part in parts.items()}
+    copies = [f"sequences (or their reverse complements): {x}" for x in shared_sequences(digests)]
+    return copies + [f"records of a shared group: {x}" for x in shared_sequences(groups)]
+
+
+def _by_column(examples: list[Example], column: str) -> Examples:
+    parts: Examples = {"train": [], "validation": [], "test": []}
+    for example in examples:
+        name = _NAMES.get(example.part.lower())
+        if name is None:
+            raise ValueError(
+                f"{example.where}: column {column!r} must be one of {', '.join(_NAMES)}, got "
+                f"{example.part!r}"
+            )
+        parts[name].append(example)
+    if not parts["train"]:
+        raise ValueError(f"{examples[0].where}: no row of column {column!r} says train")
+    return parts
+
+
+def _cut(parts: Examples, split: Split, labels: Labels) -> None:
+    """Take the shares that no file and no column gives out of the training examples."""
+    alone = not (parts["validation"] or parts["test"])
+    shares = {}
+    for name, asked in (("validation", split.validation), ("test", split.test or split.folds)):
+        if parts[name] and asked:
+            raise ValueError(
+                f"split asks for a share for {name}, but its examples are given; drop one of them"
+            )
+        share = getattr(split, name)
+        shares[name] = (_SHARE if alone else 0.0) if share is None else share
+    if split.folds is not None:
+        fold = _assign(parts["train"], [1 / split.folds] * split.folds, split, labels)
+        parts["test"] = _take(parts["train"], fold == split.fold)
+        parts["train"] = _take(parts["train"], fold != split.fold)
+        shares = {"validation": shares["validation"] / (1 - 1 / split.folds)}
+    cut = [name for name, share in shares.items() if share and not parts[name]]
+    if cut:
+        by = [shares[name] for name in cut]
+        number = _assign(parts["train"], [1 - sum(by), *by], split, labels)
+        for i, name in reversed(list(enumerate(["train", *cut]))):
+            parts[name] = _take(parts["train"], number == i)
+
+
+def _take(examples: list[Example], which: NDArray[np.bool_]) -> list[Example]:
+    return [examples[i] for i in np.flatnonzero(which)]
+
+
+def _assign(
+    examples: list[Example], shares: Sequence[float], split: Split, labels: Labels
+) -> NDArray[np.int64]:
+    groups = [example.group for example in examples]
+    if not any(groups):
+        groups = canonical_digests([example.sequence for example in examples])
+    wheres = [example.where for example in examples]
+    strata = strata_of(labels, [example.label for example in examples], wheres)
+    return stratified_parts(strata, groups, shares, split.seed)

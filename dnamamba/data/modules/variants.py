@@ -1,0 +1,240 @@
+"""``VariantDataModule``: labelled variants of a VCF and their reference, under Lightning."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
+from torch import Tensor
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.data.fasta import Genome
+from dnamamba.data.labelled.labels import Codec, Labels
+from dnamamba.data.labelled.splits import shared_sequences
+from dnamamba.data.modules.labelled import LabelledDataModule, Part, sample_numbers
+from dnamamba.data.samples import SampleOrder
+from dnamamba.data.variants.checks import VariantChecks
+from dnamamba.data.variants.dataset import VariantDataset
+from dnamamba.data.variants.labels import LabelledVariant, VariantFields
+from dnamamba.data.variants.record import Variant, read_variants
+from dnamamba.data.variants.splits import VariantSplit, read_variant_splits
+
+__all__ = ["VariantDataModule", "VariantFiles"]
+
+Vcfs = str | list[str]
+
+
+@dataclass(frozen=True)
+class VariantFiles:
+    """What to read. A VCF may be plain, bgzip or gzip.
+
+    Attributes:
+        genome: the reference, a FASTA.
+        train: VCFs to train on, and to cut held-out parts from where none is given.
+        validation: to watch the run.
+        test: for the end.
+        predict: variants without labels.
+    """
+
+    genome: str
+    train: Vcfs | None = None
+    validation: Vcfs | None = None
+    test: Vcfs | None = None
+    predict: Vcfs | None = None
+
+
+class VariantDataModule(LabelledDataModule):
+    """Pairs of windows, with the reference and with the alternative allele, and their labels.
+
+    A batch holds ``tokens`` (B, 2, L) uint8: REF, ALT, without BOS, PAD to the right; ``lengths``
+    (B, 2), ``position`` (B,) and ``index`` (B,) int64 and, but for ``predict``, ``label`` (see
+    ``VariantDataset``). The variant stands in the middle; windows are clipped at the contig's
+    ends. A row with a negative index is empty and means nothing.
+
+    Every allele of every record is one variant, checked against the reference. Positions of a
+    VCF count from 1; everything here from 0.
+
+    Args:
+        files: what to read.
+        fields: where the labels stand.
+        labels: what they mean.
+        split: how training variants are divided where no file says so.
+        checks: what to do with records that cannot be used.
+        length: most bases in a window.
+        tokenizer: byte -> id.
+        global_batch_size: variants in one optimiser step, over all devices and all batches whose
+            gradients are accumulated.
+        reverse_complement: read half of the training samples from the opposite strand.
+        seed: of order and strands; 0 to 2**63 - 1. The split has its own.
+        num_workers: processes that read ahead.
+
+    Raises:
+        ValueError: settings out of range; and, once the files are read (``setup``), bad files,
+            records or labels.
+    """
+
+    def __init__(
+        self,
+        files: VariantFiles,
+        fields: VariantFields = VariantFields(),  # noqa: B008 (frozen)
+        labels: Labels = Labels(),  # noqa: B008 (frozen)
+        split: VariantSplit = VariantSplit(),  # noqa: B008 (frozen)
+        checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
+        length: int = 1024,
+        tokenizer: Tokenizer = Tokenizer(),  # noqa: B008 (frozen)
+        global_batch_size: int = 32,
+        reverse_complement: bool = False,
+        seed: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__(global_batch_size, seed, num_workers)
+        # A checkpoint's hyper-parameters give dictionaries.
+        self.files = VariantFiles(**files) if isinstance(files, dict) else files
+        self.fields = VariantFields(**fields) if isinstance(fields, dict) else fields
+        self.labels = Labels(**labels) if isinstance(labels, dict) else labels
+        self.split = VariantSplit(**split) if isinstance(split, dict) else split
+        self.checks = VariantChecks(**checks) if isinstance(checks, dict) else checks
+        self.tokenizer = Tokenizer(**tokenizer) if isinstance(tokenizer, dict) else tokenizer
+        self.length, self.reverse_complement = length, reverse_complement
+        if length < 2:
+            raise ValueError(f"data.length must be at least 2 bases, got {length}")
+        settings = {
+            "files": asdict(self.files),
+            "fields": asdict(self.fields),
+            "labels": asdict(self.labels),
+            "split": asdict(self.split),
+            "checks": asdict(self.checks),
+            "length": length,
+            "tokenizer": asdict(self.tokenizer),
+            "global_batch_size": global_batch_size,
+            "reverse_complement": reverse_complement,
+            "seed": seed,
+            "num_workers": num_workers,
+        }
+        # Plain JSON types, or a weights-only load refuses the checkpoint.
+        self.save_hyperparameters(json.loads(json.dumps(settings)))
+        self._genome: Genome | None = None
+        self._codec: Codec | None = None
+        self._variants: dict[str, list[Variant]] = {}
+        self._targets: dict[str, NDArray[Any]] = {}
+
+    def prepare_data(self) -> None:
+        """Index the genome, on one process of each machine."""
+        Genome(self.files.genome)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the files. A checkpoint's position comes after this."""
+        self._position.reset()
+        if self._codec is None and stage != "predict":
+            self._read()
+        if self.files.predict and "predict" not in self._variants:
+            vcfs = self.files.predict
+            self._variants["predict"] = [
+                variant
+                for vcf in ([vcfs] if isinstance(vcfs, str) else vcfs)
+                for variant in read_variants(vcf, self.genome, self.checks, longest=self._longest)
+            ]
+
+    @property
+    def genome(self) -> Genome:
+        """The reference."""
+        if self._genome is None:
+            self._genome = Genome(self.files.genome)
+            self._genome.check(self.tokenizer)
+        return self._genome
+
+    @property
+    def codec(self) -> Codec:
+        """Names and numbers of the labels, as training has them; reads the files if need be."""
+        if self._codec is None:
+            self._read()
+        assert self._codec is not None
+        return self._codec
+
+    def train_targets(self) -> NDArray[Any]:
+        """Targets of the training variants."""
+        return self._targets["train"] if self.codec else np.empty(0)
+
+    def variants(self, part: Part) -> list[Variant]:
+        """The variants of a part, in the order of its batches (training: before shuffling)."""
+        if part != "predict" and self._codec is None:
+            self._read()
+        return self._variants.get(part, [])
+
+    def dataset(self, part: Part) -> VariantDataset:
+        """The variants of a part as windows."""
+        variants = self.variants(part)
+        order = SampleOrder(len(variants))
+        if part == "train":
+            order = SampleOrder(len(variants), self.seed, True, self.reverse_complement)
+        targets = self._targets.get(part)
+        return VariantDataset(self.genome, variants, self.length, self.tokenizer, targets, order)
+
+    def describe(self, index: Tensor | Iterable[int], part: Part = "train") -> list[str]:
+        """``contig:position:ref:alt`` of samples, the position counted from 1.
+
+        Args:
+            index: numbers of samples (B,), as in a batch.
+            part: what the batch is of.
+        """
+        dataset = self.dataset(part)
+        numbers = sample_numbers(index)
+        which = dataset.order.numbers(np.maximum(numbers, 0))
+        return [
+            dataset.variants[k].name if i >= 0 else "an empty row"
+            for i, k in zip(numbers, which, strict=True)
+        ]
+
+    def stream(self) -> dict[str, Any]:
+        """All that decides which batch is the i-th, in plain types."""
+        codec = self.codec
+        digest = hashlib.blake2b(digest_size=8)
+        for variant in self._variants["train"]:
+            digest.update(variant.name.encode())
+        digest.update(np.ascontiguousarray(self._targets["train"]).tobytes())
+        return {
+            "training variants": digest.hexdigest(),
+            "genome": self.genome.digest,
+            "classes": list(codec.classes),
+            "length": self.length,
+            "global_batch_size": self.global_batch_size,
+            "seed": self.seed,
+            "reverse_complement": self.reverse_complement,
+            "tokenizer": asdict(self.tokenizer),
+        }
+
+    @property
+    def _longest(self) -> int:
+        return self.length - self.length // 2
+
+    def _read(self) -> None:
+        vcfs = {part: getattr(self.files, part) for part in ("train", "validation", "test")}
+        reading = self.genome, self.fields, self.labels, self.checks, self.length
+        parts, guard = read_variant_splits(vcfs, self.split, *reading)
+        if guard:
+            rank_zero_info(f"guard: {guard:,} training variants close to held-out ones, left out")
+        names = {name: [found.variant.name for found in part] for name, part in parts.items()}
+        if shared := shared_sequences(names):
+            rank_zero_warn(f"variants stand in two splits: {'; '.join(shared)}; remove the copies")
+        codec = Codec.of_training(self.labels, [found.label for found in parts["train"]])
+        for name, part in parts.items():
+            self._variants[name] = [found.variant for found in part]
+            self._targets[name] = codec.encode(
+                [found.label for found in part], [found.where for found in part]
+            )
+            rank_zero_info(_described(name, part, self.labels))
+        self._codec = codec
+
+
+def _described(name: str, part: list[LabelledVariant], labels: Labels) -> str:
+    """One line: how many variants, of which classes."""
+    line = f"{name}: {len(part):,} variants"
+    if labels.kind != "class":
+        return line
+    counts = Counter(str(found.label) for found in part)
+    return f"{line}; " + ", ".join(f"{label} {count:,}" for label, count in counts.most_common())

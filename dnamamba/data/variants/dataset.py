@@ -1,0 +1,81 @@
+"""Batches of variants: the reference and the alternative window of each, cut as they are read."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.data.fasta import Genome
+from dnamamba.data.samples import SampleDataset, SampleOrder
+from dnamamba.data.variants.alleles import allele_windows
+from dnamamba.data.variants.record import Variant
+
+__all__ = ["VariantDataset"]
+
+
+class VariantDataset(SampleDataset):
+    """A batch of variants for an array of sample numbers.
+
+    A batch holds
+
+    - ``tokens`` (B, 2, L) uint8: ids of the reference and of the alternative window, read from the
+      sample's strand, without BOS, PAD to the right; L is the longest of the batch;
+    - ``lengths`` (B, 2) int64: bases in each window, 0 where a row is empty;
+    - ``position`` (B,) int64: place of the variant's first base in both windows;
+    - ``index`` (B,) int64: the samples' numbers, negative where a row is empty;
+    - ``label``, if there are labels: (B,) int64, (B, C) float32 or (B,) float32 (see ``Codec``);
+      of no meaning where a row is empty.
+
+    Args:
+        genome: the reference.
+        variants: from ``read_variants``, one a record.
+        length: most bases in a window (see ``allele_windows``).
+        tokenizer: byte -> id.
+        targets: (n, ...), or None without labels.
+        order: which record a sample is; None: as they stand.
+    """
+
+    def __init__(
+        self,
+        genome: Genome,
+        variants: Sequence[Variant],
+        length: int,
+        tokenizer: Tokenizer,
+        targets: NDArray[Any] | None = None,
+        order: SampleOrder | None = None,
+    ) -> None:
+        self.genome, self.variants, self.length = genome, variants, length
+        self.tokenizer, self.targets = tokenizer, targets
+        self.order = order or SampleOrder(len(variants))
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
+        """The batch of the samples ``index`` (B,) int64."""
+        number = self.order.numbers(np.maximum(index, 0))
+        tokens = np.full((len(index), 2, self.length), PAD, dtype=np.uint8)
+        lengths = np.zeros((len(index), 2), dtype=np.int64)
+        position = np.zeros(len(index), dtype=np.int64)
+        reverse = self.order.reverse(index)
+        for row in np.flatnonzero(index >= 0):
+            variant = self.variants[number[row]]
+            *windows, place = allele_windows(self.genome, variant, self.length)
+            for allele, bases in enumerate(windows):
+                ids = self.tokenizer.encode(bases, contig=variant.name)
+                if reverse[row]:
+                    ids = self.tokenizer.reverse_complement(ids)
+                tokens[row, allele, : len(ids)] = ids
+                lengths[row, allele] = len(ids)
+            # From the other end both windows begin with the same flank, too.
+            right = len(windows[0]) - place - len(variant.ref)
+            position[row] = right if reverse[row] else place
+        tokens = tokens[:, :, : max(1, lengths.max(initial=1))].copy()
+        batch = {"tokens": tokens, "lengths": lengths, "position": position, "index": index}
+        if self.targets is not None:
+            batch["label"] = self.targets[number]
+        return {name: torch.from_numpy(column) for name, column in batch.items()}

@@ -1,0 +1,191 @@
+"""Which variants are for training, validation and test: by position, with a guard between."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.bed import read_bed
+from dnamamba.data.fasta import Genome
+from dnamamba.data.labelled.labels import Labels, strata_of
+from dnamamba.data.labelled.splits import stratified_parts
+from dnamamba.data.regions import Contigs, union
+from dnamamba.data.settings import Part
+from dnamamba.data.variants.checks import VariantChecks
+from dnamamba.data.variants.labels import LabelledVariant, VariantFields, read_labelled_variants
+from dnamamba.data.variants.record import Variant
+
+__all__ = ["VariantSplit", "divide_variants", "read_variant_splits"]
+
+_SPAN = 1 << 40  # positions of two contigs lie further apart than any guard
+_TRAIN, _VALIDATION, _TEST, _GUARD = range(4)
+
+
+@dataclass(frozen=True)
+class VariantSplit:
+    """How the training variants are divided where no file says so.
+
+    Neighbours share bases and often a fate, so that variants are held out by stretches of the
+    genome: whole contigs, the regions of a BED, or a fraction in blocks.
+
+    Attributes:
+        validation: what is held out to watch the run; a fraction is one of the variants.
+        test: what is held out for the end.
+        guard: training variants less than this many bases from a held-out one are left out, and
+            counted; None stands for the length of a window, so that no base of a held-out window
+            is trained on.
+        block: bases in a block of a split by fraction. Classes are divided evenly as far as
+            blocks allow.
+        seed: of the blocks.
+
+    Raises:
+        ValueError: fractions that leave nothing to train on, or a value out of range.
+    """
+
+    validation: Part = Part()  # noqa: RUF009 (frozen)
+    test: Part = Part()  # noqa: RUF009 (frozen)
+    guard: int | None = None
+    block: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("validation", "test"):
+            value = getattr(self, name)
+            if isinstance(value, dict):  # from a checkpoint's hyper-parameters
+                object.__setattr__(self, name, Part(**value))
+        if self.validation.fraction + self.test.fraction >= 1:
+            raise ValueError(
+                f"split.validation.fraction {self.validation.fraction} and split.test.fraction "
+                f"{self.test.fraction} leave nothing to train on; their sum must be below 1"
+            )
+        if self.guard is not None and self.guard < 0:
+            raise ValueError(f"split.guard must be 0 or more bases, got {self.guard}")
+        if self.block < 1:
+            raise ValueError(f"split.block must be at least 1 base, got {self.block}")
+
+
+def read_variant_splits(
+    vcfs: Mapping[str, str | Sequence[str] | None],
+    split: VariantSplit,
+    genome: Genome,
+    fields: VariantFields,
+    labels: Labels,
+    checks: VariantChecks,
+    length: int,
+) -> tuple[dict[str, list[LabelledVariant]], int]:
+    """Read what is given and cut the rest from the training variants.
+
+    Args:
+        vcfs: ``train``, and ``validation`` and ``test`` where there are files of them.
+        split: how to divide.
+        genome: the reference.
+        fields: where the labels stand.
+        labels: what they mean.
+        checks: what to do with records that cannot be used.
+        length: most bases in a window.
+
+    Returns:
+        The labelled variants of each part that has any, and how many the guard left out.
+
+    Raises:
+        ValueError: no training file, bad files or records, a part given twice, or no training
+            variant left.
+    """
+    if not vcfs.get("train"):
+        raise ValueError("there is nothing to train on; set data.files.train")
+    for name in ("validation", "test"):
+        if vcfs.get(name) and getattr(split, name):
+            raise ValueError(
+                f"split.{name} asks for a share of the training variants, but data.files.{name} "
+                "is given; drop one of them"
+            )
+    longest = length - length // 2
+    parts = {
+        name: read_labelled_variants(files, genome, fields, labels, checks, longest)
+        for name, files in vcfs.items()
+        if files
+    }
+    train = parts.pop("train")
+    variants, found, wheres = (list(column) for column in zip(*train, strict=True))
+    contigs = Contigs.of({genome.name: genome.contigs})
+    strata = strata_of(labels, found, wheres)
+    divided = divide_variants(variants, strata, split, contigs, length)
+    guard = len(divided.pop("guard"))
+    cut = {name: [train[i] for i in numbers] for name, numbers in divided.items() if numbers}
+    if "train" not in cut:
+        raise ValueError("no training variant is left; check data.split (guard, block)")
+    return {**cut, **parts}, guard
+
+
+def divide_variants(
+    variants: Sequence[Variant],
+    strata: Sequence[Hashable],
+    split: VariantSplit,
+    contigs: Contigs,
+    guard: int,
+) -> dict[str, list[int]]:
+    """Numbers of the variants of each part.
+
+    Args:
+        variants: in any order.
+        strata: one a variant, its class for example.
+        split: how to divide.
+        contigs: of the reference.
+        guard: bases between a training variant and a held-out one, where ``split`` sets none.
+
+    Returns:
+        ``train``, ``validation``, ``test``, and ``guard``: those left out.
+
+    Raises:
+        ValueError: an unknown contig or a bad BED, or a variant that both parts claim.
+    """
+    place = np.array([contigs.number(v.contig) * _SPAN + v.start for v in variants], dtype=np.int64)
+    part = np.full(len(variants), _TRAIN)
+    for number, name in ((_VALIDATION, "validation"), (_TEST, "test")):
+        held_out = _claimed(getattr(split, name), f"split.{name}", contigs, place)
+        if (both := np.flatnonzero(held_out & (part != _TRAIN))).size:
+            raise ValueError(
+                f"{variants[both[0]].name}: split.validation and split.test both claim this "
+                "variant; their contigs or regions must not overlap"
+            )
+        part[held_out] = number
+    fractions = {_VALIDATION: split.validation.fraction, _TEST: split.test.fraction}
+    if any(fractions.values()):
+        rest = np.flatnonzero(part == _TRAIN).tolist()
+        blocks = [f"{place[i] // _SPAN}:{place[i] % _SPAN // split.block}" for i in rest]
+        shares = [1 - sum(fractions.values()), *fractions.values()]
+        part[rest] = stratified_parts([strata[i] for i in rest], blocks, shares, split.seed)
+    _set_guard(part, place, guard if split.guard is None else split.guard)
+    names = ("train", "validation", "test", "guard")
+    return {name: np.flatnonzero(part == i).tolist() for i, name in enumerate(names)}
+
+
+def _claimed(
+    part: Part, flag: str, contigs: Contigs, place: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(n,) True for the variants in the part's contigs or regions."""
+    if part.contigs:
+        try:
+            numbers = [contigs.number(name) for name in part.contigs]
+        except ValueError as error:
+            raise ValueError(f"{flag}.contigs: {error}") from error
+        return np.isin(place // _SPAN, numbers)
+    if part.bed is None:
+        return np.zeros(len(place), dtype=np.bool_)
+    regions = union(read_bed(part.bed, contigs).regions)
+    start, end = (regions.contig * _SPAN + edge for edge in (regions.start, regions.end))
+    before = np.searchsorted(start, place, side="right")
+    inside: NDArray[np.bool_] = (before > 0) & (place < end[before - 1])
+    return inside
+
+
+def _set_guard(part: NDArray[np.int64], place: NDArray[np.int64], guard: int) -> None:
+    held_out = np.sort(place[part != _TRAIN])
+    if not held_out.size:
+        return
+    after = np.searchsorted(held_out, place)
+    right = held_out[np.minimum(after, held_out.size - 1)] - place
+    left = place - held_out[np.maximum(after - 1, 0)]
+    near = np.minimum(np.abs(left), np.abs(right)) < guard
+    part[near & (part == _TRAIN)] = _GUARD
