@@ -1,0 +1,239 @@
+"""The backward kernels of the scan: the sweep forward that prepares, the sweep back that adjoins.
+
+``kernels/README.md`` derives both. Positions are counted in scan order (``s``); ``t`` is the row in
+memory, ``t - origin`` the row of a workspace, which spans the chunks from ``first`` on.
+"""
+
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disable-error-code="assignment"
+
+import triton
+import triton.language as tl
+
+from dnamamba_kernels.selective_scan.fused_math import crosses, existing, sigmoid, softplus
+
+LN2 = tl.constexpr(0.6931471805599453)
+
+
+@triton.jit(do_not_specialize=["unit"])
+def prepare_kernel(
+    u, delta, z, skip, bias, decay, packed, resets, carried, dy,
+    dz, borders, local, product, dskip,
+    length, unit, chunk, n_chunks, n_blocks, first, all_chunks,
+    u_batch, delta_batch, z_batch, dy_batch, resets_batch, dz_batch,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
+    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
+    Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
+):  # fmt: skip
+    """One chunk swept in scan order, one thread a channel.
+
+    Writes Δ, the gradient before the gate, the states that enter every STEPS positions, and the
+    chunk's adjoint summary: with a the adjoint of the state that leaves the chunk, the adjoint of
+    the state that enters it is ``local + product * a``.
+    """
+    pid = tl.program_id(0).to(tl.int64)
+    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
+    k = pid // n_blocks % n_chunks
+    batch = pid // n_blocks // n_chunks
+    real = existing(d, CHANNELS, BLOCK_D)
+    n = tl.arange(0, N)
+    nd = n[:, None] * CHANNELS + d[None, :] * unit
+    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
+    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
+    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
+
+    u += batch * u_batch + d
+    delta += batch * delta_batch + d
+    dy += batch * dy_batch + d
+    packed += batch * length * (2 * N) + n
+    if z is not None:
+        z += batch * z_batch + d
+        dz += batch * dz_batch + d
+    if resets is not None:
+        resets += batch * resets_batch
+    h = tl.zeros((N, BLOCK_D), tl.float32)
+    if carried is not None:
+        entering = carried + (batch * all_chunks + first + k) * N * CHANNELS + nd
+        h = tl.load(entering, mask=real[None, :], other=0.0)
+    per_chunk = chunk // STEPS
+    border = borders + (batch * n_chunks + k) * per_chunk * N * CHANNELS + nd
+    passed = tl.full((N, BLOCK_D), 1.0, tl.float32)
+    adjoint = tl.zeros((N, BLOCK_D), tl.float32)
+    dthrough = tl.zeros((BLOCK_D,), tl.float32)
+    start = (first + k) * chunk
+    for s0 in range(start, tl.minimum(start + chunk, length), STEPS):
+        us, deltas, zs, dys, dzs = (), (), (), (), ()
+        for i in tl.static_range(STEPS):
+            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            here = real if WHOLE else real & (s0 + i < length)
+            us += (tl.load(u + t * U_ROW, mask=here, other=0.0),)
+            deltas += (tl.load(delta + t * DELTA_ROW, mask=here, other=0.0),)
+            dys += (tl.load(dy + t * DY_ROW, mask=here, other=0.0),)
+            if z is not None:
+                zs += (tl.load(z + t * Z_ROW, mask=here, other=0.0),)
+        entered = h
+        for i in tl.static_range(STEPS):
+            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            inside = WHOLE | (s0 + i < length)
+            step = deltas[i].to(tl.float32) + shift
+            if SOFTPLUS:
+                step = softplus(step)
+            if not WHOLE:
+                step = tl.where(inside, step, 0.0)
+            b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
+            c = tl.load(packed + t * (2 * N) + N, mask=inside, other=0.0)
+            e = tl.exp2(a * step[None, :])
+            value = us[i].to(tl.float32)
+            dout = dys[i].to(tl.float32)
+            if resets is not None:
+                cut = crosses(resets, t, length, REVERSE)
+                h = tl.where(cut, 0.0, h)
+                passed = tl.where(cut, 0.0, passed)
+            h = e * h + b[:, None] * (step * value)[None, :]
+            if z is not None:
+                out = tl.sum(c[:, None] * h, 0) + through * value
+                gate = zs[i].to(tl.float32)
+                open_ = sigmoid(gate)
+                dzs += (dout * out * open_ * (1.0 + gate * (1.0 - open_)),)
+                dout *= gate * open_
+            passed = e * passed
+            adjoint += passed * (c[:, None] * dout[None, :])
+            dthrough += dout * value
+        if z is not None:
+            for i in tl.static_range(STEPS):
+                t = length - 1 - (s0 + i) if REVERSE else s0 + i
+                here = real if WHOLE else real & (s0 + i < length)
+                tl.store(dz + t * DZ_ROW, dzs[i], mask=here)
+        tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
+    out = (batch * n_chunks + k) * N * CHANNELS + nd
+    tl.store(local + out, adjoint, mask=real[None, :])
+    tl.store(product + out, passed, mask=real[None, :])
+    if skip is not None:
+        tl.store(dskip + (batch * n_chunks + k) * CHANNELS + d, dthrough, mask=real)
+
+
+@triton.jit
+def rows_of(x):
+    """A tile of four rows as four vectors."""
+    even, odd = tl.split(tl.permute(tl.reshape(x, (2, 2, x.shape[1])), (2, 0, 1)))
+    r0, r2 = tl.split(even)
+    r1, r3 = tl.split(odd)
+    return r0, r1, r2, r3
+
+
+@triton.jit
+def tile_of(backwards):
+    """Four vectors, the last row first, as a tile of four rows."""
+    r3, r2, r1, r0 = backwards
+    x = tl.join(tl.join(r0, r2), tl.join(r1, r3))
+    return tl.reshape(tl.permute(x, (1, 2, 0)), (4, r0.shape[0]))
+
+
+@triton.jit
+def adjoint_kernel(
+    u, delta, z, skip, bias, decay, packed, resets, leaving, dy, borders,
+    du, ddelta, dbc, ddecay, dbias,
+    length, chunk, n_chunks, n_blocks, first, origin, rows,
+    u_batch, delta_batch, z_batch, dy_batch, resets_batch, du_batch, ddelta_batch, block_stride,
+    N: tl.constexpr, BLOCK_D: tl.constexpr,
+    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
+    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
+    Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DU_ROW: tl.constexpr, DDELTA_ROW: tl.constexpr,
+):  # fmt: skip
+    """One chunk swept backwards: every gradient, from the adjoint that leaves the chunk.
+
+    STEPS positions at a time: forward from their border, keeping the states in registers, then
+    back. The tile lies over lanes in both directions, because both are summed over: N for du and
+    dΔ, CHANNELS for dB and dC, of which each block of CHANNELS writes its own share (no atomics).
+    """
+    pid = tl.program_id(0).to(tl.int64)
+    block = pid % n_blocks
+    d = block * BLOCK_D + tl.arange(0, BLOCK_D)
+    k = pid // n_blocks % n_chunks
+    batch = pid // n_blocks // n_chunks
+    real = existing(d, CHANNELS, BLOCK_D)
+    n = tl.arange(0, N)
+    nd = n[:, None] * CHANNELS + d[None, :]
+    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
+    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
+    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
+    if bias is not None:
+        shift = shift[None, :]
+    if skip is not None:
+        through = through[None, :]
+
+    # Rows of four positions at a time: one access and one change of layout serve them all.
+    i4 = tl.arange(0, 4)[:, None]
+    u += batch * u_batch + d[None, :]
+    delta += batch * delta_batch + d[None, :]
+    du += batch * du_batch + d[None, :]
+    ddelta += batch * ddelta_batch + d[None, :]
+    packed += batch * length * (2 * N) + n
+    dy += batch * dy_batch + d[None, :]
+    if z is not None:
+        z += batch * z_batch + d[None, :]
+    dbc += block * block_stride + (batch * rows - origin) * (2 * N) + n
+    if resets is not None:
+        resets += batch * resets_batch
+    chunk_states = (batch * n_chunks + k) * N * CHANNELS
+    per_chunk = chunk // 4
+    g = tl.load(leaving + chunk_states + nd, mask=real[None, :], other=0.0)
+    da = tl.zeros((N, BLOCK_D), tl.float32)
+    dshift = tl.zeros((4, BLOCK_D), tl.float32)
+    start = (first + k) * chunk
+    n_tiles = tl.cdiv(tl.minimum(chunk, length - start), 4)
+    for j in range(n_tiles):
+        tile = n_tiles - 1 - j
+        s0 = start + tile * 4
+        t4 = length - 1 - (s0 + i4) if REVERSE else s0 + i4
+        here = real[None, :] & (WHOLE | (s0 + i4 < length))
+        h = tl.load(borders + (chunk_states * per_chunk + tile * N * CHANNELS) + nd,
+                    mask=real[None, :], other=0.0)  # fmt: skip
+        raw = tl.load(delta + t4 * DELTA_ROW, mask=here, other=0.0).to(tl.float32) + shift
+        step4 = softplus(raw) if SOFTPLUS else raw
+        step4 = step4 if WHOLE else tl.where(here, step4, 0.0)
+        u4 = tl.load(u + t4 * U_ROW, mask=here, other=0.0).to(tl.float32)
+        dout4 = tl.load(dy + t4 * DY_ROW, mask=here, other=0.0).to(tl.float32)
+        if z is not None:
+            gate = tl.load(z + t4 * Z_ROW, mask=here, other=0.0).to(tl.float32)
+            dout4 *= gate * sigmoid(gate)
+        made, dos, xs = rows_of(step4), rows_of(dout4), rows_of(step4 * u4)
+        hs = ()
+        for i in tl.static_range(4):
+            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            inside = WHOLE | (s0 + i < length)
+            b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
+            if resets is not None:
+                h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
+            hs += (h,)
+            h = tl.exp2(a * made[i][None, :]) * h + b[:, None] * xs[i][None, :]
+            dc = tl.sum(h * dos[i][None, :], 1)
+            tl.store(dbc + t * (2 * N) + N, dc, mask=inside & (n < N))
+        dxs, das = (), ()
+        for i in tl.static_range(3, -1, -1):
+            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            inside = WHOLE | (s0 + i < length)
+            b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
+            c = tl.load(packed + t * (2 * N) + N, mask=inside, other=0.0)
+            g += c[:, None] * dos[i][None, :]
+            db = tl.sum(g * xs[i][None, :], 1)
+            tl.store(dbc + t * (2 * N), db, mask=inside & (n < N))
+            dxs += (tl.sum(g * b[:, None], 0),)
+            g *= tl.exp2(a * made[i][None, :])
+            if resets is not None:
+                g = tl.where(crosses(resets, t, length, REVERSE), 0.0, g)
+            v = g * hs[i]
+            da += v * made[i][None, :]
+            das += (tl.sum(v * a, 0),)
+        dx4 = tile_of(dxs)
+        dstep4 = tile_of(das) * LN2 + dx4 * u4
+        if SOFTPLUS:
+            dstep4 *= sigmoid(raw)
+        if not WHOLE:
+            dstep4 = tl.where(here, dstep4, 0.0)
+        dshift += dstep4
+        tl.store(du + t4 * DU_ROW, dx4 * step4 + through * dout4, mask=here)
+        tl.store(ddelta + t4 * DDELTA_ROW, dstep4, mask=here)
+    tl.store(ddecay + chunk_states + nd, da, mask=real[None, :])
+    if bias is not None:
+        tl.store(dbias + (batch * n_chunks + k) * CHANNELS + d, tl.sum(dshift, 0), mask=real)

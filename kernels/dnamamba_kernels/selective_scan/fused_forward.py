@@ -1,0 +1,210 @@
+"""The forward kernels of the scan: packing, span summaries, the carry, outputs.
+
+One thread owns one channel with all its N states (tile [N, BLOCK_D], N in registers), so that the
+sum over N needs no exchange. Tensors of states are (..., N, D). ``unit`` is always 1 and hides
+from the compiler that channels are contiguous: knowing it, it would spread N over lanes to get
+wider accesses to the few states that a span reads and writes, and pay in every step.
+
+Positions are counted in scan order (``s``); ``t`` is the row in memory.
+"""
+
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disable-error-code="assignment"
+
+import triton
+import triton.language as tl
+
+from dnamamba_kernels.selective_scan.fused_math import crosses, existing, sigmoid, softplus
+
+
+@triton.jit
+def pack_kernel(
+    b, c, packed, rows, length, n_states,
+    b_batch, b_row, b_state, c_batch, c_row, c_state,
+    N: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    """B_t and C_t side by side in fp32, padded to N: four-wide loads, nothing to unpack."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    n = tl.arange(0, N)[None, :]
+    batch, t = row // length, row % length
+    inside = (row < rows) & (n < n_states)
+    b_values = tl.load(b + batch * b_batch + t * b_row + n * b_state, mask=inside, other=0.0)
+    c_values = tl.load(c + batch * c_batch + t * c_row + n * c_state, mask=inside, other=0.0)
+    out = packed + row * (2 * N) + n
+    written = (row < rows) & (n < N)
+    tl.store(out, b_values.to(tl.float32), mask=written)
+    tl.store(out + N, c_values.to(tl.float32), mask=written)
+
+
+@triton.jit(do_not_specialize=["unit"])
+def summary_kernel(
+    u, delta, bias, decay, packed, resets, local, product,
+    length, unit, span, n_spans, n_blocks,
+    u_batch, delta_batch, resets_batch,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
+    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
+):  # fmt: skip
+    """Every span but the last: its end state from zero, and the product of its decays."""
+    pid = tl.program_id(0).to(tl.int64)
+    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
+    k = pid // n_blocks % n_spans
+    batch = pid // n_blocks // n_spans
+    real = existing(d, CHANNELS, BLOCK_D)
+    n = tl.arange(0, N)
+    nd = n[:, None] * CHANNELS + d[None, :] * unit
+    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
+    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
+
+    u += batch * u_batch + d
+    delta += batch * delta_batch + d
+    packed += batch * length * (2 * N) + n
+    if resets is not None:
+        resets += batch * resets_batch
+    h = tl.zeros((N, BLOCK_D), tl.float32)
+    total = tl.zeros((BLOCK_D,), tl.float32)
+    uncut = 1.0
+    start = k * span
+    for s0 in range(start, start + span, STEPS):
+        us, deltas = (), ()
+        for i in tl.static_range(STEPS):
+            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            us += (tl.load(u + t * U_ROW, mask=real, other=0.0),)
+            deltas += (tl.load(delta + t * DELTA_ROW, mask=real, other=0.0),)
+        for i in tl.static_range(STEPS):
+            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            step = deltas[i].to(tl.float32) + shift
+            if SOFTPLUS:
+                step = softplus(step)
+            b = tl.load(packed + t * (2 * N))
+            if resets is not None:
+                cut = crosses(resets, t, length, REVERSE)
+                h = tl.where(cut, 0.0, h)
+                uncut = tl.where(cut, 0.0, uncut)
+            x = step * us[i].to(tl.float32)
+            h = tl.exp2(a * step[None, :]) * h + b[:, None] * x[None, :]
+            total += step
+    out = (batch * n_spans + k) * N * CHANNELS + nd
+    tl.store(local + out, h, mask=real[None, :])
+    tl.store(product + out, tl.exp2(a * total[None, :]) * uncut, mask=real[None, :])
+
+
+@triton.jit
+def carry_kernel(
+    local, product, first, carried, last,
+    width, n_in, n_out,
+    BACKWARD: tl.constexpr, BLOCK: tl.constexpr, AHEAD: tl.constexpr,
+):  # fmt: skip
+    """What enters each of a row of pieces: x_{k+1} = product_k x_k + local_k, from ``first``.
+
+    ``width`` = N·D columns. ``n_in`` pieces are summarised, ``n_out`` states are written: one more
+    forward, where nobody asks what leaves the last span; as many backward, from right to left,
+    where ``last`` receives what leaves the leftmost chunk.
+    """
+    columns = (width + BLOCK - 1) // BLOCK
+    pid = tl.program_id(0).to(tl.int64)
+    batch = pid // columns
+    column = (pid % columns) * BLOCK + tl.arange(0, BLOCK)
+    real = column < width
+    x = tl.zeros((BLOCK,), tl.float32)
+    if first is not None:
+        x = tl.load(first + batch * width + column, mask=real, other=0.0)
+    row = n_in - 1 if BACKWARD else 0
+    local += (batch * n_in + row) * width + column
+    product += (batch * n_in + row) * width + column
+    carried += (batch * n_out + row) * width + column
+    stride = -width if BACKWARD else width
+    for j0 in range(0, n_out, AHEAD):
+        # Nothing here waits for the chain: these loads are all in flight before its first link.
+        products, locals_ = (), ()
+        for i in tl.static_range(AHEAD):
+            inside = real & (j0 + i < n_in)
+            products += (tl.load(product + i * stride, mask=inside, other=1.0),)
+            locals_ += (tl.load(local + i * stride, mask=inside, other=0.0),)
+        for i in tl.static_range(AHEAD):
+            tl.store(carried + i * stride, x, mask=real & (j0 + i < n_out))
+            # A state of zero stays zero, even where a growing product has overflowed.
+            x = tl.where(x == 0.0, 0.0, products[i] * x) + locals_[i]
+        local += AHEAD * stride
+        product += AHEAD * stride
+        carried += AHEAD * stride
+    if last is not None:
+        tl.store(last + batch * width + column, x, mask=real)
+
+
+@triton.jit(do_not_specialize=["unit"])
+def output_kernel(
+    u, delta, z, skip, bias, decay, packed, resets, carried, y, final, states,
+    length, unit, chunk, span, n_spans, n_blocks,
+    u_batch, delta_batch, z_batch, y_batch, resets_batch,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
+    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
+    Z_ROW: tl.constexpr, Y_ROW: tl.constexpr,
+):  # fmt: skip
+    """y of one span from the state that enters it; the last span leaves the final state.
+
+    ``states`` keeps the state that enters each chunk, for the backward; spans are whole chunks.
+    """
+    pid = tl.program_id(0).to(tl.int64)
+    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
+    k = pid // n_blocks % n_spans
+    batch = pid // n_blocks // n_spans
+    real = existing(d, CHANNELS, BLOCK_D)
+    n = tl.arange(0, N)
+    nd = n[:, None] * CHANNELS + d[None, :] * unit
+    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
+    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
+    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
+
+    u += batch * u_batch + d
+    delta += batch * delta_batch + d
+    y += batch * y_batch + d
+    packed += batch * length * (2 * N) + n
+    if z is not None:
+        z += batch * z_batch + d
+    if resets is not None:
+        resets += batch * resets_batch
+    h = tl.zeros((N, BLOCK_D), tl.float32)
+    if carried is not None:
+        entering = carried + (batch * n_spans + k) * N * CHANNELS + nd
+        h = tl.load(entering, mask=real[None, :], other=0.0)
+    end = tl.minimum((k + 1) * span, length)
+    for start in range(k * span, end, chunk):
+        if states is not None:
+            entered = states + (batch * tl.cdiv(length, chunk) + start // chunk) * N * CHANNELS + nd
+            tl.store(entered, h, mask=real[None, :])
+        for s0 in range(start, tl.minimum(start + chunk, end), STEPS):
+            # Loads first, stores last: the compiler moves no load across a store.
+            us, deltas, zs, ys = (), (), (), ()
+            for i in tl.static_range(STEPS):
+                t = length - 1 - (s0 + i) if REVERSE else s0 + i
+                here = real if WHOLE else real & (s0 + i < length)
+                us += (tl.load(u + t * U_ROW, mask=here, other=0.0),)
+                deltas += (tl.load(delta + t * DELTA_ROW, mask=here, other=0.0),)
+                if z is not None:
+                    zs += (tl.load(z + t * Z_ROW, mask=here, other=0.0),)
+            for i in tl.static_range(STEPS):
+                t = length - 1 - (s0 + i) if REVERSE else s0 + i
+                inside = WHOLE | (s0 + i < length)
+                step = deltas[i].to(tl.float32) + shift
+                if SOFTPLUS:
+                    step = softplus(step)
+                if not WHOLE:
+                    step = tl.where(inside, step, 0.0)
+                b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
+                c = tl.load(packed + t * (2 * N) + N, mask=inside, other=0.0)
+                if resets is not None:
+                    h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
+                value = us[i].to(tl.float32)
+                h = tl.exp2(a * step[None, :]) * h + b[:, None] * (step * value)[None, :]
+                out = tl.sum(c[:, None] * h, 0) + through * value
+                if z is not None:
+                    gate = zs[i].to(tl.float32)
+                    out *= gate * sigmoid(gate)
+                ys += (out,)
+            for i in tl.static_range(STEPS):
+                t = length - 1 - (s0 + i) if REVERSE else s0 + i
+                here = real if WHOLE else real & (s0 + i < length)
+                tl.store(y + t * Y_ROW, ys[i], mask=here)
+    if k == n_spans - 1:
+        tl.store(final + batch * N * CHANNELS + nd, h, mask=real[None, :])

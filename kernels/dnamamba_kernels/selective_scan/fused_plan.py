@@ -1,0 +1,85 @@
+"""How a scan is cut: into spans, chunks, segments, blocks of channels. Plain arithmetic."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+
+__all__ = ["Plan", "plan", "segments"]
+
+# Warps that leave no scheduler of a large card idle (132 multiprocessors, 4 schedulers each).
+SCHEDULERS = 528
+# Positions unrolled: their loads are in flight together, and as many states wait in registers.
+FORWARD_STEPS = 8
+BACKWARD_STEPS = 4
+# Bytes of scratch that the backward may hold at a time.
+WORKSPACE = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cuts of one scan.
+
+    Attributes:
+        states: N padded to a power of two, the tile's height.
+        block: channels of a forward program, one warp.
+        back_block: channels of an adjoint program, ``back_warps`` warps.
+        span: positions of a forward program; the whole length where channels fill the card, which
+            saves the summaries and with them half of the exponentials.
+        chunk: positions between the states kept for the backward; divides span.
+        n_spans, n_chunks: how many of each cover the length.
+    """
+
+    states: int
+    block: int
+    back_block: int
+    back_warps: int
+    span: int
+    chunk: int
+    n_spans: int
+    n_chunks: int
+
+
+def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
+    states = 1 << (n_states - 1).bit_length()
+    block = min(32, max(8, 2048 // states))
+    back_block = min(32, max(8, 512 // states))
+    warps = max(1, batch) * ceil(channels / block)
+
+    # About 16 warps per scheduler: the last ones to start leave little of the card idle.
+    wanted = ceil(length * warps / (16 * SCHEDULERS))
+    chunk = min(max(64, 1 << (wanted - 1).bit_length()), 256)
+    span = max(chunk, 1 << (wanted - 1).bit_length())
+    if warps >= 0.6 * SCHEDULERS or length <= 2 * chunk:
+        span = ceil(length / chunk) * chunk
+    return Plan(
+        states=states,
+        block=block,
+        back_block=back_block,
+        back_warps=max(1, states * back_block // 512),
+        span=span,
+        chunk=chunk,
+        n_spans=ceil(length / span),
+        n_chunks=ceil(length / chunk),
+    )
+
+
+def segments(
+    p: Plan, batch: int, length: int, channels: int
+) -> Iterator[tuple[slice, list[tuple[int, int]]]]:
+    """What the backward takes at a time, so that its scratch stays within ``WORKSPACE``.
+
+    Yields:
+        Rows of the batch, and from right to left their pieces (first chunk, number of chunks).
+    """
+    n_blocks = ceil(channels / p.back_block)
+    # The borders' states and the blocks' shares of dB and dC, all fp32.
+    position = 4 * p.states * (channels / BACKWARD_STEPS + 2 * n_blocks)
+    room = int(WORKSPACE / position)  # positions
+    rows = min(batch, max(1, room // length))
+    count = min(p.n_chunks, max(1, room // (rows * p.chunk)))
+    for start in range(0, batch, rows):
+        pieces = []
+        for last in range(p.n_chunks, 0, -count):
+            first = max(0, last - count)
+            pieces.append((first, last - first))
+        yield slice(start, min(start + rows, batch)), pieces
