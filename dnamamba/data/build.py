@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
@@ -72,6 +73,11 @@ def open_cache(path: Path, cache_dir: Path) -> Contents:
         with FileLock(target.with_suffix(".lock")):
             # Another process may have built it while this one waited.
             return _current(path, target) or _build(path, target, compressed)
+    except NotImplementedError as error:
+        raise ValueError(
+            f"files in {cache_dir} cannot be locked; name another place with cache_dir or "
+            "$DNAMAMBA_CACHE"
+        ) from error
     except OSError as error:
         why = "no room" if error.errno in NO_ROOM else error.strerror or error
         raise ValueError(
@@ -154,24 +160,30 @@ def _fill(
     text_hash, bases_hash = hashlib.blake2b(), hashlib.blake2b()
     with open(built, "wb") as file:
 
+        def seen(block: bytes) -> None:
+            text_hash.update(block)
+            progress(len(block))
+
         def write(bases: bytes) -> None:
             bases_hash.update(bases)
             if keep:
                 file.write(bases)
 
-        census = scan(plain, path, records, progress, text_hash.update, write)
+        filled = [record for record in records if record.length]
+        census = scan(plain, path, records, seen, write)
         contents = Contents(
             source=source,
             source_hash=text_hash.hexdigest() if plain == path else file_hash(path),
             bases_hash=bases_hash.hexdigest(),
             has_bases=keep,
-            records=[record for record in records if record.length],
+            names=[record.name for record in filled],
+            layout=np.array([record[1:] for record in filled], np.int64).reshape(-1, 4),
             skipped=[record.name for record in records if not record.length],
             counts=census.counts.tolist(),
             noted=census.noted,
             n_runs=len(census.runs),
         )
-        if not contents.records:
+        if not filled:
             raise ValueError(f"{path}: all {len(records)} records are empty; expected bases")
         append_contents(file, contents, census.runs)
 
@@ -193,7 +205,15 @@ def _progress(path: Path, size: int) -> Iterator[Stage]:
         def stage(name: str, total: int) -> Progress:
             for old in bar.task_ids:
                 bar.remove_task(old)
-            task = bar.add_task(f"{name} {path.name}", total=total)
-            return lambda done: bar.advance(task, done)
+            task, waiting = bar.add_task(f"{name} {path.name}", total=total), 0
+
+            def advance(done: int) -> None:
+                nonlocal waiting  # a genome may come in a million small pieces
+                waiting += done
+                if waiting >= total // 200:
+                    bar.advance(task, waiting)
+                    waiting = 0
+
+            return advance
 
         yield stage

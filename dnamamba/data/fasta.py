@@ -52,16 +52,15 @@ class Genome:
         self._contents = open_cache(self.path, folder)
         self._cache = cache_file(self.path, folder)
         self.name = _stem(self.path)
-        records = self._contents.records
-        self.contigs = {record.name: record.length for record in records}
-        self._numbers = {record.name: number for number, record in enumerate(records)}
-        self._lengths = np.array([record.length for record in records], dtype=np.int64)
+        self._lengths = self._contents.layout[:, 0]
         self._offsets = np.cumsum(self._lengths) - self._lengths
+        self.contigs = dict(zip(self._contents.names, self._lengths.tolist(), strict=True))
+        self._numbers = {name: number for number, name in enumerate(self.contigs)}
         bare = self._contents.has_bases
         self._bases = BasesFile(
             self._cache if bare else self.path,
             self._contents.file if bare else self._contents.source,
-            records,
+            self._contents.layout,
             bare,
         )
         self._warn(folder)
@@ -87,7 +86,7 @@ class Genome:
             raise ValueError(f"strand must be '+' or '-', got {strand!r}")
         self._check_range(contig, first, last)
         out = np.empty(last - first, dtype=np.uint8)
-        self._bases.read(self._bases.open(), number, first, out)
+        self._bases.read(self._bases.open(), number, int(self._offsets[number]), first, out)
         bases = out.tobytes()
         return bases if strand == "+" else complement_bases(bases)[::-1]
 
@@ -117,9 +116,9 @@ class Genome:
         number, first, size = (column.astype(np.int64) for column in (number, first, size))
         self._check_batch(number, first, size, out.shape[1])
         file = self._bases.open()
-        columns = (column.tolist() for column in (number, first, size))
-        for row, contig, start, length in zip(out, *columns, strict=True):
-            self._bases.read(file, contig, start, row[:length])
+        columns = (column.tolist() for column in (number, self._offsets[number], first, size))
+        for row, contig, before, start, length in zip(out, *columns, strict=True):
+            self._bases.read(file, contig, before, start, row[:length])
 
     def count_ambiguous(
         self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike
@@ -254,7 +253,7 @@ class Genome:
         other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
         if other in self.contigs:
             hint = f"did you mean {other!r}? Names must agree, the prefix 'chr' included"
-        elif near := difflib.get_close_matches(contig, self.contigs, n=1):
+        elif near := difflib.get_close_matches(contig, list(self.contigs)[:10_000], n=1):
             hint = f"did you mean {near[0]!r}?"
         else:
             hint = "it has " + ", ".join(list(self.contigs)[:5]) + ", ..."

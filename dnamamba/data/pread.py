@@ -2,7 +2,6 @@
 
 import os
 from io import FileIO
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +33,15 @@ class BasesFile:
     Args:
         path: the file.
         identity: what it must be.
-        records: the FASTA's index.
+        layout: (n, 4) int64, the FASTA's index: see ``Contents``.
         bare: the file is a cache: the bases of all records laid end to end.
     """
 
-    def __init__(self, path: Path, identity: Identity, records: list[Record], bare: bool) -> None:
+    def __init__(
+        self, path: Path, identity: Identity, layout: NDArray[np.int64], bare: bool
+    ) -> None:
         self._path, self._identity = path, identity
-        self._records, self._bare = records, bare
-        self._offsets = [0, *accumulate(record.length for record in records)]
+        self._layout, self._bare = layout, bare
         self._opened: tuple[int, _Descriptor] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -66,12 +66,13 @@ class BasesFile:
             raise ValueError(self._changed())
         return opened[1]
 
-    def read(self, file: FileIO, contig: int, start: int, out: Row) -> None:
+    def read(self, file: FileIO, contig: int, before: int, start: int, out: Row) -> None:
         """Fill ``out`` with the bases from 0-based ``start`` of a contig.
 
         Args:
             file: what ``open`` gave.
             contig: its number.
+            before: bases of all contigs before it.
             start: 0-based position; the caller has checked the range.
             out: (n,) uint8, contiguous.
 
@@ -81,9 +82,9 @@ class BasesFile:
         if not len(out):
             return
         if self._bare:
-            self._fill(file, self._offsets[contig] + start, out)
+            self._fill(file, before + start, out)
             return
-        record = self._records[contig]
+        record = Record("", *self._layout[contig].tolist())
         first = record.byte_of(start)
         raw = np.empty(record.byte_of(start + len(out) - 1) + 1 - first, dtype=np.uint8)
         self._fill(file, first, raw)

@@ -5,17 +5,16 @@ arithmetic says, and every byte between two records to be a header.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import LETTERS, why_refused
 from dnamamba.data.index import Record
-from dnamamba.data.source import BLOCK, Progress
+from dnamamba.data.source import BLOCK
 
 __all__ = ["Census", "scan"]
 
@@ -48,7 +47,6 @@ def scan(
     plain: Path,
     shown: Path,
     records: list[Record],
-    progress: Progress,
     seen: Callable[[bytes], object],
     write: Callable[[bytes], object],
 ) -> Census:
@@ -58,7 +56,6 @@ def scan(
         plain: the FASTA text that ``records`` index.
         shown: the path the user gave, for errors.
         records: the index, in file order.
-        progress: called with the number of bytes read.
         seen: called with every byte of the file, in order.
         write: called with the bare bases, in order.
 
@@ -69,35 +66,49 @@ def scan(
     census = Census()
     runs: list[NDArray[np.int64]] = []
     flat = 0
+    for record, base, bases in _pieces(plain, shown, records, seen):
+        if foreign := bases.translate(None, LETTERS):
+            at = min(bases.find(byte) for byte in set(foreign))
+            raise ValueError(
+                f"{shown}: {record.name}, position {base + at:,} (0-based): "
+                f"{why_refused(bases[at])}"
+            )
+        runs += _count(census, bases, record.name, base, flat)
+        write(bases)
+        flat += len(bases)
+    if runs:
+        census.runs = np.concatenate(runs)
+    return census
+
+
+def _pieces(
+    plain: Path, shown: Path, records: list[Record], seen: Callable[[bytes], object]
+) -> Iterator[tuple[Record, int, bytes]]:
+    """Every record in blocks: the record, the block's first position, its bare bases."""
     with open(plain, "rb") as file:
 
         def read(size: int) -> bytes:
             block = file.read(size)
             seen(block)
-            progress(len(block))
             return block
 
         for number, record in enumerate(records):
             gap = read(max(0, record.offset - file.tell()))
             if not (_HEADER if number else _FIRST_HEADER).fullmatch(gap):
                 raise ValueError(_bad_header(shown, records, number, gap))
-            base = 0
-            end = record.byte_of(record.length - 1) + 1 if record.length else record.offset
-            while file.tell() < end:
-                at = file.tell()
+            base, at = 0, record.offset
+            end = record.byte_of(record.length - 1) + 1 if record.length else at
+            while at < end:
                 raw = read(min(BLOCK, end - at))
                 if not raw:
                     raise ValueError(f"{shown} was truncated while it was read; open it again")
                 bases = _bare(raw, at, record, shown)
-                _refuse(bases, base, record, shown)
-                runs += _count(census, bases, record.name, base, flat)
-                write(bases)
+                yield record, base, bases
                 base += len(bases)
-                flat += len(bases)
-        _check_rest(file, read, shown, records)
-    if runs:
-        census.runs = np.concatenate(runs)
-    return census
+                at += len(raw)
+        while rest := read(BLOCK):
+            if rest.strip():
+                raise ValueError(_bad_line(shown, records[-1], _last_line(records[-1])))
 
 
 def _bare(raw: bytes, at: int, record: Record, shown: Path) -> bytes:
@@ -109,6 +120,8 @@ def _bare(raw: bytes, at: int, record: Record, shown: Path) -> bytes:
     line_end = b"\r\n"[2 - (record.line_bytes - record.line_bases) :]
     for place, byte in enumerate(line_end, record.line_bases):
         column = width[(place - phase) % record.line_bytes :: record.line_bytes]
+        if not len(column):
+            continue
         ends += len(column)
         if (wrong := np.flatnonzero(column != byte)).size:
             line = (at - record.offset) // record.line_bytes + int(wrong[0]) + 1
@@ -131,14 +144,6 @@ def _bad_line(shown: Path, record: Record, line: int) -> str:
     )
 
 
-def _refuse(bases: bytes, base: int, record: Record, shown: Path) -> None:
-    if foreign := bases.translate(None, LETTERS):
-        at = min(bases.find(byte) for byte in set(foreign))
-        raise ValueError(
-            f"{shown}: {record.name}, position {base + at} (0-based): {why_refused(bases[at])}"
-        )
-
-
 def _count(
     census: Census, bases: bytes, contig: str, base: int, flat: int
 ) -> list[NDArray[np.int64]]:
@@ -159,15 +164,8 @@ def _bad_header(shown: Path, records: list[Record], number: int, gap: bytes) -> 
     if b"\r" in gap.rstrip(b"\r\n"):
         return f"{shown} has lines that end in CR alone (old Mac); convert it (dos2unix -c mac)"
     before = records[max(0, number - 1)]
-    return _bad_line(shown, before, before.length // max(1, before.line_bases) + 1)
+    return _bad_line(shown, before, _last_line(before))
 
 
-def _check_rest(
-    file: BinaryIO, read: Callable[[int], bytes], shown: Path, records: list[Record]
-) -> None:
-    while rest := read(BLOCK):
-        if rest.strip():
-            raise ValueError(
-                f"{shown}: text behind the last record {records[-1].name!r}, at byte "
-                f"{file.tell() - len(rest):,}; its lines are not of one width"
-            )
+def _last_line(record: Record) -> int:
+    return record.length // max(1, record.line_bases) + 1

@@ -171,6 +171,17 @@ def test_a_read_only_cache_folder(
         Genome(fasta, cache)
 
 
+def test_a_cache_folder_without_locks(
+    fasta: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.raises(ValueError, match=r"cannot be locked; name another place with cache_dir"):
+        Genome(fasta, cache)
+
+
 def test_a_read_only_source_folder(fasta: Path, cache: Path) -> None:
     fasta.parent.chmod(0o555)
     cache = Path(str(fasta.parent) + "-cache")

@@ -177,6 +177,23 @@ def test_many_processes_index_at_once(
     assert log.read_text() == "built\n"
 
 
+def test_many_threads_index_at_once(scaffolds: Path, tmp_path: Path) -> None:
+    opened: list[Genome] = []
+    ready = threading.Barrier(6)
+
+    def work() -> None:
+        ready.wait()
+        opened.append(Genome(scaffolds, tmp_path))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    last = RECORDS - 1
+    assert [genome.fetch(f"s{last}", 0, 8) for genome in opened] == [scaffold(last)] * 6
+
+
 def dies_once(real: Callable[..., Any], died: Path) -> Callable[..., Any]:
     """``real``, but the first process that calls it is killed within."""
 
