@@ -86,6 +86,7 @@ def make_plans(
     *,
     weights: Sequence[float] | None = None,
     seed: int = 0,
+    whole: bool = False,
 ) -> Plans:
     """Decide every window of a run.
 
@@ -101,6 +102,9 @@ def make_plans(
         weights: share of each genome in the training samples, in any unit; None for every
             training window once an epoch.
         seed: of the order, the strands and the blocks of a split by fraction.
+        whole: read whole windows of the other parts, too, as a classifier is to be judged on:
+            side by side, no short one at a region's end, ``short`` and ``max_ambiguous`` as in
+            training.
 
     Raises:
         ValueError: a bad BED, overlapping parts, weights that are not positive, a window longer
@@ -114,7 +118,7 @@ def make_plans(
     plans: dict[str, WindowPlan] = {}
     report = []
     for name, regions in {**parts, "predict": usable}.items():
-        laid, tiling = _tiled(regions, length, windows, name == "train", genomes, contigs)
+        laid, tiling = _tiled(regions, length, windows, name == "train", whole, genomes, contigs)
         if name == "train" or getattr(split, name, None):
             line = _described(name, regions, laid, tiling, contigs)
             report.append(line)
@@ -139,12 +143,16 @@ def _tiled(
     length: int,
     windows: WindowConfig,
     train: bool,
+    whole: bool,
     genomes: Mapping[str, Genome],
     contigs: Contigs,
 ) -> tuple[Tiling, Tiling]:
     """All windows of a part, and those of them that are kept."""
     if train:
         laid = tile(regions, length, windows.stride or length, windows.tail, windows.short)
+        allowed = windows.max_ambiguous
+    elif whole:
+        laid = tile(regions, length, length, "drop", windows.short)
         allowed = windows.max_ambiguous
     else:
         laid = tile(regions, length, length, "pad", "pad")
