@@ -49,6 +49,8 @@ class PretrainModule(pl.LightningModule):
         ValueError: the model's vocabulary is not the tokenizer's.
     """
 
+    monitor = ("validation/bits_per_base", "min")  # what best.ckpt follows
+
     def __init__(
         self,
         model: MambaConfig = MambaConfig(),  # noqa: B008 (frozen)

@@ -1,0 +1,95 @@
+"""The command ``dnamamba``: what it can do, said at once; the work is imported when asked for."""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from dnamamba.cli.errors import UsageError, nearest
+
+__all__ = ["main"]
+
+_TRAINING = {
+    "fit": "train a model on genomes, or resume a run",
+    "validate": "loss and bits per base of a run's checkpoint on the validation windows",
+    "test": "the same on the test windows",
+    "predict": "what a run's checkpoint says of each test window, as a table",
+}
+_USE = {
+    "embed": "FASTA (and BED) to one vector a sequence, as Parquet or npz",
+    "generate": "continue a prompt, as FASTA",
+    "evaluate": "bits per base of FASTA, whole contigs streamed",
+    "report": "table, figures and samples of a finished run",
+}
+_EXAMPLES = """\
+examples:
+  dnamamba fit --config configs/quickstart.yaml
+  dnamamba fit --config configs/quickstart.yaml --ckpt_path last    resume where it stopped
+  dnamamba report runs/quickstart
+  dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed
+  dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500
+  dnamamba evaluate runs/quickstart/model genome.fa
+
+dnamamba COMMAND --help lists a command's options.
+--debug shows where an error came from."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: arguments after the program's name; None takes those of the process.
+
+    Returns:
+        The exit status: 0 done; 1 an error of the input or the run; 2 a wrong command, flag
+        or configuration key; 130 and 143 stopped by Ctrl-C and SIGTERM.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or bool(os.environ.get("DNAMAMBA_DEBUG"))
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0
+    if arguments[0] == "--version":
+        print(f"dnamamba {version('dnamamba')}")
+        return 0
+    command, *rest = arguments
+    try:
+        return _run(command, rest)
+    except UsageError as error:
+        return _say(command, error, debug, status=2)
+    except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
+        return _say(command, error, debug, status=1)
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("dnamamba").setLevel(logging.INFO)
+    if command in _TRAINING:
+        home = import_module("dnamamba.cli.training")
+    elif command in _USE:
+        home = import_module("dnamamba.cli.use")
+    else:
+        raise UsageError(f"there is no such command{nearest(command, [*_TRAINING, *_USE])}")
+    status: int = home.run(command, arguments)
+    return status
+
+
+def _say(command: str, error: Exception, debug: bool, status: int) -> int:
+    if debug:
+        traceback.print_exception(error)
+    print(f"dnamamba {command}: {error}", file=sys.stderr)
+    return status
+
+
+def _help() -> str:
+    width = max(map(len, [*_TRAINING, *_USE]))
+    sections = [
+        f"{title}:\n" + "\n".join(f"  {name:{width}}  {text}" for name, text in commands.items())
+        for title, commands in (("train", _TRAINING), ("use", _USE))
+    ]
+    opening = "usage: dnamamba COMMAND ...\n\nMamba sequence models for genomes."
+    return "\n\n".join([opening, *sections, _EXAMPLES])

@@ -1,0 +1,64 @@
+"""Wrong commands, flags and keys: one line, with what was probably meant."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+__all__ = ["UsageError", "explain", "nearest"]
+
+
+class UsageError(Exception):
+    """What was typed cannot be understood; the message says what and suggests what was meant."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` for the nearest of the known names, or nothing if none is near.
+
+    Of dotted names, one that agrees in its last part is near too, so that ``--lr`` finds
+    ``model.optimizer.lr``.
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    if not close:
+        by_last = {known_name.rpartition(".")[2]: known_name for known_name in names}
+        last = difflib.get_close_matches(name.rpartition(".")[2], by_last, n=1, cutoff=0.75)
+        close = [by_last[key] for key in last]
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def explain(message: str, known: Iterable[str]) -> str:
+    """A parser's message, with the nearest of the known keys where it complains of unknown ones.
+
+    Args:
+        message: jsonargparse's.
+        known: dotted keys, as ``model.optimizer.lr``.
+    """
+    known = list(known)
+    if flags := re.match(r"unrecognized arguments: (.*)", message, re.DOTALL):
+        wrong = [word for word in flags[1].split() if word.startswith("-")]
+        if not wrong:
+            return f"unexpected argument {flags[1]}"
+        name = wrong[0].partition("=")[0]
+        hint = nearest(name.lstrip("-").rstrip("+"), known)
+        return f"unknown flag {name}{hint.replace('did you mean ', 'did you mean --')}"
+    if key := re.search(r"(?:does not accept option|Key) '([^']+)'(?: is not expected)?", message):
+        return unknown_key(key[1], known)
+    if missing := re.match(r"the following arguments are required: (.*)", message):
+        return f"{missing[1]} must be given"
+    return _types(re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", message))
+
+
+def _types(message: str) -> str:
+    """Types by their names in YAML, and a mismatch with several types in one line."""
+    message = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", message).replace("NoneType", "null")
+    union = re.fullmatch(
+        r"(.*?: ).*Subtypes: \[(.*?)\]\n.*Given value: (.*)", message.strip(), re.DOTALL
+    )
+    if union:
+        return f"{union[1]}expected one of {union[2]}; got {union[3]}"
+    return message
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """What to say of a key that a configuration file should not hold."""
+    return f"unknown key {key}{nearest(key, known)}"

@@ -1,0 +1,103 @@
+"""A run's folder: what lies where, and when a command may write there."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
+
+from dnamamba.training.callbacks import ExportModel, LastCheckpoint, RunProgress, RunSummary
+
+__all__ = ["RunFolder", "callbacks"]
+
+
+class RunFolder:
+    """``config.yaml``, ``metrics.csv``, ``checkpoints/`` with last and best, ``model/`` to share.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.last = self.checkpoints / "last.ckpt"
+        self.best = self.checkpoints / "best.ckpt"
+        self.model = self.path / "model"
+
+    def find(self, name: str) -> Path:
+        """The file that ``--ckpt_path`` names: ``last``, ``best`` or a path.
+
+        Raises:
+            FileNotFoundError: it is not there; says what is.
+        """
+        path = {"last": self.last, "best": self.best}.get(name, Path(name))
+        if not path.is_file():
+            others = sorted(str(other) for other in self.checkpoints.glob("*.ckpt"))
+            found = f"there are {', '.join(others)}" if others else f"{self.path} has none yet"
+            raise FileNotFoundError(f"there is no checkpoint {path}; {found}")
+        return path
+
+    def prepare(self, resume_from: str | None, overwrite: bool) -> Path | None:
+        """Make way for a run, or find the checkpoint from which it goes on.
+
+        ``last`` begins anew where there is none yet, so that the same command serves the first
+        start and every restart.
+
+        Raises:
+            ValueError: the folder holds a run, and it is neither resumed nor overwritten.
+            FileNotFoundError: the checkpoint is not there.
+        """
+        if resume_from is not None and (resume_from != "last" or self.last.is_file()):
+            return self.find(resume_from)
+        # Lightning starts the other processes when the first has begun to write.
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            held = [path for path in self._files() if path.is_file()]
+            if held and not overwrite:
+                raise ValueError(
+                    f"{self.path} holds a run already ({held[0].name}). Resume it with --ckpt_path "
+                    "last, replace it with --overwrite, or name another folder with --run_dir"
+                )
+            for path in held:
+                path.unlink()
+        return None
+
+    def _files(self) -> list[Path]:
+        names = ("metrics.csv", "config.yaml", "model/config.json", "model/model.safetensors")
+        return [*(self.path / name for name in names), *self.checkpoints.glob("*.ckpt")]
+
+
+def callbacks(
+    folder: RunFolder, module: pl.LightningModule, checkpoint_every: int | None, log_every: int
+) -> list[pl.Callback]:
+    """What a command adds to the trainer.
+
+    Args:
+        folder: where files go.
+        module: the module; ``best.ckpt`` follows the figure that it names in ``monitor``.
+        checkpoint_every: steps between two saves; None for a command that does not train.
+        log_every: steps between two log lines.
+    """
+    progress: list[pl.Callback] = [RunProgress(every_n_steps=log_every or 1)]
+    if checkpoint_every is None:
+        return progress
+    extra: list[Any] = [
+        RunSummary(folder.path),
+        ExportModel(folder.model),
+        LastCheckpoint(folder.checkpoints, checkpoint_every),
+    ]
+    monitor = getattr(module, "monitor", None)
+    if monitor is not None:
+        name, mode = monitor
+        extra.append(
+            ModelCheckpoint(
+                folder.checkpoints,
+                "best",
+                monitor=name,
+                mode=mode,
+                save_on_train_epoch_end=False,
+                enable_version_counter=False,
+            )
+        )
+    return progress + extra

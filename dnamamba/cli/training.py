@@ -1,0 +1,218 @@
+"""``fit``, ``validate``, ``test``, ``predict``: LightningCLI with this project's defaults.
+
+A configuration has the sections ``model`` (arguments of ``PretrainModule``), ``data`` (of
+``GenomeDataModule``) and ``trainer``, and says in ``run_dir`` where everything goes. A section
+that names a ``class_path`` takes that class instead, with its arguments in ``init_args``.
+"""
+
+import dataclasses
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+import yaml
+from jsonargparse import ActionYesNo
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.cli.errors import UsageError, explain, unknown_key
+from dnamamba.cli.runs import RunFolder, callbacks
+from dnamamba.data.modules.genome import GenomeDataModule
+from dnamamba.training.checkpoint_io import AtomicCheckpointIO
+from dnamamba.training.metrics_file import MetricsFile
+from dnamamba.training.predictions import write_predictions
+from dnamamba.training.pretrain import PretrainModule
+
+__all__ = ["TrainingCLI", "run"]
+
+_NOISE = ("GPU available", "TPU available", "HPU available", "💡 Tip", "`Trainer.fit` stopped")
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Build model, data and trainer from the arguments and run ``command`` on them."""
+    _quiet()
+    cli = TrainingCLI(command, arguments)
+    try:
+        cli.run()
+    except SIGTERMException:
+        return _stopped(cli, 143)
+    except SystemExit as error:  # Lightning turns Ctrl-C into it
+        return _stopped(cli, 130) if error.code == 1 else int(error.code or 0)
+    except MisconfigurationException as error:
+        raise ValueError(str(error)) from error
+    return 0
+
+
+class _Parser(LightningArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        known = [action.dest for action in self._actions]
+        raise UsageError(explain(message, known)) from ex
+
+
+class TrainingCLI(LightningCLI):
+    """One command's parser, and from it the run.
+
+    Args:
+        command: ``fit``, ``validate``, ``test`` or ``predict``.
+        arguments: what follows it on the command line.
+    """
+
+    def __init__(self, command: str, arguments: list[str]) -> None:
+        self.command = command
+        self.sections = _sections(arguments)
+        named = {name: _names_a_class(name, arguments, self.sections) for name in ("model", "data")}
+        self.fixed = not any(named.values())
+        super().__init__(
+            pl.LightningModule if named["model"] else PretrainModule,
+            pl.LightningDataModule if named["data"] else GenomeDataModule,
+            subclass_mode_model=named["model"],
+            subclass_mode_data=named["data"],
+            save_config_kwargs={"overwrite": True},  # the folder was checked as a whole
+            trainer_defaults={"log_every_n_steps": 10, "enable_model_summary": False},
+            seed_everything_default=1,
+            parser_class=_Parser,
+            parser_kwargs={"prog": f"dnamamba {command}", "description": _ABOUT[command]},
+            args=arguments,
+            run=False,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # the modules store plain hyper-parameters
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        fit = self.command == "fit"
+        resume = "Checkpoint to resume from: a file, or 'last' for run_dir's, if there is one."
+        load = "Checkpoint to load: a file, or 'best' or 'last' of run_dir."
+        parser.add_argument(
+            "--run_dir", type=str, required=True, help="Folder of everything that the run writes."
+        )
+        parser.add_argument(
+            "--ckpt_path",
+            type=str | None,
+            default=None if fit else "best",
+            help=resume if fit else load,
+        )
+        parser.add_argument(
+            "--overwrite", action=ActionYesNo, default=False, help="Replace what run_dir holds."
+        )
+        parser.add_argument(
+            "--checkpoint_every", type=int, default=500, help="Steps between saves of last.ckpt."
+        )
+        if self.fixed:
+            for field in dataclasses.fields(Tokenizer):
+                name = f"tokenizer.{field.name}"
+                parser.link_arguments(f"data.{name}", f"model.{name}")
+            parser.link_arguments("data.tokenizer.name", "model.model.vocab_size", _vocab_size)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        known = {action.dest.partition(".")[0] for action in parser._actions}
+        for key in self.sections:  # jsonargparse passes over unknown sections in silence
+            if key not in known:
+                raise UsageError(unknown_key(key, known))
+        self.config = parser.parse_args(args)
+        self.folder = RunFolder(self.config["run_dir"])
+
+    def before_instantiate_classes(self) -> None:
+        if self.command == "fit":
+            self.checkpoint = self.folder.prepare(
+                self.config["ckpt_path"], self.config["overwrite"]
+            )
+        else:
+            self.checkpoint = self.folder.find(self.config["ckpt_path"])
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
+        fit = self.command == "fit"
+        config["default_root_dir"] = str(self.folder.path)
+        config["plugins"] = [*_listed(config["plugins"]), AtomicCheckpointIO()]
+        if config["logger"] is not False:
+            given = [] if config["logger"] in (None, True) else _listed(config["logger"])
+            config["logger"] = [MetricsFile(self.folder.path), *given] if fit else given or False
+        every = self.config["checkpoint_every"] if fit else None
+        config["callbacks"] = _listed(config["callbacks"])
+        extra = callbacks(self.folder, self.model, every, config["log_every_n_steps"])
+        if not fit:
+            self.save_config_callback = None
+        return self._instantiate_trainer(config, extra)
+
+    def run(self) -> None:
+        """Train, or apply a checkpoint."""
+        function = getattr(self.trainer, self.command)
+        path = None if self.checkpoint is None else str(self.checkpoint)
+        results = function(self.model, datamodule=self.datamodule, ckpt_path=path)
+        if self.command == "predict":
+            write_predictions(self.folder.path, self.trainer, results, self.config["overwrite"])
+
+
+_ABOUT = {
+    "fit": "Train a model on windows of genomes, or resume a run.",
+    "validate": "Loss, perplexity, bits per base and accuracy on the validation windows.",
+    "test": "Loss, perplexity, bits per base and accuracy on the test windows.",
+    "predict": "Bits per base of every window, written to run_dir/predictions.tsv.",
+}
+
+
+def _sections(arguments: list[str]) -> dict[str, Any]:
+    """The configuration files' top level, later files over earlier ones."""
+    sections: dict[str, Any] = {}
+    for i, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag not in ("-c", "--config") or not (equals or arguments[i + 1 :]):
+            continue
+        path = Path(value if equals else arguments[i + 1])
+        try:
+            content = yaml.safe_load(path.read_text())
+        except FileNotFoundError as error:
+            raise UsageError(f"there is no configuration file {path}") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"{path} is not YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise UsageError(f"{path} holds no sections; expected model, data, trainer, run_dir")
+        sections |= content
+    return sections
+
+
+def _names_a_class(name: str, arguments: list[str], sections: dict[str, Any]) -> bool:
+    section = sections.get(name)
+    in_file = isinstance(section, str) or (isinstance(section, dict) and "class_path" in section)
+    flags = (f"--{name}", f"--{name}.class_path")
+    return in_file or any(argument.partition("=")[0] in flags for argument in arguments)
+
+
+def _vocab_size(name: str) -> int:
+    return Tokenizer(name).vocab_size  # type: ignore[arg-type]  # a wrong name is its own error
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _stopped(cli: TrainingCLI, status: int) -> int:
+    if cli.command == "fit" and cli.folder.last.is_file():
+        print(
+            f"stopped; {cli.folder.last} is saved. To go on, repeat the command with "
+            "--ckpt_path last",
+            file=sys.stderr,
+        )
+    return status
+
+
+def _quiet() -> None:
+    """Keep Lightning's advice that does not apply here from the user's terminal."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
+        logging.getLogger(name).addFilter(
+            lambda record: not record.getMessage().startswith((*_NOISE, "Seed set"))
+        )
+    for message in (
+        ".*does not have many workers",
+        "Checkpoint directory .* is not empty",
+        ".*smaller than the logging interval",
+        ".isinstance.treespec, LeafSpec.. is deprecated",
+    ):
+        warnings.filterwarnings("ignore", message)

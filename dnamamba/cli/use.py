@@ -1,0 +1,84 @@
+"""``embed``, ``generate``, ``evaluate``, ``report``: functions of the inference room."""
+
+import argparse
+import inspect
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, NoReturn
+
+import docstring_parser
+import jsonargparse
+
+from dnamamba.cli.errors import UsageError, explain
+
+__all__ = ["make_parser", "run"]
+
+_FUNCTIONS = {
+    "embed": "dnamamba.inference.embedding_files:embed_fasta",
+    "generate": "dnamamba.inference.generation_files:generate_fasta",
+    "evaluate": "dnamamba.inference.evaluation:evaluate_fasta",
+    "report": "dnamamba.inference.report:report",
+}
+_EXAMPLES = {
+    "embed": (
+        "dnamamba embed runs/quickstart/model genome.fa vectors.npz",
+        "dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed",
+        "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
+    ),
+    "generate": (
+        "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",
+        "dnamamba generate runs/quickstart/model out.fa --n 10 --temperature 0.8 --top_k 2",
+    ),
+    "evaluate": (
+        "dnamamba evaluate runs/quickstart/model genome.fa",
+        "dnamamba evaluate runs/quickstart/model a.fa b.fa.gz --output bits.tsv",
+        "dnamamba evaluate runs/quickstart/model genome.fa --bed held_out.bed --window 1024",
+    ),
+    "report": ("dnamamba report runs/quickstart",),
+}
+
+
+class _Help(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of the examples."""
+
+
+class _Parser(jsonargparse.ArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        known = [action.dest for action in self._actions]
+        raise UsageError(explain(message, known)) from ex
+
+
+def run(command: str, arguments: list[str]) -> int:
+    """Parse the arguments by the function's signature, and call it."""
+    module, _, name = _FUNCTIONS[command].partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    parser = make_parser(command, function)
+    function(**parser.parse_args(arguments).as_dict())
+    return 0
+
+
+def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.ArgumentParser:
+    """A parser by the signature and the docstring of a function.
+
+    Parameters without a default are positional, a list among them takes one or more values,
+    and a switch that is off by default is set by its bare flag.
+    """
+    text = docstring_parser.parse(function.__doc__ or "")
+    parser = _Parser(
+        prog=f"dnamamba {command}",
+        description=text.description,
+        epilog="\n".join(["examples:", *(f"  {line}" for line in _EXAMPLES[command])]),
+        formatter_class=_Help,
+    )
+    about = {param.arg_name: param.description for param in text.params}
+    parameters = inspect.signature(function).parameters
+    lists = [n for n, p in parameters.items() if p.annotation == list[str] and p.default is p.empty]
+    switches = [n for n, p in parameters.items() if p.default is False]
+    parser.add_function_arguments(
+        function, as_positional=True, as_group=False, skip={*lists, *switches}
+    )
+    for name in lists:
+        parser.add_argument(name, nargs="+", help=about.get(name))
+    for name in switches:
+        parser.add_argument(f"--{name}", action="store_true", help=about.get(name))
+    return parser
