@@ -91,13 +91,13 @@ def _current(path: Path, target: Path) -> Contents | None:
     contents = read_contents(target)
     if contents is None or contents.source != identify(path):
         return None
-    if not contents.has_bases and _has_room(target, contents.total):
+    if contents.room_wanted and _free(target) >= contents.room_wanted:
         return None
     return contents
 
 
-def _has_room(target: Path, size: int) -> bool:
-    return shutil.disk_usage(target.parent).free > size + _SPARE
+def _free(target: Path) -> int:
+    return shutil.disk_usage(target.parent).free
 
 
 def _build(path: Path, target: Path, compressed: bool) -> Contents:
@@ -131,20 +131,22 @@ def _write_cache(
     size = identify(plain).size
     records = index_records(plain, scratch, path, stage("indexing", size))
     built = scratch / "genome"
-    if compressed or _has_room(built, size):
+    room_wanted = size + _SPARE
+    if compressed or _free(built) >= room_wanted:
         try:
-            _fill(built, path, plain, source, records, True, stage("caching", size))
+            _fill(built, path, plain, source, records, 0, stage("caching", size))
             return built
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
+            room_wanted = _free(built) + size  # a quota, perhaps: free space does not tell
     if compressed:
         raise ValueError(
             f"{path} is compressed and is read through the cache, which has no room for it: needs "
             f"{2 * size / 1e6:,.0f} MB in {scratch.parent} while it is built; name another place "
             "with cache_dir or $DNAMAMBA_CACHE"
         )
-    _fill(built, path, plain, source, records, False, stage("checking", size))
+    _fill(built, path, plain, source, records, room_wanted, stage("checking", size))
     return built
 
 
@@ -154,7 +156,7 @@ def _fill(
     plain: Path,
     source: Identity,
     records: list[Record],
-    keep: bool,
+    room_wanted: int,
     progress: Progress,
 ) -> None:
     text_hash, bases_hash = hashlib.blake2b(), hashlib.blake2b()
@@ -166,7 +168,7 @@ def _fill(
 
         def write(bases: bytes) -> None:
             bases_hash.update(bases)
-            if keep:
+            if not room_wanted:
                 file.write(bases)
 
         filled = [record for record in records if record.length]
@@ -175,7 +177,7 @@ def _fill(
             source=source,
             source_hash=text_hash.hexdigest() if plain == path else file_hash(path),
             bases_hash=bases_hash.hexdigest(),
-            has_bases=keep,
+            room_wanted=room_wanted,
             names=[record.name for record in filled],
             layout=np.array([record[1:] for record in filled], np.int64).reshape(-1, 4),
             skipped=[record.name for record in records if not record.length],

@@ -39,7 +39,8 @@ class Contents:
         source: the FASTA's identity when it was read.
         source_hash: BLAKE2b of the FASTA file as it lies on the disk.
         bases_hash: BLAKE2b of the bare bases.
-        has_bases: False when there was no room for them.
+        room_wanted: bytes free on the cache's disk from which to try again to keep the bases
+            too; 0 when it has them.
         names: the records' names, in the file's order, without empty records.
         layout: (n, 4) int64, the numbers of each record's ``Record``: length, offset,
             line_bases, line_bytes.
@@ -54,7 +55,7 @@ class Contents:
     source: Identity
     source_hash: str
     bases_hash: str
-    has_bases: bool
+    room_wanted: int
     names: list[str]
     layout: NDArray[np.int64]
     skipped: list[str]
@@ -62,6 +63,11 @@ class Contents:
     noted: dict[str, dict[str, int]]
     n_runs: int
     file: Identity = _UNREAD
+
+    @property
+    def has_bases(self) -> bool:
+        """False when there was no room for them."""
+        return self.room_wanted == 0
 
     @property
     def total(self) -> int:
