@@ -17,7 +17,7 @@ same bases, the first of a window included.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from dnamamba.data.kmers import base_codes, run_lengths
 from dnamamba.data.leakage import shared_kmer_fractions
 
-__all__ = ["MAX_ORDER", "MarkovModels", "WindowBits", "fit_markov"]
+__all__ = ["MAX_ORDER", "MarkovModels", "WindowBits", "Windows", "fit_markov"]
 
 MAX_ORDER = 11
 _STRENGTHS = 2.0 ** np.arange(-1, 13.5, 0.5)
@@ -34,7 +34,17 @@ _CAUTIOUS = 128.0
 _SLAB = 1 << 22
 _UNIFORM = np.full(4, 0.25)
 
+_REST, _HELD_IN, _COPY = range(3)
+
 Counts = list[NDArray[np.int64]]
+
+
+class Windows(Protocol):
+    """A known number of windows, which can be read again and again."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
 
 
 class WindowBits(NamedTuple):
@@ -84,14 +94,12 @@ class MarkovModels:
         return WindowBits(bits, np.bincount(window[codes < 4], minlength=len(windows)))
 
 
-def fit_markov(
-    windows: Sequence[bytes], *, max_order: int = 10, both_strands: bool = True
-) -> MarkovModels:
+def fit_markov(windows: Windows, *, max_order: int = 10, both_strands: bool = True) -> MarkovModels:
     """Count the training windows and smooth the counts.
 
     Args:
         windows: bases of the training windows, in an order where windows that overlap are
-            neighbours; read three times, so a sequence that reads them when asked will do.
+            neighbours; a list, or what reads them anew for each of five passes.
         max_order: highest order, 0 to 11. Memory is about ``200 * 4**max_order`` bytes.
         both_strands: count each window's reverse complement too, as for a model that trained
             with reverse-complement augmentation.
@@ -101,8 +109,10 @@ def fit_markov(
     """
     if not 0 <= max_order <= MAX_ORDER:
         raise ValueError(f"max_order must be 0 to {MAX_ORDER}, got {max_order}")
-    groups = _hold_in(windows)
-    rest, held_in, copies = (_count((windows[i] for i in g), max_order) for g in groups)
+    group = _groups(windows)
+    rest, held_in, copies = (
+        _count(_where(windows, group == which), max_order) for which in (_REST, _HELD_IN, _COPY)
+    )
     if not (rest[0].any() or held_in[0].any()):
         raise ValueError(f"the {len(windows)} training windows hold no A, C, G or T to count")
     strengths = _choose_strengths([_strands(c, both_strands) for c in rest], held_in)
@@ -115,20 +125,24 @@ def fit_markov(
     return MarkovModels(tuple(tables), tuple(strengths))
 
 
-def _hold_in(windows: Sequence[bytes]) -> tuple[list[int], list[int], list[int]]:
-    """Numbers of the windows to count, of those to choose the m_k by, and of those that were
-    meant for the latter but stand, for a quarter or more, among the former, on either strand."""
-    if not len(windows):
-        return [], [], []
+def _groups(windows: Windows) -> NDArray[np.int64]:
+    """(windows,) what each is for: to count, or to choose the m_k by, or meant for the latter but
+    found, for a quarter or more, among the former, on either strand."""
+    group = np.full(len(windows), _REST)
+    if not group.size:
+        return group
     # In blocks, for neighbours may overlap; in many, for one stretch speaks for no genome.
-    block = min(max(1, len(windows) // 160), 8)
+    block = min(max(1, group.size // 160), 8)
     # A tenth, or as many as hold a few megabases: more would not move the m_k.
-    cycle = max(10, len(windows) * len(windows[0]) // _SLAB)
-    chosen = np.arange(len(windows)) // block % cycle == cycle - 1
-    rest, held_in = np.flatnonzero(~chosen).tolist(), np.flatnonzero(chosen).tolist()
-    shared = shared_kmer_fractions((windows[i] for i in rest), [windows[i] for i in held_in])
-    copies = [held_in[at] for at in np.flatnonzero(shared > 0.25).tolist()]
-    return rest, sorted(set(held_in) - set(copies)), copies
+    cycle = max(10, group.size * len(next(iter(windows))) // _SLAB)
+    held_in = np.arange(group.size) // block % cycle == cycle - 1
+    shared = shared_kmer_fractions(_where(windows, ~held_in), list(_where(windows, held_in)))
+    group[held_in] = np.where(shared > 0.25, _COPY, _HELD_IN)
+    return group
+
+
+def _where(windows: Windows, wanted: NDArray[np.bool_]) -> Iterator[bytes]:
+    return (window for window, mine in zip(windows, wanted.tolist(), strict=True) if mine)
 
 
 def _choose_strengths(kept: Counts, held_in: Counts) -> list[float]:

@@ -1,0 +1,97 @@
+"""The loss curve of a run as a picture, beside what it has to beat."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.files import replacing
+from dnamamba.inference.comparison import UNIFORM_BITS
+
+__all__ = ["Curve", "plot_curve", "read_curve"]
+
+Floats = NDArray[np.float64]
+
+
+class Curve(NamedTuple):
+    """A figure over the course of a run.
+
+    Attributes:
+        step: (n,) optimiser steps.
+        bits: (n,) bits per base.
+    """
+
+    step: Floats
+    bits: Floats
+
+
+def read_curve(metrics: Path, stage: str) -> Curve:
+    """The bits per base that a run logged for ``train`` or ``validation``.
+
+    Raises:
+        ValueError: there is no ``metrics.csv``.
+    """
+    if not metrics.is_file():
+        raise ValueError(f"there is no {metrics}; is its folder that of a run of dnamamba fit?")
+    with metrics.open(newline="") as lines:
+        rows = [
+            (float(row["step"]), float(row[column]))
+            for row in csv.DictReader(lines)
+            if row.get(column := f"{stage}/bits_per_base")
+        ]
+    step, bits = np.array(rows, dtype=np.float64).reshape(-1, 2).T
+    return Curve(step, bits)
+
+
+def plot_curve(
+    output: Path,
+    train: Curve,
+    validation: Curve,
+    bases_per_step: int,
+    markov: float,
+    order: int,
+) -> None:
+    """Bits per base against bases seen, with the lines to beat.
+
+    Args:
+        output: the PNG; replaced if it stands.
+        train: logged while training.
+        validation: logged after each validation.
+        bases_per_step: positions that one optimiser step sees.
+        markov: bits per base of the best Markov chain on the test windows.
+        order: its order.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 4.2), dpi=160, layout="constrained")
+    axes = figure.add_subplot()
+    mega = bases_per_step / 1e6
+    axes.plot(train.step * mega, train.bits, color="#9db8d9", linewidth=1, label="Mamba, training")
+    axes.plot(
+        validation.step * mega,
+        validation.bits,
+        color="#1f4e8c",
+        linewidth=1.8,
+        marker="o",
+        markersize=3,
+        label="Mamba, validation",
+    )
+    axes.axhline(
+        markov, color="#c0392b", linestyle="--", linewidth=1.2, label=f"Markov, order {order}"
+    )
+    axes.axhline(UNIFORM_BITS, color="0.45", linestyle=":", linewidth=1.2, label="uniform")
+    axes.set_xlabel("bases seen (millions)")
+    axes.set_ylabel("bits per base")
+    # The first steps, when all ids are still likely, would squeeze the rest into a line.
+    shown = np.concatenate([train.bits, validation.bits, [markov]])
+    low, high = float(shown.min()), max(UNIFORM_BITS, float(np.median(shown)))
+    margin = 0.15 * (high - low)
+    axes.set_ylim(low - margin, high + margin)
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, loc="outside upper center", ncols=4)
+    with replacing(output) as file:
+        FigureCanvasAgg(figure).print_png(file)
