@@ -13,13 +13,14 @@ from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.fasta import Genome
 from dnamamba.data.regions import Contigs
 from dnamamba.data.windows import WindowPlan
+from dnamamba.lookup import look_up
 
 __all__ = ["WindowDataset", "WindowLoader", "held_out_batches", "training_batches"]
 
 Ids = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
-_LOWER_CASE = 0x20
+_FILLER = b"N"
 
 
 class WindowDataset(Dataset[dict[str, Tensor]]):
@@ -55,6 +56,7 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         self.genomes, self.contigs, self.plan = genomes, contigs, plan
         self.tokenizer, self.soft_mask = tokenizer, soft_mask
         self.padded = padded or plan.tiling.has_short
+        self._letters = b"".join(genome.letters for genome in genomes) + _FILLER
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -64,14 +66,19 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
         windows = self.plan.samples(index)
         shape = len(index), self.plan.tiling.length
         # What lies behind a short window must encode; it becomes PAD below.
-        raw = np.full(shape, ord("N"), np.uint8) if self.padded else np.empty(shape, np.uint8)
+        raw = np.full(shape, ord(_FILLER), np.uint8) if self.padded else np.empty(shape, np.uint8)
         self._read(windows.contig, windows.start, windows.length, raw)
         ids = np.empty_like(raw)
-        self.tokenizer.encode_into(raw, ids)
-        lower = (raw & _LOWER_CASE).astype(np.bool_) if self.soft_mask else None
+        self.tokenizer.encode_into(raw, ids, self._letters)
         for row in np.flatnonzero(windows.length < shape[1]):
             ids[row, windows.length[row] :] = PAD
-        self._reverse(ids, lower, windows.length, windows.reverse)
+        turned = np.flatnonzero(windows.reverse)
+        complement = np.empty((len(turned), shape[1]), np.uint8)
+        look_up(self.tokenizer.complement_table, ids[turned].reshape(-1), complement.reshape(-1))
+        _put_reversed(complement, ids, turned, windows.length)
+        lower = self.tokenizer.soft_mask(raw) if self.soft_mask else None
+        if lower is not None:
+            _put_reversed(lower[turned], lower, turned, windows.length)
         batch = {"bases": torch.from_numpy(ids), "index": torch.from_numpy(index)}
         if self.padded:
             batch["lengths"] = torch.from_numpy(windows.length)
@@ -91,15 +98,12 @@ class WindowDataset(Dataset[dict[str, Tensor]]):
             self.genomes[one].read_into(within[rows], start[rows], length[rows], part)
             out[rows] = part
 
-    def _reverse(
-        self, ids: Ids, lower: NDArray[np.bool_] | None, length: Ints, reverse: NDArray[np.bool_]
-    ) -> None:
-        """Turn the flagged rows over, in place; padding stays on the right."""
-        for row in np.flatnonzero(reverse):
-            here = slice(0, length[row])
-            ids[row, here] = self.tokenizer.reverse_complement(ids[row, here])
-            if lower is not None:
-                lower[row, here] = lower[row, here][::-1].copy()
+
+def _put_reversed(rows: NDArray[Any], out: NDArray[Any], at: Ints, length: Ints) -> None:
+    """Write rows (n, L), each reversed within its length, over the rows ``at`` of ``out``."""
+    out[at] = rows[:, ::-1]
+    for row in at[length[at] < out.shape[1]]:  # reversed, their padding came first
+        out[row] = np.roll(out[row], length[row])
 
 
 def training_batches(start: int, batch: int, rank: int = 0, world: int = 1) -> Iterator[Ints]:

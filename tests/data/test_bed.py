@@ -72,7 +72,7 @@ def test_bad_rows_are_named(tmp_path: Path, row: str, message: str) -> None:
 
 
 def test_a_missing_or_empty_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="cannot read .*none.bed"):
+    with pytest.raises(ValueError, match=r"cannot read .*none\.bed"):
         read_bed(tmp_path / "none.bed", CONTIGS)
-    with pytest.raises(ValueError, match="some.bed is empty"):
+    with pytest.raises(ValueError, match=r"some\.bed is empty"):
         read(tmp_path, "")
