@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dnamamba_kernels.dense import dense
 from dnamamba_kernels.selective_scan.chunked import selective_scan_chunked
 from dnamamba_kernels.selective_scan.fused_launch import Scan, run_backward, run_forward
 from dnamamba_kernels.selective_scan.fused_plan import plan
@@ -54,10 +55,17 @@ def _forward(
     y, final_state, states = _outputs(u, A, keep)
     if u.numel():
         scan = Scan(
-            _dense(u), _dense(delta), A, B, C, D, z if z is None else _dense(z), delta_bias,
+            dense(u), dense(delta), A, B, C, D, z if z is None else dense(z), delta_bias,
             softplus, resets, reverse,
         )  # fmt: skip
-        run_forward(plan(*u.shape, A.shape[1]), scan, initial_state, y, final_state, states)
+        run_forward(
+            plan(u.shape[0], u.shape[1], u.shape[2], A.shape[1]),
+            scan,
+            initial_state,
+            y,
+            final_state,
+            states,
+        )
     return y, final_state, states
 
 
@@ -102,11 +110,13 @@ def _backward(
     if not u.numel():
         return [x.zero_() for x in out]
     scan = Scan(
-        _dense(u), _dense(delta), A, B, C, D, z if z is None else _dense(z), delta_bias,
+        dense(u), dense(delta), A, B, C, D, z if z is None else dense(z), delta_bias,
         softplus, resets, reverse,
     )  # fmt: skip
-    dy = torch.zeros_like(u) if dy is None else _dense(dy)
-    run_backward(plan(*u.shape, A.shape[1]), scan, states, dy, dfinal, out)
+    dy = torch.zeros_like(u) if dy is None else dense(dy)
+    run_backward(
+        plan(u.shape[0], u.shape[1], u.shape[2], A.shape[1]), scan, states, dy, dfinal, out
+    )
     return out
 
 
@@ -157,8 +167,3 @@ def _differentiate(
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
-
-
-def _dense(x: Tensor) -> Tensor:
-    """x if its last dimension lies dense in memory, else a copy of which that holds."""
-    return x if x.stride(-1) == 1 or x.shape[-1] == 1 else x.contiguous()

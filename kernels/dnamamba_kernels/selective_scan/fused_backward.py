@@ -4,12 +4,14 @@
 memory, ``t - origin`` the row of a workspace, which spans the chunks from ``first`` on.
 """
 
-# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disable-error-code="assignment"
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
+# mypy: disable-error-code="assignment, index, var-annotated"
 
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.selective_scan.fused_math import crosses, existing, sigmoid, softplus
+from dnamamba_kernels.fused_math import sigmoid, softplus
+from dnamamba_kernels.selective_scan.fused_masks import crosses, existing
 
 LN2 = tl.constexpr(0.6931471805599453)
 

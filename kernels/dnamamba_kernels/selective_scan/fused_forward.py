@@ -8,12 +8,14 @@ wider accesses to the few states that a span reads and writes, and pay in every 
 Positions are counted in scan order (``s``); ``t`` is the row in memory.
 """
 
-# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False, disable-error-code="assignment"
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
+# mypy: disable-error-code="assignment, index, var-annotated"
 
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.selective_scan.fused_math import crosses, existing, sigmoid, softplus
+from dnamamba_kernels.fused_math import sigmoid, softplus
+from dnamamba_kernels.selective_scan.fused_masks import crosses, existing
 
 
 @triton.jit
