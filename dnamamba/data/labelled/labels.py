@@ -37,11 +37,17 @@ class Labels:
     """
 
     kind: Literal["class", "multilabel", "number"] = "class"
-    classes: list[str] | None = None
-    mapping: dict[str, str] | None = None
+    classes: list[str | int] | None = None
+    mapping: dict[str, str | int] | None = None
     separator: str = ";"
 
     def __post_init__(self) -> None:
+        # YAML reads an unquoted 0 as a number.
+        if self.classes is not None:
+            object.__setattr__(self, "classes", [str(name) for name in self.classes])
+        if self.mapping is not None:
+            mapping = {str(written): str(name) for written, name in self.mapping.items()}
+            object.__setattr__(self, "mapping", mapping)
         if self.kind not in ("class", "multilabel", "number"):
             raise ValueError(
                 f"labels.kind must be 'class', 'multilabel' or 'number', got {self.kind!r}"
@@ -78,7 +84,7 @@ class Labels:
         if self.kind == "multilabel":
             return tuple(name for part in text.split(self.separator) if (name := part.strip()))
         if self.mapping is not None:
-            return self.mapping.get(text)
+            return str(self.mapping[text]) if text in self.mapping else None
         if not text:
             raise ValueError(f"{where}: the label is missing; fill it in or remove the record")
         return text
@@ -120,7 +126,9 @@ class Codec:
             raise ValueError(f"the training examples hold {shown}; at least 2 classes are needed")
         if not counted:
             raise ValueError("no training example has any of the labels")
-        order = labels.classes or (list(columns) if len(columns) > 1 else _sorted(counted))
+        order = list(columns) if len(columns) > 1 else _sorted(counted)
+        if labels.classes:
+            order = [str(name) for name in labels.classes]
         absent = [name for name in order if name not in counted]
         if absent:
             raise ValueError(

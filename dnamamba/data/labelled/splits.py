@@ -78,7 +78,8 @@ def stratified_parts(
     """Divide records so that a group stays whole and each stratum meets the shares.
 
     Greedy: large groups first, each to the part whose strata lack it most. Groups of one record
-    meet the shares within one record per stratum and part.
+    meet the shares within two records per stratum and part, and in sum; of each stratum the
+    first part gets something.
 
     Args:
         strata: one a record, its class for example.
@@ -100,11 +101,21 @@ def stratified_parts(
 
     sizes = Counter(strata)
     lacking = [{stratum: share * n for stratum, n in sizes.items()} for share in shares]
-    parts = np.empty(len(groups), dtype=np.int64)
+    # What whole records leave over of the strata's shares; it evens out across strata.
+    spare = [sum(lack % 1 for lack in part.values()) for part in lacking]
+    unseen = set(sizes)  # strata of which the first part has nothing yet
+    parts = np.full(len(groups), -1, dtype=np.int64)
     for group in sorted(members, key=order):
         counts = Counter(strata[record] for record in members[group])
-        need = [sum(n * lack[s] for s, n in counts.items()) for lack in lacking]
-        part = need.index(max(need))
+        size = counts.total()
+        need = [sum(n * lack[s] for s, n in counts.items()) / size for lack in lacking]
+        if max(need) >= 1:
+            part = need.index(max(need))
+        else:
+            part = 0 if unseen & counts.keys() else spare.index(max(spare))
+            spare[part] -= size
+        if part == 0:
+            unseen -= counts.keys()
         for stratum, n in counts.items():
             lacking[part][stratum] -= n
         parts[members[group]] = part
