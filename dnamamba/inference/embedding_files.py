@@ -10,7 +10,7 @@ from dnamamba.data.fasta import Genome
 from dnamamba.inference.embedding import Pooling, Vectors, embed_sources
 from dnamamba.inference.intervals import Interval, intervals
 from dnamamba.inference.output import check_output
-from dnamamba.inference.pretrained import load
+from dnamamba.inference.pretrained import best_device, load
 from dnamamba.inference.progress import progress
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.vector_files import ENDINGS, open_vectors, require_parquet
@@ -29,7 +29,7 @@ def embed_fasta(
     pooling: Pooling | None = "mean",
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
-    device: str = "cpu",
+    device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Embed the records of a FASTA file, or regions of it.
@@ -48,7 +48,7 @@ def embed_fasta(
         pooling: mean, max or last over a sequence's bases; null for one row a base.
         batch_size: sequences side by side.
         chunk_length: bases at a time; bounds the memory together with batch_size.
-        device: where to run: cpu, cuda, mps.
+        device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
     Raises:
@@ -58,7 +58,7 @@ def embed_fasta(
     path = check_output(output, ENDINGS, overwrite)
     if path.suffix == ".parquet":
         require_parquet()
-    language_model, tokenizer = load(model, device)
+    language_model, tokenizer = load(model, best_device(device))
     pieces = intervals(Genome(fasta), tokenizer, bed)
     about = {"model": model, "fasta": Path(fasta).name, "pooling": pooling or "none"}
     width = language_model.config.d_model

@@ -20,7 +20,7 @@ from dnamamba.data.fasta import Genome
 from dnamamba.files import replacing
 from dnamamba.inference.intervals import Interval, cut, intervals
 from dnamamba.inference.output import check_output
-from dnamamba.inference.pretrained import load
+from dnamamba.inference.pretrained import best_device, load
 from dnamamba.inference.progress import progress
 from dnamamba.inference.scoring import Scores, score_sources
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
@@ -82,7 +82,7 @@ def evaluate_fasta(
     output: str | None = None,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
-    device: str = "cpu",
+    device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Bits per base of FASTA files under a model.
@@ -98,7 +98,7 @@ def evaluate_fasta(
         output: a table of all pieces, .json or .tsv.
         batch_size: contigs, regions or windows side by side.
         chunk_length: bases at a time; bounds the memory together with batch_size.
-        device: where to run: cpu, cuda, mps.
+        device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
     Raises:
@@ -108,7 +108,7 @@ def evaluate_fasta(
         raise ValueError(f"bed goes with one FASTA file, got {len(fasta)}")
     if output is not None:
         check_output(output, (".json", ".tsv"), overwrite)
-    language_model, tokenizer = load(model, device)
+    language_model, tokenizer = load(model, best_device(device))
     pieces = [piece for path in fasta for piece in intervals(Genome(path), tokenizer, bed)]
     with progress("evaluate", sum(map(len, pieces))) as advance:
         scores = evaluate(

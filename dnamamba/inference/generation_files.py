@@ -6,7 +6,7 @@ from pathlib import Path
 from dnamamba.files import replacing
 from dnamamba.inference.generation import generate
 from dnamamba.inference.output import check_output
-from dnamamba.inference.pretrained import load
+from dnamamba.inference.pretrained import best_device, load
 
 __all__ = ["ENDINGS", "generate_fasta", "write_fasta"]
 
@@ -24,7 +24,7 @@ def generate_fasta(
     top_k: int | None = None,
     top_p: float | None = None,
     seed: int = 0,
-    device: str = "cpu",
+    device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Draw sequences that continue a prompt and write them as FASTA, the prompt left out.
@@ -43,7 +43,7 @@ def generate_fasta(
         top_p: draw from the fewest likeliest bases that hold this much probability, above 0 and
             up to 1; null for all.
         seed: of the draws, 0 or more.
-        device: where to run: cpu, cuda, mps.
+        device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
     Raises:
@@ -51,7 +51,7 @@ def generate_fasta(
             that exists, or no model; names it, and a remedy.
     """
     path = check_output(output, ENDINGS, overwrite)
-    language_model, tokenizer = load(model, device)
+    language_model, tokenizer = load(model, best_device(device))
     sequences = generate(
         language_model,
         tokenizer,

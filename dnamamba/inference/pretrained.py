@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any, overload
 
 import torch
-from torch import nn
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
 from dnamamba.inference.scoring import Scores, score
+from dnamamba.model import LanguageModel
 
-__all__ = ["Pretrained", "load"]
+__all__ = ["Pretrained", "best_device", "load"]
 
 
 class Pretrained:
@@ -24,7 +24,7 @@ class Pretrained:
         tokenizer: the one it was trained with.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
         self.model = model
         self.tokenizer = tokenizer
 
@@ -78,3 +78,16 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Pretrained:
         CheckpointError: a ValueError: no model there, or a damaged one; names file and remedy.
     """
     return Pretrained(*checkpoint.load(path, device=device))
+
+
+def best_device(name: str = "auto") -> str:
+    """What a command's ``--device`` stands for: ``auto`` is a CUDA GPU if there is one.
+
+    Raises:
+        ValueError: CUDA was asked for and is not there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {name} was asked for, but PyTorch finds no CUDA GPU; use cpu")
+    return name

@@ -1,0 +1,174 @@
+"""A finished run on paper: table, curve, samples and every figure as JSON."""
+
+import json
+import math
+import platform
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dnamamba.data.leakage import held_out_windows_with_shared_kmers
+from dnamamba.files import replacing
+from dnamamba.inference.comparison import UNIFORM_BITS, Comparison, compare
+from dnamamba.inference.curve import Curve, plot_curve, read_curve
+from dnamamba.inference.generation_files import write_fasta
+from dnamamba.inference.markov import MarkovModels, fit_markov
+from dnamamba.inference.pretrained import Pretrained, best_device
+from dnamamba.inference.report_table import print_comparison
+from dnamamba.inference.run import Run, RunWindows, open_run
+from dnamamba.inference.vector_files import open_vectors
+
+__all__ = ["report"]
+
+_K = 31
+_EMBEDDED = 8
+
+
+def report(
+    run: str, generate_length: int = 1000, max_windows: int = 4096, device: str = "auto"
+) -> None:
+    """Hold a finished run against its baselines on held-out sequence.
+
+    Prints bits per base of the test windows under a uniform guess, under Markov chains of order
+    0 to 10 (smoothed, fitted on exactly the run's training windows) and under the model, and
+    the 95 % interval of the difference to the best of them. Writes into the run's folder, over
+    what an earlier report wrote: summary.json (every figure), loss.png, generated.fa (from no
+    prompt) and embeddings.npz (of a few test windows).
+
+    Args:
+        run: the folder of a run of dnamamba fit.
+        generate_length: bases to generate.
+        max_windows: score at most so many test windows, spread evenly.
+        device: where the model runs: cpu, cuda, mps; auto takes a GPU if there is one.
+
+    Raises:
+        ValueError: no run, a run that holds nothing out for test, or an argument out of range;
+            names it, and a remedy.
+    """
+    if max_windows < 1:
+        raise ValueError(f"max_windows must be at least 1, got {max_windows}")
+    began = time.monotonic()
+    opened = open_run(run, best_device(device))
+    metrics = opened.folder / "metrics.csv"
+    curves = read_curve(metrics, "train"), read_curve(metrics, "validation")
+    train, test = RunWindows(opened.data, "train"), RunWindows(opened.data, "test", max_windows)
+    if not len(test):
+        raise ValueError(f"{run} holds nothing out for test; set data.split.test and fit again")
+    markov = fit_markov(train, both_strands=opened.data.window_config.reverse_complement)
+    comparison = _compare(markov, opened.pretrained, test)
+    leaking = held_out_windows_with_shared_kmers(train, list(test), _K).size
+    print_comparison(comparison, leaking, _K)
+    _plot(opened, curves, markov, comparison, max_windows)
+    bases = opened.pretrained.generate(length=generate_length)
+    write_fasta(opened.folder / "generated.fa", [("generated_0 seed=0 temperature=1.0", bases)])
+    _embed(opened)
+    summary = {
+        "bits_per_base": _figures(comparison),
+        "test": _part(test) | {f"windows_sharing_{_K}_bases_with_training": leaking},
+        "training": _training(opened, train, curves[1]),
+        "markov_strengths": markov.strengths,
+        "model": _model(opened.pretrained, opened.weights),
+        "report": _circumstances(opened.pretrained, time.monotonic() - began),
+    }
+    with replacing(opened.folder / "summary.json") as file:
+        file.write((json.dumps(summary, indent=2) + "\n").encode())
+    print(f"written to {opened.folder}: summary.json, loss.png, generated.fa, embeddings.npz")
+
+
+def _compare(markov: MarkovModels, pretrained: Pretrained, windows: RunWindows) -> Comparison:
+    bases = list(windows)
+    baseline = markov.score(bases)
+    scores = pretrained.score(bases)
+    if not np.array_equal(baseline.bases, scores.bases):
+        raise ValueError("the model and the Markov chains scored different bases")
+    return compare(baseline, -scores.log_likelihood / math.log(2))
+
+
+def _plot(
+    run: Run,
+    curves: tuple[Curve, Curve],
+    markov: MarkovModels,
+    test: Comparison,
+    max_windows: int,
+) -> None:
+    """The curve is of validation windows, and so is the line beside it, if there are any."""
+    order, line = test.best_order, test.markov[test.best_order]
+    validation = list(RunWindows(run.data, "validation", max_windows))
+    if validation:
+        bits, bases = markov.score(validation)
+        line = float(bits[:, order].sum() / bases.sum())
+    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, line, order)
+
+
+def _embed(run: Run) -> None:
+    """Mean embeddings of a few test windows, with their places."""
+    windows = RunWindows(run.data, "test", _EMBEDDED)
+    names = list(run.data.genomes)
+    places = list(windows.places())
+    columns = {
+        "id": [f"{names[g]} {contig}:{start}-{end}" for g, contig, start, end in places],
+        "contig": [contig for _, contig, _, _ in places],
+        "start": np.array([start for _, _, start, _ in places]),
+        "end": np.array([end for _, _, _, end in places]),
+        "strand": ["+"] * len(places),
+    }
+    vectors = run.pretrained.embed(list(windows))
+    path = run.folder / "embeddings.npz"
+    with open_vectors(path, vectors.shape[1], {"pooling": "mean"}) as file:
+        file.write(columns, vectors)
+
+
+def _figures(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "uniform": UNIFORM_BITS,
+        "markov": {str(order): bits for order, bits in enumerate(comparison.markov)},
+        "best_markov_order": comparison.best_order,
+        "best_markov": comparison.markov[comparison.best_order],
+        "mamba": comparison.mamba,
+        "mamba_minus_best_markov": comparison.difference,
+        "interval_95": list(comparison.interval),
+        "bootstrap_windows": comparison.windows,
+        "scored_bases": comparison.bases,
+    }
+
+
+def _part(windows: RunWindows) -> dict[str, Any]:
+    places = list(windows.places())
+    return {"windows": len(places), "bases": sum(end - start for _, _, start, end in places)}
+
+
+def _training(run: Run, train: RunWindows, validation: Curve) -> dict[str, Any]:
+    return {
+        **_part(train),
+        "genomes": run.data.genome_paths,
+        "reverse_complement": run.data.window_config.reverse_complement,
+        "steps": run.steps,
+        "positions_seen": run.steps * run.bases_per_step,
+        "seconds": run.seconds,
+        "best_validation_bits_per_base": float(validation.bits.min())
+        if validation.bits.size
+        else None,
+    }
+
+
+def _model(pretrained: Pretrained, weights: Path) -> dict[str, Any]:
+    model = pretrained.model
+    return {
+        "weights": str(weights),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "config": asdict(model.config),
+        "tokenizer": asdict(pretrained.tokenizer),
+    }
+
+
+def _circumstances(pretrained: Pretrained, seconds: float) -> dict[str, Any]:
+    return {
+        "seconds": round(seconds, 1),
+        "device": str(next(pretrained.model.parameters()).device),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("dnamamba", "torch")},
+    }

@@ -1,0 +1,133 @@
+"""What ``dnamamba fit`` left behind, opened again: the data, the model, the course of the run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import yaml
+
+from dnamamba.inference.pretrained import Pretrained, load
+
+if TYPE_CHECKING:
+    from dnamamba.data.modules.genome import GenomeDataModule
+
+__all__ = ["Run", "RunWindows", "open_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        folder: where it is.
+        data: its data module, set up from the settings that the run saved.
+        pretrained: its model and tokenizer.
+        weights: the file or folder that the model was read from.
+        steps: optimiser steps of its last checkpoint.
+        seconds: of training, resumes included; None where the checkpoint does not say.
+    """
+
+    folder: Path
+    data: "GenomeDataModule"
+    pretrained: Pretrained
+    weights: Path
+    steps: int
+    seconds: float | None
+
+    @property
+    def bases_per_step(self) -> int:
+        """Positions that an optimiser step sees."""
+        return int(self.data.global_batch_size * self.data.length)
+
+
+@dataclass(frozen=True)
+class RunWindows:
+    """The windows of one part of a run, each once, in the genome's order, from the plus strand.
+
+    Attributes:
+        data: where they come from.
+        split: ``train``, ``validation`` or ``test``.
+        most: at most so many, spread evenly; None for all.
+    """
+
+    data: "GenomeDataModule"
+    split: str
+    most: int | None = None
+
+    @property
+    def numbers(self) -> list[int]:
+        """Which windows of the part these are."""
+        n = len(self.data.windows(self.split).tiling)
+        if self.most is None or n <= self.most:
+            return list(range(n))
+        middles: list[int] = ((np.arange(self.most) + 0.5) * n / self.most).astype(int).tolist()
+        return middles
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __iter__(self) -> Iterator[bytes]:
+        genomes = list(self.data.genomes.values())
+        for genome, contig, start, end in self.places():
+            yield genomes[genome].fetch(contig, start, end)
+
+    def places(self) -> Iterator[tuple[int, str, int, int]]:
+        """Genome number, contig, start and end (0-based, half-open) of each."""
+        wanted = set(self.numbers)
+        for number, place in enumerate(self.data.plans.places(self.split)):
+            if number in wanted:
+                yield place
+
+
+def open_run(folder: str | Path, device: str = "cpu") -> Run:
+    """Open the folder of a run of ``dnamamba fit`` for pretraining.
+
+    Args:
+        folder: the run's ``run_dir``.
+        device: where the model goes.
+
+    Raises:
+        ValueError: no run, or none of this kind; names what is missing.
+    """
+    # Lightning comes with the data module and takes seconds: not for --help.
+    from dnamamba.data.modules.genome import GenomeDataModule
+
+    folder = Path(folder)
+    settings = _settings(folder / "config.yaml")
+    last = folder / "checkpoints" / "last.ckpt"
+    if not last.is_file():
+        raise ValueError(f"{folder} has no {last.relative_to(folder)}; has the run saved one yet?")
+    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
+    summaries = [v for k, v in checkpoint["callbacks"].items() if k.startswith("RunSummary")]
+    weights = folder / "model" if (folder / "model").is_dir() else last
+    data = GenomeDataModule(**settings)
+    data.setup()
+    return Run(
+        folder=folder,
+        data=data,
+        pretrained=load(weights, device),
+        weights=weights,
+        steps=int(checkpoint["global_step"]),
+        seconds=summaries[0]["seconds"] if summaries else None,
+    )
+
+
+def _settings(config: Path) -> dict[str, Any]:
+    """The data module's arguments, as ``dnamamba fit`` saved them."""
+    try:
+        content = yaml.safe_load(config.read_text())
+    except FileNotFoundError as error:
+        raise ValueError(
+            f"there is no {config}; expected the run_dir of a run of dnamamba fit"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{config} is damaged, it is not YAML: {error}") from error
+    data = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(data, dict) or "genomes" not in data:
+        raise ValueError(
+            f"{config} has no data.genomes: the report is for runs that pretrain on genomes"
+        )
+    return data
