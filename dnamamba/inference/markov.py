@@ -32,6 +32,7 @@ _STRENGTHS = 2.0 ** np.arange(-1, 13.5, 0.5)
 # Where nothing can be held in: high orders then say little beyond the lower ones.
 _CAUTIOUS = 128.0
 _SLAB = 1 << 22
+_PIECE = 1024
 _UNIFORM = np.full(4, 0.25)
 
 _REST, _HELD_IN, _COPY = range(3)
@@ -99,7 +100,7 @@ def fit_markov(windows: Windows, *, max_order: int = 10, both_strands: bool = Tr
 
     Args:
         windows: bases of the training windows, in an order where windows that overlap are
-            neighbours; a list, or what reads them anew for each of five passes.
+            neighbours; a list, or what reads them anew for each of several passes.
         max_order: highest order, 0 to 11. Memory is about ``200 * 4**max_order`` bytes.
         both_strands: count each window's reverse complement too, as for a model that trained
             with reverse-complement augmentation.
@@ -109,40 +110,44 @@ def fit_markov(windows: Windows, *, max_order: int = 10, both_strands: bool = Tr
     """
     if not 0 <= max_order <= MAX_ORDER:
         raise ValueError(f"max_order must be 0 to {MAX_ORDER}, got {max_order}")
-    group = _groups(windows)
-    rest, held_in, copies = (
-        _count(_where(windows, group == which), max_order) for which in (_REST, _HELD_IN, _COPY)
-    )
-    if not (rest[0].any() or held_in[0].any()):
+    every = _count(windows, max_order)
+    if not every[0].any():
         raise ValueError(f"the {len(windows)} training windows hold no A, C, G or T to count")
+    group = _groups(windows)
+    rest, held_in = (_count(_where(windows, group == g), max_order) for g in (_REST, _HELD_IN))
     strengths = _choose_strengths([_strands(c, both_strands) for c in rest], held_in)
     tables: list[NDArray[np.float32]] = []
     lower = _UNIFORM
-    for order, strength in enumerate(strengths):
-        counts = _strands(rest[order] + held_in[order] + copies[order], both_strands)
-        lower = _smooth(counts, lower, strength)
+    for counts, strength in zip(every, strengths, strict=True):
+        lower = _smooth(_strands(counts, both_strands), lower, strength)
         tables.append(-np.log2(lower).astype(np.float32))
     return MarkovModels(tuple(tables), tuple(strengths))
 
 
 def _groups(windows: Windows) -> NDArray[np.int64]:
-    """(windows,) what each is for: to count, or to choose the m_k by, or meant for the latter but
-    found, for a quarter or more, among the former, on either strand."""
-    group = np.full(len(windows), _REST)
-    if not group.size:
-        return group
+    """What each piece of the windows is for: to count, or to choose the m_k by, or for neither:
+    meant for the latter, but found for a quarter or more among the former, on either strand."""
+    n = sum(1 for _ in _pieces(windows))
     # In blocks, for neighbours may overlap; in many, for one stretch speaks for no genome.
-    block = min(max(1, group.size // 160), 8)
+    block = min(max(1, n // 160), 8)
     # A tenth, or as many as hold a few megabases: more would not move the m_k.
-    cycle = max(10, group.size * len(next(iter(windows))) // _SLAB)
-    held_in = np.arange(group.size) // block % cycle == cycle - 1
+    cycle = max(10, n * _PIECE // _SLAB)
+    held_in = np.arange(n) // block % cycle == cycle - 1
     shared = shared_kmer_fractions(_where(windows, ~held_in), list(_where(windows, held_in)))
+    group = np.full(n, _REST)
     group[held_in] = np.where(shared > 0.25, _COPY, _HELD_IN)
     return group
 
 
 def _where(windows: Windows, wanted: NDArray[np.bool_]) -> Iterator[bytes]:
-    return (window for window, mine in zip(windows, wanted.tolist(), strict=True) if mine)
+    return (piece for piece, mine in zip(_pieces(windows), wanted.tolist(), strict=True) if mine)
+
+
+def _pieces(windows: Windows) -> Iterator[bytes]:
+    """The windows, long ones cut: a few windows of a megabase must do to choose the m_k by."""
+    for window in windows:
+        for start in range(0, len(window), _PIECE):
+            yield window[start : start + _PIECE]
 
 
 def _choose_strengths(kept: Counts, held_in: Counts) -> list[float]:

@@ -12,7 +12,7 @@ def check_output(path: str | Path, endings: tuple[str, ...], overwrite: bool) ->
         ValueError: it exists and ``overwrite`` is False, or its ending is none of ``endings``.
     """
     path = Path(path)
-    if path.suffix not in endings:
+    if not path.name.endswith(endings):
         raise ValueError(f"output must end in {' or '.join(endings)}, got {str(path)!r}")
     if path.is_dir():
         raise ValueError(f"output {path} is a folder; name a file in it")

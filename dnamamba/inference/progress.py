@@ -1,4 +1,4 @@
-"""A progress bar in bases, on standard error, and only where somebody watches."""
+"""A progress bar on standard error, and only where somebody watches."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,11 +16,28 @@ class _Bases(ProgressColumn):
         return Text(f"{task.completed / 1e6:,.2f} of {(task.total or 0) / 1e6:,.2f} Mbp  {speed}")
 
 
+class _Things(ProgressColumn):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def render(self, task: Task) -> Text:
+        speed = f"{task.speed:,.1f}/s" if task.speed else ""
+        return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} {self._name}  {speed}")
+
+
 @contextmanager
-def progress(title: str, bases: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar for the length of the block; call what it yields with the bases just done."""
+def progress(title: str, total: int, of: str | None = None) -> Iterator[Callable[[int], None]]:
+    """Show a bar for the length of the block; call what it yields with what was just done.
+
+    Args:
+        title: stands before the bar.
+        total: bases, or things.
+        of: what the things are, as ``variants``; None for bases.
+    """
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), _Bases(), TimeRemainingColumn())
+    done = _Bases() if of is None else _Things(of)
+    columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=bases)
+        task = bar.add_task(title, total=total)
         yield lambda done: bar.advance(task, done)

@@ -23,7 +23,7 @@ from dnamamba.inference.streaming import (
     stream,
 )
 
-__all__ = ["Scores", "score", "score_sources"]
+__all__ = ["Scores", "log_probability", "score", "score_sources"]
 
 
 class Scores(NamedTuple):
@@ -100,7 +100,7 @@ def score_sources(
             for chunk in stream(model, batch, lengths, chunk_length=chunk_length, device=there):
                 targets = _targets(batch, chunk).to(there)
                 rows = members[: len(chunk.real)]
-                log_p, counted = _log_probability(chunk.output, targets, scored)
+                log_p, counted = log_probability(chunk.output, targets, scored)
                 log_likelihood[rows] += log_p.numpy()
                 bases[rows] += counted.numpy()
                 if advance is not None:
@@ -116,8 +116,17 @@ def _targets(batch: Sequence[Source], chunk: Chunk) -> Tensor:
     return torch.from_numpy(targets)
 
 
-def _log_probability(logits: Tensor, targets: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
-    """Per row, on the CPU: log-likelihood of the scored targets (fp64) and their number."""
+def log_probability(logits: Tensor, targets: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-likelihood of the scored targets of each row, and their number.
+
+    Args:
+        logits: (B, L, V).
+        targets: (B, L) ids, on the logits' device; PAD where there is nothing to predict.
+        scored: (256,) bool, ids that count.
+
+    Returns:
+        (B,) fp64 and (B,) int64, on the CPU.
+    """
     wanted = targets.long()
     counts = scored[wanted]
     losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")

@@ -25,6 +25,7 @@ __all__ = [
     "Encoded",
     "Source",
     "buckets",
+    "carry",
     "encode_all",
     "evaluating",
     "require_head",
@@ -141,6 +142,44 @@ def stream(
         if start == 0:
             tokens[:, 0] = BOS
         output, state = module(torch.from_numpy(tokens).to(device), _first(state, len(real)))
+        yield Chunk(start, output, real, state)
+
+
+def carry(
+    module: nn.Module,
+    rows: Sequence[NDArray[np.uint8]],
+    state: Any = None,
+    *,
+    chunk_length: int,
+    device: torch.device,
+) -> Iterator[Chunk]:
+    """Run rows of token ids through a causal module, each on from its own state.
+
+    Unlike in ``stream``, a row that is over stays in the batch, and its state stays what it was:
+    the last chunk's state is that of every row after its last token. Nothing is put before the
+    rows: one that begins a sequence begins with BOS.
+
+    Args:
+        module: ``(tokens, state, lengths=...) -> (output, state)``, in evaluation mode.
+        rows: (l,) token ids each, in any order, not all empty.
+        state: the rows' states; None before the first token.
+        chunk_length: tokens at a time; bounds the memory.
+        device: where the tokens go.
+
+    Raises:
+        ValueError: ``chunk_length`` is not positive.
+    """
+    if chunk_length < 1:
+        raise ValueError(f"chunk_length must be at least 1, got {chunk_length}")
+    longest = max(map(len, rows))
+    for start in range(0, longest, chunk_length):
+        width = min(chunk_length, longest - start)
+        real = [min(max(len(row) - start, 0), width) for row in rows]
+        tokens = np.full((len(rows), width), PAD, dtype=np.uint8)
+        for row, (ids, count) in enumerate(zip(rows, real, strict=True)):
+            tokens[row, :count] = ids[start : start + count]
+        lengths = None if min(real) == width else torch.tensor(real, device=device)
+        output, state = module(torch.from_numpy(tokens).to(device), state, lengths=lengths)
         yield Chunk(start, output, real, state)
 
 

@@ -68,7 +68,7 @@ def test_scores_are_those_of_a_base_by_base_walk(small: MarkovModels) -> None:
 
 
 def test_smoothed_counts_by_hand() -> None:
-    # Nine windows: too few to hold any in, so that every m is 128.
+    # Nine pieces: too few to hold any in, so that every m is 128.
     models = fit_markov([b"AC"] * 6 + [b"AG"] * 3, max_order=1, both_strands=False)
     assert models.strengths == (128.0, 128.0)
     p_c = (6 + 128 / 4) / (18 + 128)
@@ -129,6 +129,12 @@ def test_nothing_to_score(small: MarkovModels) -> None:
     bits, bases = small.score([])
     assert bits.shape == (0, 5)
     assert bases.shape == (0,)
+
+
+def test_few_long_windows_do_to_choose_the_smoothing() -> None:
+    models = fit_markov([_uniform(100_000, 9)], max_order=8)
+    # Noise: no trust in long contexts is too little; 128 is what stands where nothing is chosen.
+    assert min(models.strengths[4:]) > 1000
 
 
 @pytest.mark.parametrize("windows", [[], [b"NNNN", b""]])
