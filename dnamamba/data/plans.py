@@ -1,8 +1,7 @@
-"""From genomes and settings to the window plans of a run: what is read, and what is left out."""
+"""From genomes and settings to the windows of a run: what is read, and what is left out."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from dnamamba.data.bed import read_bed
 from dnamamba.data.fasta import Genome
 from dnamamba.data.holdout import divide
+from dnamamba.data.parts import Plans
 from dnamamba.data.regions import Contigs, Regions, difference, intersection, union
 from dnamamba.data.settings import GenomeSplit, WindowConfig
 from dnamamba.data.tiling import Places, Tiling, tile
@@ -18,64 +18,6 @@ from dnamamba.data.windows import WindowPlan, quotas
 __all__ = ["Plans", "make_plans"]
 
 _SHORTEST, _LONGEST = 64, 4_194_304
-_SLAB = 4096
-
-
-@dataclass(frozen=True)
-class Plans:
-    """The windows of a run.
-
-    Attributes:
-        contigs: of all genomes; the plans' contig numbers refer to it.
-        plans: ``train``, ``validation``, ``test`` and ``predict`` (all that is usable).
-        report: one line a part: windows, bases, and what was left out and why.
-    """
-
-    contigs: Contigs
-    plans: Mapping[str, WindowPlan]
-    report: tuple[str, ...]
-
-    def of(self, split: str) -> WindowPlan:
-        """The plan of one part.
-
-        Raises:
-            ValueError: no such part.
-        """
-        try:
-            return self.plans[split]
-        except KeyError:
-            raise ValueError(
-                f"split must be one of {', '.join(self.plans)}, got {split!r}"
-            ) from None
-
-    def places(self, split: str) -> Iterator[tuple[int, str, int, int]]:
-        """Genome number, contig, start and end of each window of a part, in their order."""
-        tiling = self.of(split).tiling
-        for first in range(0, len(tiling), _SLAB):
-            found = tiling.places(np.arange(first, min(first + _SLAB, len(tiling))))
-            for contig, start, length in zip(*(part.tolist() for part in found), strict=True):
-                genome = int(self.contigs.genome[contig])
-                yield genome, self.contigs.names[contig], start, start + length
-
-    def describe(self, index: NDArray[np.int64], split: str) -> list[str]:
-        """``genome contig:start-end(strand)`` of the samples ``index`` (n,) of a part."""
-        contigs = self.contigs
-        found = self.of(split).samples(np.asarray(index, dtype=np.int64).reshape(-1))
-        return [
-            f"{contigs.genomes[contigs.genome[contig]]} {contigs.names[contig]}:"
-            f"{start}-{start + length}({'-' if reverse else '+'})"
-            if length
-            else "an empty row"
-            for contig, start, length, reverse in zip(*found, strict=True)
-        ]
-
-    def digest(self, split: str) -> str:
-        """A hash of where a part's windows lie."""
-        tiling = self.of(split).tiling
-        digest = hashlib.blake2b(digest_size=16)
-        for column in (tiling.contig, tiling.first, tiling.end, tiling.count):
-            digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
-        return digest.hexdigest()
 
 
 def make_plans(
@@ -126,7 +68,7 @@ def make_plans(
                 raise ValueError(_nothing_left(line, length, contigs))
         plans[name] = WindowPlan.in_order(tiling)
     plans["train"] = _mixed(plans["train"].tiling, contigs, weights, windows, seed)
-    return Plans(contigs, plans, tuple(report))
+    return Plans(genomes, contigs, plans, tuple(report))
 
 
 def _usable(contigs: Contigs, windows: WindowConfig) -> Regions:

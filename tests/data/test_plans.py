@@ -27,7 +27,9 @@ def plans(genomes, split: GenomeSplit | None = None, weights=None, **windows) ->
 
 
 def spans(planned: Plans, split: str = "train") -> list[str]:
-    return [f"{contig}:{start}-{end}" for _, contig, start, end in planned.places(split)]
+    tiling, names = planned.of(split).tiling, planned.contigs.names
+    found = tiling.places(np.arange(len(tiling)))
+    return [f"{names[c]}:{start}-{start + n}" for c, start, n in zip(*found, strict=True)]
 
 
 def test_windows_of_mostly_n_are_left_out_and_counted(tmp_path: Path) -> None:
@@ -90,11 +92,15 @@ def test_names_of_genomes_are_told_apart(tmp_path: Path) -> None:
         open_genomes([])
 
 
-def test_a_digest_changes_with_the_windows_only(tmp_path: Path) -> None:
+def test_the_identity_says_what_differs(tmp_path: Path) -> None:
     genomes = genome(tmp_path, c="A" * 640)
-    one = plans(genomes).digest("train")
-    assert plans(genomes, shuffle=False).digest("train") == one
-    assert plans(genomes, stride=32).digest("train") != one
+    one, shuffled, strided = (
+        plans(genomes, **options).identity()
+        for options in ({"shuffle": False}, {"shuffle": True}, {"stride": 32, "shuffle": False})
+    )
+    assert {name for name in one if one[name] != shuffled[name]} == {"shuffle"}
+    changed = {name.split(",")[0] for name in one if one[name] != strided[name]}
+    assert changed == {"places of the windows", "samples of each genome"}
 
 
 def test_describe(tmp_path: Path) -> None:

@@ -1,12 +1,10 @@
 """``GenomeDataModule``: windows of genomes for pretraining, under Lightning."""
 
-import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
@@ -109,7 +107,6 @@ class GenomeDataModule(pl.LightningDataModule):
                 "cache_dir": cache_dir,
             }
         )
-        self.genomes: dict[str, Genome] = {}
         self._plans: Plans | None = None
         self._position = Position(global_batch_size)
 
@@ -121,20 +118,15 @@ class GenomeDataModule(pl.LightningDataModule):
         """Open the genomes and decide the windows. A checkpoint's position comes after this."""
         self._position.reset()
         if self._plans is None:
-            self.genomes = open_genomes(self.genome_paths, self.cache_dir)
             self._plans = make_plans(
-                self.genomes,
+                open_genomes(self.genome_paths, self.cache_dir),
                 self.length,
                 self.window_config,
                 self.split,
                 weights=self.weights,
                 seed=self.seed,
             )
-            contigs = self._plans.contigs
-            used = np.unique(self._plans.of("predict").tiling.contig)
-            for number, genome in enumerate(self.genomes.values()):
-                own = used[contigs.genome[used] == number]
-                genome.check(self.tokenizer, [contigs.names[contig] for contig in own])
+            self._plans.check(self.tokenizer)
             rank_zero_info("\n".join(self._plans.report))
 
     @property
@@ -145,6 +137,11 @@ class GenomeDataModule(pl.LightningDataModule):
         assert self._plans is not None
         return self._plans
 
+    @property
+    def genomes(self) -> Mapping[str, Genome]:
+        """Name -> genome."""
+        return self.plans.genomes
+
     def windows(self, split: str) -> WindowPlan:
         """The windows of ``train``, ``validation``, ``test`` or ``predict`` (all usable ones)."""
         return self.plans.of(split)
@@ -154,10 +151,7 @@ class GenomeDataModule(pl.LightningDataModule):
 
         Case and IUPAC codes are kept; windows that overlap repeat what they share.
         """
-        places = self.plans.places(split)
-        opened = list(self.genomes.values())
-        for genome, contig, start, end in places:
-            yield opened[genome].fetch(contig, start, end)
+        return self.plans.bases(split)
 
     def describe(self, index: Tensor | Sequence[int], split: str = "train") -> list[str]:
         """Where samples lie: ``genome contig:start-end(strand)``, 0-based and half-open.
@@ -174,12 +168,15 @@ class GenomeDataModule(pl.LightningDataModule):
         Raises:
             ValueError: the global batch does not divide by devices and accumulated batches.
         """
+        self._position.align(self.trainer)
         batch, (rank, world) = self._position.batch(self.trainer), rank_and_world(self.trainer)
         dataset = self._dataset("train", soft_mask=self.soft_mask_weight != 1)
         return WindowLoader(
             dataset,
             lambda: training_batches(self._position.consumed(self.trainer), batch, rank, world),
-            max(len(dataset) // (batch * world), 1),
+            # Whole steps: Lightning ends an epoch with a step, however few its batches.
+            max(len(dataset) // self.global_batch_size, 1)
+            * (self.global_batch_size // (batch * world)),
             self.num_workers,
             self._pinned,
         )
@@ -232,20 +229,10 @@ class GenomeDataModule(pl.LightningDataModule):
         self._position.restore(state_dict)
 
     def _stream(self) -> dict[str, Any]:
-        """All that decides which batch is the i-th, in plain types."""
-        plan = self.windows("train")
-        digest = hashlib.blake2b(digest_size=8)
-        for genome in self.genomes.values():
-            digest.update(json.dumps([genome.digest, genome.contigs]).encode())
+        """All that decides which batch is the i-th."""
         return {
-            "genomes": digest.hexdigest(),
-            "windows": self.plans.digest("train"),
-            "length": self.length,
+            **self.plans.identity(),
             "global_batch_size": self.global_batch_size,
-            "samples of each genome": list(plan.quota),
-            "seed": plan.seed,
-            "shuffle": plan.shuffle,
-            "reverse_complement": plan.flip,
             "tokenizer": asdict(self.tokenizer),
         }
 

@@ -21,11 +21,12 @@ class Position:
 
     def __init__(self, global_batch_size: int) -> None:
         self._global = global_batch_size
-        self._samples, self._processed = 0, 0
+        self.reset()
 
     def reset(self) -> None:
         """Begin at sample 0."""
         self._samples, self._processed = 0, 0
+        self._accumulated_before: int | None = None
 
     def batch(self, trainer: pl.Trainer | None) -> int:
         """Samples that one device takes in one batch.
@@ -49,11 +50,36 @@ class Position:
 
     def state(self, trainer: pl.Trainer | None) -> dict[str, int]:
         """For a checkpoint."""
-        return {"samples": self.consumed(trainer), "processed": _processed(trainer)}
+        return {
+            "samples": self.consumed(trainer),
+            "processed": _processed(trainer),
+            "accumulated": _accumulated(trainer),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint, whose count of batches Lightning takes over."""
         self._samples, self._processed = state["samples"], state["processed"]
+        self._accumulated_before = state["accumulated"]
+
+    def align(self, trainer: pl.Trainer | None) -> None:
+        """Let a resumed run begin with a whole optimiser step; call before its first batch.
+
+        Lightning counts batches, of which a step may take another number than before the resume:
+        the counts are converted. Where a run broke off within a step, its batches come again:
+        their gradients are in no checkpoint.
+        """
+        before, self._accumulated_before = self._accumulated_before, None
+        if trainer is None or before is None:
+            return
+        progress: Any = trainer.fit_loop.epoch_loop.batch_progress
+        self._samples -= progress.total.processed % before * (self._global // before)
+        for counts in (progress.total, progress.current):
+            steps, unfinished = divmod(counts.processed, before)
+            shift = steps * _accumulated(trainer) - counts.processed
+            for name in ("ready", "started", "completed", "processed"):
+                kept = counts.processed if unfinished else getattr(counts, name)
+                setattr(counts, name, kept + shift)
+        self._processed = progress.total.processed
 
 
 def rank_and_world(trainer: pl.Trainer | None) -> tuple[int, int]:
