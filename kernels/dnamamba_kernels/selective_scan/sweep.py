@@ -1,0 +1,119 @@
+"""The scan along the sequence, slab after slab, on one thread; forward and back."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dnamamba_kernels.selective_scan.panel import Gradients, Panel, Scan
+from dnamamba_kernels.selective_scan.slab import Slab
+
+__all__ = ["sweep", "sweep_back"]
+
+# Elements of a slab's array (positions, rows, N, channels): 512 KB in fp32, so that the three
+# arrays of the backward stay in a core's second-level cache.
+SLAB_ELEMENTS = 1 << 17
+# The fewest positions of a slab: of each slab one state is kept for the backward.
+SLAB_POSITIONS = 16
+# Slabs whose inputs are loaded together.
+PANEL_SLABS = 8
+# An accelerator without Triton runs the same loops; it wants few and large calls.
+ACCELERATOR_SLABS = 256
+
+
+def sweep(scan: Scan, y: Tensor, states: Tensor, keep_starts: bool) -> Tensor | None:
+    """Fill ``y`` and take ``states`` (B, N, D) from the start to the end.
+
+    Returns:
+        the state at each slab's start (slabs, B, N, D) if they are to be kept.
+    """
+    plan = Plan.of(scan)
+    starts = states.new_empty(plan.slab_count(scan), *states.shape) if keep_starts else None
+    slab: Slab | None = None
+    with torch.autocast(y.device.type, enabled=False):
+        for panel in plan.panels(scan, scan.reverse):
+            rows, _, channels = panel.at
+            state, out = states[rows, :, channels], torch.empty_like(panel.x)
+            for number, part in plan.slabs(panel, scan.reverse):
+                if starts is not None:
+                    starts[number, rows, :, channels] = state
+                slab = _refit(slab, part, state, scan.reverse)
+                signals = panel.signals.part(part)
+                state.copy_(slab.scan(signals, panel.A, panel.cuts_at(part), state))
+                slab.read(signals, out[part])
+            y[panel.at] = panel.finish(out).transpose(0, 1)
+    return starts
+
+
+def sweep_back(
+    scan: Scan, starts: Tensor, grad_y: Tensor, grad_states: Tensor, grads: Gradients
+) -> None:
+    """Fill ``grads`` and take ``grad_states`` (B, N, D) from the end to the start."""
+    plan = Plan.of(scan)
+    slab: Slab | None = None
+    with torch.autocast(grad_y.device.type, enabled=False):
+        for panel in plan.panels(scan, not scan.reverse):
+            rows, _, channels = panel.at
+            grad_state, grad_A = grad_states[rows, :, channels], grads.A[:, channels]
+            grad_gated = panel.load(grad_y)
+            grad_out = panel.ungate(grad_gated)
+            out, grad_signals = torch.empty_like(panel.x), panel.signals.empty_like()
+            for number, part in plan.slabs(panel, not scan.reverse):
+                slab = _refit(slab, part, grad_state, scan.reverse)
+                signals, start = panel.signals.part(part), starts[number, rows, :, channels]
+                slab.scan(signals, panel.A, panel.cuts_at(part), start)
+                if grads.z is not None:
+                    slab.read(signals, out[part])
+                given = grad_out[part], grad_state, grad_signals.part(part), grad_A
+                grad_state.copy_(slab.backward(signals, panel.A, *given))
+            if grads.z is not None:
+                grads.z[panel.at] = panel.gate_gradient(grad_gated, out).transpose(0, 1)
+            panel.scatter(grad_signals, grad_out, grads)
+
+
+class Plan(NamedTuple):
+    """The rows, channels and positions of a slab: channels whole where they fit, then rows."""
+
+    rows: int
+    channels: int
+    positions: int
+
+    @classmethod
+    def of(cls, scan: Scan) -> "Plan":
+        batch, length, channels = scan.u.shape
+        states = scan.A.shape[1]
+        on_cpu = scan.u.device.type == "cpu"
+        elements = SLAB_ELEMENTS * (1 if on_cpu else ACCELERATOR_SLABS)
+        per_position = elements // SLAB_POSITIONS
+        wide = min(channels, max(1, per_position // states))
+        tall = min(batch, max(1, per_position // (states * wide)))
+        return cls(tall, wide, min(length, elements // (states * wide * tall)))
+
+    def slab_count(self, scan: Scan) -> int:
+        return -(-scan.u.shape[1] // self.positions)
+
+    def panels(self, scan: Scan, leftwards: bool) -> Iterator[Panel]:
+        """Per block of rows and channels, its panels along the sequence."""
+        batch, length, channels = scan.u.shape
+        for rows in _slices(batch, self.rows):
+            for across in _slices(channels, self.channels):
+                for positions in _slices(length, self.positions * PANEL_SLABS, leftwards):
+                    yield Panel(scan, rows, positions, across)
+
+    def slabs(self, panel: Panel, leftwards: bool) -> Iterator[tuple[int, slice]]:
+        """The panel's slabs: each one's number from the left of the scan, and its positions."""
+        first = panel.at[1].start // self.positions
+        for part in _slices(len(panel.x), self.positions, leftwards):
+            yield first + part.start // self.positions, part
+
+
+def _slices(length: int, step: int, leftwards: bool = False) -> list[slice]:
+    slices = [slice(start, min(start + step, length)) for start in range(0, length, step)]
+    return slices[::-1] if leftwards else slices
+
+
+def _refit(slab: Slab | None, part: slice, state: Tensor, reverse: bool) -> Slab:
+    """The slab at hand if its size is right: the last of a row or a block is smaller."""
+    size = (part.stop - part.start, *state.shape)
+    return slab if slab is not None and slab.size == size else Slab(state, size, reverse)
