@@ -44,6 +44,21 @@ def test_a_contig_in_chunks_is_the_contig_as_one_string(
     np.testing.assert_array_equal(got.bases, expected.bases)
 
 
+def test_never_more_than_a_chunk_is_read(
+    model: LanguageModel, tokenizer: Tokenizer, fasta: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = []
+    fetch = Genome.fetch
+
+    def watched(self: Genome, contig: str, start: int, end: int, strand: Any = "+") -> bytes:
+        spans.append(end - start)
+        return fetch(self, contig, start, end, strand)
+
+    monkeypatch.setattr(Genome, "fetch", watched)
+    evaluate(model, tokenizer, intervals(Genome(fasta), tokenizer), chunk_length=100)
+    assert max(spans) == 100
+
+
 def test_windows_start_anew_and_leave_no_base_out(
     model: LanguageModel,
     tokenizer: Tokenizer,

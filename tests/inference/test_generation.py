@@ -41,6 +41,17 @@ def test_first_base_follows_the_models_probabilities(
         assert abs(drawn[base] / n - probability) < 5 * spread + 1e-9
 
 
+def test_each_base_costs_one_step(
+    model: LanguageModel, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, passes = [], []
+    step = model.step
+    monkeypatch.setattr(model, "step", lambda *given: (steps.append(1), step(*given))[1])
+    model.register_forward_hook(lambda *_: passes.append(1))
+    generate(model, tokenizer, "GATTACA", length=20)
+    assert (len(passes), len(steps)) == (1, 19)
+
+
 def test_one_is_a_string_and_many_a_list(model: LanguageModel, tokenizer: Tokenizer) -> None:
     one = generate(model, tokenizer, length=40)
     many = generate(model, tokenizer, length=40, n=3)
