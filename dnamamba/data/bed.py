@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dnamamba.data.regions import Contigs, Regions
 from dnamamba.data.text import text_lines
 
-__all__ = ["BedRows", "read_bed"]
+__all__ = ["BedRows", "parse_region", "read_bed"]
 
 _SKIPPED = ("#", "track", "browser")
 _HEADERS = ("start", "chromstart", "chrom_start", "txstart", "begin")
@@ -55,6 +55,25 @@ def read_bed(path: str | Path, contigs: Contigs) -> BedRows:
         lines.append(number)
     columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
     return BedRows(Regions(*columns), np.array(lines, dtype=np.int64))
+
+
+def parse_region(text: str, contigs: Contigs) -> Regions:
+    """One region from ``contig:start-end``, 0-based and half-open, as a row of BED.
+
+    Raises:
+        ValueError: another form, or no such place; repeats the text.
+    """
+    contig, colon, span = text.rpartition(":")
+    start, dash, end = span.partition("-")
+    if not (contig and colon and dash):
+        raise ValueError(
+            f"region {text!r} must be written contig:start-end, 0-based and half-open as in BED"
+        )
+    try:
+        row = _interval([contig, start, end], contigs)
+    except ValueError as error:
+        raise ValueError(f"region {text!r}: {error}") from error
+    return Regions(*np.array([row], dtype=np.int64).T)
 
 
 def _interval(fields: list[str], contigs: Contigs) -> tuple[int, int, int]:

@@ -131,4 +131,5 @@ def log_probability(logits: Tensor, targets: Tensor, scored: Tensor) -> tuple[Te
     counts = scored[wanted]
     losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
     losses = torch.where(counts, losses.view_as(wanted), 0.0)
-    return -losses.sum(1).cpu().double(), counts.sum(1).cpu()
+    # Summed in fp64 on the CPU: some devices have none, and differences of sums are wanted.
+    return -losses.cpu().double().sum(1), counts.sum(1).cpu()

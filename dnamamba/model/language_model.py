@@ -40,14 +40,15 @@ class LanguageModel(nn.Module):
         Arguments and errors are those of ``Mamba.forward``.
         """
         hidden, state = self.backbone(tokens, state, resets, lengths)
-        return self._head(hidden), state
+        return self.head(hidden), state
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Logits (B, V) of the next token after one token a row (B,), and the new state."""
         hidden, state = self.backbone.step(tokens, state)
-        return self._head(hidden), state
+        return self.head(hidden), state
 
-    def _head(self, hidden: Tensor) -> Tensor:
+    def head(self, hidden: Tensor) -> Tensor:
+        """Logits (..., V) of the token after each hidden state (..., d_model)."""
         if self.lm_head is None:
             return F.linear(hidden, self.backbone.embedding.weight)
         return self.lm_head(hidden)

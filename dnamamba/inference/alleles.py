@@ -1,0 +1,133 @@
+"""Alternatives that follow one prefix, read from the state that the prefix leaves.
+
+The prefix is read once; its state and its last hidden state serve every alternative.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dnamamba.alphabet import BOS, PAD
+from dnamamba.inference.scoring import log_probability
+from dnamamba.inference.streaming import Chunk, carry
+from dnamamba.model import LanguageModel
+
+__all__ = ["Prefixes", "Tail", "read_prefixes", "read_tails", "with_bos"]
+
+Ids = NDArray[np.uint8]
+
+
+class Prefixes(NamedTuple):
+    """What stands after n prefixes.
+
+    Attributes:
+        hidden: (n, d_model) the hidden state that predicts the next base.
+        state: the model's state, n rows.
+    """
+
+    hidden: Tensor
+    state: Any
+
+    def take(self, rows: list[int]) -> "Prefixes":
+        """Some of them, a number may occur several times."""
+        index = torch.tensor(rows, device=self.hidden.device)
+        state = type(self.state)(*(part.index_select(1, index) for part in self.state))
+        return Prefixes(self.hidden[index], state)
+
+
+class Tail(NamedTuple):
+    """What the model says about the bases of one tail, each given all before it.
+
+    Attributes:
+        log_likelihood: natural logarithm of the probability of the scored bases.
+        bases: how many were scored; N and IUPAC codes are not.
+        mean: (d_model,) fp64, mean of the hidden states at the tail's bases.
+    """
+
+    log_likelihood: float
+    bases: int
+    mean: NDArray[np.float64]
+
+
+def with_bos(bases: Ids) -> Ids:
+    """A prefix as the model reads it: BOS, then the bases."""
+    return np.concatenate([np.array([BOS], dtype=np.uint8), bases])
+
+
+def read_prefixes(
+    model: LanguageModel, prefixes: Sequence[Ids], chunk_length: int, device: torch.device
+) -> Prefixes:
+    """Read prefixes side by side; each holds BOS at least.
+
+    Args:
+        model: in evaluation mode, on ``device``.
+        prefixes: (l,) token ids each, BOS first.
+        chunk_length: tokens at a time.
+        device: where the model is.
+    """
+    state: Any = None
+    hidden = torch.empty(len(prefixes), model.config.d_model, device=device)
+    for chunk in carry(model.backbone, prefixes, chunk_length=chunk_length, device=device):
+        state = chunk.state
+        reached = [row for row, count in enumerate(chunk.real) if count]
+        ends = [chunk.real[row] - 1 for row in reached]
+        hidden[reached] = chunk.output[reached, ends].to(hidden.dtype)
+    return Prefixes(hidden, state)
+
+
+def read_tails(
+    model: LanguageModel,
+    before: Prefixes,
+    tails: Sequence[Ids],
+    scored: Tensor,
+    chunk_length: int,
+) -> list[Tail]:
+    """Read tails side by side, each on from its own prefix.
+
+    Args:
+        model: in evaluation mode.
+        before: of as many rows as there are tails.
+        tails: (l,) token ids each, at least one.
+        scored: (256,) bool, ids that count, on the model's device.
+        chunk_length: tokens at a time.
+    """
+    log_likelihood = np.zeros(len(tails))
+    bases = np.zeros(len(tails), dtype=np.int64)
+    total = np.zeros((len(tails), model.config.d_model))
+    for chunk, hidden_before in _shifted(model, before, tails, chunk_length):
+        targets = _targets(tails, chunk).to(chunk.output.device)
+        log_p, counted = log_probability(model.head(hidden_before), targets, scored)
+        log_likelihood += log_p.numpy()
+        bases += counted.numpy()
+        real = torch.tensor(chunk.real, device=targets.device)
+        here = torch.arange(targets.shape[1], device=targets.device) < real[:, None]
+        hidden = torch.where(here[..., None], chunk.output.float(), 0.0)
+        total += hidden.sum(1).cpu().double().numpy()
+    lengths = np.array([len(tail) for tail in tails])
+    mean = total / lengths[:, None]
+    return [Tail(float(s), int(n), m) for s, n, m in zip(log_likelihood, bases, mean, strict=True)]
+
+
+def _shifted(
+    model: LanguageModel, before: Prefixes, tails: Sequence[Ids], chunk_length: int
+) -> Iterator[tuple[Chunk, Tensor]]:
+    """Each chunk, with the hidden states (rows, l, d_model) one position to the left of it."""
+    last = before.hidden[:, None].to(next(model.parameters()).dtype)
+    device = before.hidden.device
+    for chunk in carry(
+        model.backbone, tails, before.state, chunk_length=chunk_length, device=device
+    ):
+        yield chunk, torch.cat([last.to(chunk.output.dtype), chunk.output[:, :-1]], dim=1)
+        last = chunk.output[:, -1:]
+
+
+def _targets(tails: Sequence[Ids], chunk: Chunk) -> Tensor:
+    """(rows, l) the tails' own bases, PAD after a row's end."""
+    targets = np.full((len(tails), max(chunk.real)), PAD, dtype=np.uint8)
+    for row, (tail, count) in enumerate(zip(tails, chunk.real, strict=True)):
+        targets[row, :count] = tail[chunk.start : chunk.start + count]
+    return torch.from_numpy(targets)

@@ -1,0 +1,187 @@
+"""VCF to a VCF with scores, or to a table of them."""
+
+import math
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from dnamamba.data.fasta import Genome
+from dnamamba.data.text import text_lines
+from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.files import replacing
+from dnamamba.inference.output import check_output
+from dnamamba.inference.pretrained import best_device, load
+from dnamamba.inference.progress import progress
+from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.variant_scores import CONTEXT, FLANK, VariantScore, score_variants
+
+__all__ = ["score_vcf"]
+
+ENDINGS = (".vcf", ".vcf.gz", ".tsv")
+TABLE = ("contig", "pos", "id", "ref", "alt", *VariantScore._fields[1:])
+# INFO key -> (field of VariantScore, what it is)
+_FIELDS = {
+    "DNAMAMBA_LLR": ("llr", "Log-likelihood ratio of ALT against REF in nats"),
+    "DNAMAMBA_L2": ("l2", "Euclidean distance of the mean hidden states of ALT and REF"),
+    "DNAMAMBA_COSINE": ("cosine", "Cosine distance of the mean hidden states of ALT and REF"),
+}
+_OURS = re.compile(rf"##(INFO=<ID=({'|'.join(_FIELDS)}),|dnamamba_score=)")
+
+
+def score_vcf(
+    vcf: str,
+    *,
+    genome: str,
+    checkpoint: str,
+    output: str,
+    context: int = CONTEXT,
+    flank: int = FLANK,
+    strands: int = 2,
+    checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Score the variants of a VCF by a model that was not trained for it.
+
+    The log-likelihood ratio compares ALT with REF, each with the same flank bases behind it; an
+    indel gains or loses nothing by its length. Each strand is read with its own prefix, and the
+    strands are averaged. An output in VCF holds all records as they were, in their order, with
+    three INFO fields more: DNAMAMBA_LLR (nats; below 0: ALT is less likely), DNAMAMBA_L2 and
+    DNAMAMBA_COSINE (distances of the embeddings from the variant on), one value an allele, a dot
+    for alleles left out. A .tsv holds a line an allele, with positions as in the VCF, from 1.
+
+    The whole VCF is checked before any of it is scored.
+
+    Args:
+        vcf: plain, bgzip or gzip.
+        genome: the reference, a FASTA: plain, gzip or bgzip.
+        checkpoint: a model's folder, or a training checkpoint.
+        output: a .vcf, .vcf.gz (bgzip) or .tsv file.
+        context: bases read before an allele, on either strand.
+        flank: bases scored behind an allele, on either strand.
+        strands: 2 averages both; 1 reads the plus strand alone, in half the time.
+        checks: what to do with records that cannot be used.
+        batch_size: sites side by side.
+        chunk_length: bases at a time; bounds the memory together with batch_size.
+        device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
+        overwrite: replace an output that exists.
+
+    Raises:
+        ValueError: bad input; names file, line or argument, and a remedy.
+        ImportError: vcfpy is not installed; names the extra.
+    """
+    path = check_output(output, ENDINGS, overwrite)
+    if strands not in (1, 2):
+        raise ValueError(f"strands must be 1 or 2, got {strands}")
+    model, tokenizer = load(checkpoint, best_device(device))
+    reference = Genome(genome)
+    reference.check(tokenizer)
+    total = _count(vcf, reference, checks)
+    scores = score_variants(
+        model,
+        tokenizer,
+        reference,
+        read_variants(vcf, reference, checks),
+        context=context,
+        flank=flank,
+        both_strands=strands == 2,
+        batch_size=batch_size,
+        chunk_length=chunk_length,
+    )
+    about = (
+        f"##dnamamba_score=<version={version('dnamamba')},model={Path(checkpoint).name},"
+        f"genome={Path(genome).name},context={context},flank={flank},strands={strands}>\n"
+    )
+    with progress("score", total, "variants") as advance, _text(path) as write:
+        watched = _watched(scores, advance)
+        lines = _table(watched) if path.suffix == ".tsv" else _annotated(Path(vcf), watched, about)
+        for line in lines:
+            write(line)
+
+
+def _count(vcf: str, genome: Genome, checks: VariantChecks) -> int:
+    """Alleles to score: fails on a bad record now, not after hours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the second reading says it
+        return sum(1 for _ in read_variants(vcf, genome, checks))
+
+
+def _watched(
+    scores: Iterable[VariantScore], advance: Callable[[int], None]
+) -> Iterator[VariantScore]:
+    for score in scores:
+        advance(1)
+        yield score
+
+
+@contextmanager
+def _text(path: Path) -> Iterator[Callable[[str], object]]:
+    """A function that appends text to a file that appears when the block ends well."""
+    from Bio.bgzf import BgzfWriter
+
+    with replacing(path) as file:
+        if path.suffix != ".gz":
+            yield lambda text: file.write(text.encode())
+            return
+        # The writer closes what it writes to; ``file`` is to be synced after it.
+        with BgzfWriter(fileobj=os.fdopen(os.dup(file.fileno()), "wb")) as packed:
+            yield lambda text: packed.write(text.encode())
+
+
+def _table(scores: Iterable[VariantScore]) -> Iterator[str]:
+    yield "\t".join(TABLE) + "\n"
+    for score in scores:
+        v = score.variant
+        place = (v.contig, str(v.start + 1), v.id or ".", v.ref, v.alt)
+        yield "\t".join([*place, *(f"{value:.6g}" for value in score[1:])]) + "\n"
+
+
+def _annotated(vcf: Path, scores: Iterator[VariantScore], about: str) -> Iterator[str]:
+    """The lines of a VCF with the scores in INFO; scores of an earlier run are replaced."""
+    coming = next(scores, None)
+    for number, line in enumerate(text_lines(vcf), 1):
+        if line.startswith("##"):
+            if not _OURS.match(line):
+                yield _ended(line)
+        elif line.startswith("#"):
+            yield from (_definition(key) for key in _FIELDS)
+            yield about
+            yield _ended(line)
+        elif line.strip():
+            here: dict[int, VariantScore] = {}
+            while coming is not None and coming.variant.line == number:
+                here[coming.variant.allele] = coming
+                coming = next(scores, None)
+            yield _record(_ended(line), here)
+
+
+def _ended(line: str) -> str:
+    """The line with a line end; a file's last line may lack it."""
+    return line if line.endswith("\n") else line + "\n"
+
+
+def _definition(key: str) -> str:
+    description = f"{_FIELDS[key][1]}, by dnamamba score"
+    return f'##INFO=<ID={key},Number=A,Type=Float,Description="{description}">\n'
+
+
+def _record(line: str, scores: dict[int, VariantScore]) -> str:
+    columns = line.rstrip("\r\n").split("\t")
+    kept = [e for e in columns[7].split(";") if e != "." and e.split("=", 1)[0] not in _FIELDS]
+    if scores:
+        alleles = range(1, columns[4].count(",") + 2)
+        for key, (field, _) in _FIELDS.items():
+            values = [_number(getattr(scores.get(n), field, math.nan)) for n in alleles]
+            kept.append(f"{key}={','.join(values)}")
+    columns[7] = ";".join(kept) or "."
+    return "\t".join(columns) + line[len(line.rstrip("\r\n")) :]
+
+
+def _number(value: float) -> str:
+    return "." if math.isnan(value) else f"{value:.6g}"
