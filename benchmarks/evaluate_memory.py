@@ -4,8 +4,9 @@
 
 Each contig (random bases, seeded) is evaluated in a fresh process, whole, in chunks with carried
 state, by an untrained model; the FASTA is opened for the first time, so that indexing counts
-too. On Linux; peak memory is the process's largest resident set, the interpreter and PyTorch included; the
-goal is a ratio of at most 1.2. The same process before any bases is shown for comparison.
+too. Peak memory is the process's largest resident set, the interpreter and PyTorch included; the
+goal is a ratio of at most 1.2. What the process takes before any bases is shown beside it. Runs
+on Linux.
 """
 
 import argparse
