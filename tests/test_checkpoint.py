@@ -97,7 +97,7 @@ def test_what_would_not_load_is_not_saved(tmp_path):
     model = build()
     with pytest.raises(ValueError, match=r"vocab_size is 16, but the tokenizer 'byte' has 256"):
         save(tmp_path / "model", model, Tokenizer("byte"))
-    with pytest.raises(ValueError, match=r"must be one of LanguageModel, got OptimizedModule"):
+    with pytest.raises(ValueError, match=r"must be one of LanguageModel, .*got OptimizedModule"):
         save(tmp_path / "model", torch.compile(model, backend="eager"), TOKENIZER)
     with torch.no_grad():
         model.backbone.layers[1].mixer.D[3] = float("nan")
@@ -164,8 +164,8 @@ DAMAGE = {
     "bad policy": (edit(tokenizer__iupac="skip"), "iupac must be 'accept' or 'error', got 'skip'"),
     "no config": (edit(config=None), r"config must be an object, got None"),
     "no tokenizer": (edit(tokenizer=[]), r"tokenizer must be an object, got \[\]"),
-    "unknown class": (edit(model="os.system"), "must be one of LanguageModel, got 'os.system'"),
-    "class of a wrong type": (edit(model=["x"]), "must be one of LanguageModel"),
+    "unknown class": (edit(model="os.system"), "must be one of LanguageModel, .*got 'os.system'"),
+    "class of a wrong type": (edit(model=["x"]), "must be one of LanguageModel, "),
     "no checksum": (edit(sha256=None), "sha256 must be a string, got None"),
     "weights missing": (lambda f: (f / "model.safetensors").unlink(), r"no model\.safetensors"),
     "weights empty": (write("model.safetensors", b""), "truncated, damaged or of another model"),

@@ -1,6 +1,6 @@
 """From named tensors to a model: checked name by name, and from other implementations' names."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import torch
@@ -16,14 +16,16 @@ Model = TypeVar("Model", bound=nn.Module)
 _SHOWN = 5
 
 
-def assemble(kind: type[Model], config: MambaConfig, weights: Mapping[str, Tensor]) -> Model:
+def assemble(
+    kind: Callable[[MambaConfig], Model], config: MambaConfig, weights: Mapping[str, Tensor]
+) -> Model:
     """A model of this kind with these weights, in evaluation mode.
 
     The tensors become the parameters themselves, uncopied, in their own dtype and on their own
     device. Nothing is drawn from a random generator.
 
     Args:
-        kind: the class, built as ``kind(config)``.
+        kind: the class, or what else builds a model as ``kind(config)``.
         config: the sizes.
         weights: tensors by the names of ``state_dict()``.
 
@@ -34,7 +36,7 @@ def assemble(kind: type[Model], config: MambaConfig, weights: Mapping[str, Tenso
         model = kind(config)
     problems = mismatches(model.state_dict(), weights)
     if problems:
-        raise ValueError(f"the weights do not fit a {kind.__name__} of {config}: {problems}")
+        raise ValueError(f"the weights do not fit a {type(model).__name__} of {config}: {problems}")
     model.load_state_dict(dict(weights), assign=True)
     return model.eval()
 

@@ -26,6 +26,7 @@ class VariantDataset(SampleDataset):
       sample's strand, without BOS, PAD to the right; L is the longest of the batch;
     - ``lengths`` (B, 2) int64: bases in each window, 0 where a row is empty;
     - ``position`` (B,) int64: place of the variant's first base in both windows;
+    - ``right`` (B,) int64: bases behind the variant, the same in both windows;
     - ``index`` (B,) int64: the samples' numbers, negative where a row is empty;
     - ``label``, if there are labels: (B,) int64, (B, C) float32 or (B,) float32 (see ``Codec``);
       of no meaning where a row is empty.
@@ -60,7 +61,7 @@ class VariantDataset(SampleDataset):
         number = self.order.numbers(np.maximum(index, 0))
         tokens = np.full((len(index), 2, self.length), PAD, dtype=np.uint8)
         lengths = np.zeros((len(index), 2), dtype=np.int64)
-        position = np.zeros(len(index), dtype=np.int64)
+        left, right = (np.zeros(len(index), dtype=np.int64) for _ in range(2))
         reverse = self.order.reverse(index)
         for row in np.flatnonzero(index >= 0):
             variant = self.variants[number[row]]
@@ -72,10 +73,11 @@ class VariantDataset(SampleDataset):
                 tokens[row, allele, : len(ids)] = ids
                 lengths[row, allele] = len(ids)
             # From the other end both windows begin with the same flank, too.
-            right = len(windows[0]) - place - len(variant.ref)
-            position[row] = right if reverse[row] else place
+            flanks = place, len(windows[0]) - place - len(variant.ref)
+            left[row], right[row] = flanks[::-1] if reverse[row] else flanks
         tokens = tokens[:, :, : max(1, lengths.max(initial=1))].copy()
-        batch = {"tokens": tokens, "lengths": lengths, "position": position, "index": index}
+        places = {"position": left, "right": right}
+        batch = {"tokens": tokens, "lengths": lengths, **places, "index": index}
         if self.targets is not None:
             batch["label"] = self.targets[number]
         return {name: torch.from_numpy(column) for name, column in batch.items()}

@@ -1,0 +1,41 @@
+"""A model and its tokenizer, to disk and back: the folder that users share, and training files."""
+
+from pathlib import Path
+
+import torch
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.checkpoint.folder import CONFIG, WEIGHTS, load_folder, save
+from dnamamba.checkpoint.kinds import Model
+from dnamamba.checkpoint.parts import CheckpointError
+from dnamamba.checkpoint.training_file import load_training
+
+__all__ = ["CheckpointError", "Model", "load", "save"]
+
+
+def load(path: str | Path, device: str | torch.device = "cpu") -> tuple[Model, Tokenizer]:
+    """Read a model and its tokenizer.
+
+    Args:
+        path: a folder that ``save`` wrote, or a training checkpoint (``.ckpt``).
+        device: where the model is put.
+
+    Returns:
+        The model, in evaluation mode and in the dtypes it was saved in, and its tokenizer.
+
+    Raises:
+        CheckpointError: nothing there, damaged, of a newer format, or not fitting together; names
+            the file, what was expected, and the remedy.
+    """
+    path = Path(path)
+    if path.is_dir():
+        model, tokenizer = load_folder(path)
+    elif path.name in (CONFIG, WEIGHTS) and path.is_file():
+        raise CheckpointError(f"{path} is a part of a model; give its folder, {path.parent}")
+    elif path.is_file():
+        model, tokenizer = load_training(path)
+    else:
+        raise CheckpointError(
+            f"there is no {path}; expected a folder with {CONFIG} and {WEIGHTS}, or a .ckpt file"
+        )
+    return model.to(device), tokenizer
