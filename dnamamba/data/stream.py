@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.fasta import Genome
 from dnamamba.data.regions import Contigs
+from dnamamba.data.samples import SampleDataset
 from dnamamba.data.windows import WindowPlan
 from dnamamba.lookup import look_up
 
@@ -23,7 +24,7 @@ Ints = NDArray[np.int64]
 _FILLER = b"N"
 
 
-class WindowDataset(Dataset[dict[str, Tensor]]):
+class WindowDataset(SampleDataset):
     """A batch of windows for an array of sample numbers, read and encoded in one go.
 
     A batch holds
@@ -159,7 +160,7 @@ class WindowLoader:
 
     def __init__(
         self,
-        dataset: Dataset[dict[str, Tensor]],
+        dataset: SampleDataset,
         batches: Callable[[], Iterator[Ints]],
         steps: int,
         num_workers: int = 0,

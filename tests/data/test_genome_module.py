@@ -259,4 +259,12 @@ def test_errors_of_set_up(paths: list[str]) -> None:
         GenomeDataModule("none.fa").setup()
     with pytest.raises(ValueError, match=r"nothing is held out for test; set data\.split\.test"):
         GenomeDataModule(paths, length=64).test_dataloader()
-    assert GenomeDataModule(paths, length=64).val_dataloader() == []
+    with pytest.raises(ValueError, match=r"nothing is held out for validation; set data\.split"):
+        GenomeDataModule(paths, length=64).val_dataloader()
+
+
+def test_a_run_without_a_validation_part(tmp_path: Path, paths: list[str]) -> None:
+    watcher = Watcher()
+    trainer(tmp_path, max_epochs=2).fit(watcher, GenomeDataModule(paths, length=64))
+    assert "validation" not in watcher.seen
+    assert len(watcher.seen["train"]) == 2

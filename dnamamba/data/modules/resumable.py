@@ -1,0 +1,172 @@
+"""What every DataModule shares: loaders over numbered samples, and exact resume."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities import rank_zero_info
+from torch import Tensor
+
+from dnamamba.data.modules.position import Position, rank_and_world
+from dnamamba.data.samples import SampleDataset
+from dnamamba.data.stream import WindowLoader, held_out_batches, training_batches
+
+__all__ = ["DataPart", "ResumableDataModule", "sample_numbers"]
+
+DataPart = Literal["train", "validation", "test", "predict"]
+
+
+class ResumableDataModule(pl.LightningDataModule, ABC):
+    """Loaders over datasets whose i-th sample is a function of the seed and i.
+
+    What a checkpoint holds is the number of samples that all devices have consumed together, so
+    that a resumed run goes on with the same global batches, whatever the number of devices,
+    workers or accumulated batches. An epoch of Lightning is ``samples // global_batch_size``
+    steps; the rest of the samples comes first in the next one. Held-out parts are read in order,
+    every sample once; rows that fill up a batch are empty, with ``index`` -1.
+
+    A subclass says what a part's dataset is and what decides the training stream.
+
+    Args:
+        global_batch_size: samples in one optimiser step, over all devices and all batches whose
+            gradients are accumulated.
+        seed: of all that is random; 0 to 2**63 - 1.
+        num_workers: processes that read ahead.
+
+    Raises:
+        ValueError: a value out of range.
+    """
+
+    def __init__(self, global_batch_size: int, seed: int, num_workers: int) -> None:
+        super().__init__()
+        if global_batch_size < 1:
+            raise ValueError(f"data.global_batch_size must be at least 1, got {global_batch_size}")
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"data.seed must be 0 to 2**63 - 1, got {seed}")
+        if num_workers < 0:
+            raise ValueError(f"data.num_workers must be 0 or more, got {num_workers}")
+        self.global_batch_size, self.seed, self.num_workers = global_batch_size, seed, num_workers
+        self._position = Position(global_batch_size)
+
+    @abstractmethod
+    def dataset(self, part: DataPart) -> SampleDataset:
+        """The dataset of a part; of length 0 where there is none."""
+
+    @abstractmethod
+    def stream(self) -> dict[str, Any]:
+        """All that decides which batch is the i-th, in plain types."""
+
+    @abstractmethod
+    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
+        """What samples of these numbers are called in reports."""
+
+    @abstractmethod
+    def load(self, stage: str | None) -> None:
+        """Read what a stage of Lightning needs; None stands for all."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the data. A checkpoint's position comes after this."""
+        self._position.reset()
+        self.load(stage)
+        if stage == "fit" and self.trainer is not None and not len(self.dataset("validation")):
+            rank_zero_info("nothing is held out for validation: nothing is validated in training")
+            self.trainer.limit_val_batches = 0
+
+    def train_dataloader(self) -> WindowLoader:
+        """Batches of the training stream, from the run's position on.
+
+        Raises:
+            ValueError: the global batch does not divide by devices and accumulated batches.
+        """
+        self._position.align(self.trainer)
+        batch, (rank, world) = self._position.batch(self.trainer), rank_and_world(self.trainer)
+        dataset = self.dataset("train")
+        # Whole steps: Lightning ends an epoch with a step, however few its batches.
+        steps = max(len(dataset) // self.global_batch_size, 1)
+        return WindowLoader(
+            dataset,
+            lambda: training_batches(self._position.consumed(self.trainer), batch, rank, world),
+            steps * (self.global_batch_size // (batch * world)),
+            self.num_workers,
+            self._pinned,
+        )
+
+    def val_dataloader(self) -> WindowLoader:
+        """Batches of the validation part.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return self._in_order("validation")
+
+    def test_dataloader(self) -> WindowLoader:
+        """Batches of the test part.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return self._in_order("test")
+
+    def predict_dataloader(self) -> WindowLoader:
+        """Batches of what is to be predicted, in order.
+
+        Raises:
+            ValueError: there is nothing.
+        """
+        return self._in_order("predict")
+
+    def state_dict(self) -> dict[str, Any]:
+        """The run's position, and what it is a position in."""
+        return {**self._position.state(self.trainer), "stream": self.stream()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint's position; without effect unless fitting.
+
+        Raises:
+            ValueError: the checkpoint is of another stream; names what differs.
+        """
+        if self.trainer is not None and self.trainer.state.fn != TrainerFn.FITTING:
+            return  # a trained model may be evaluated on anything
+        here, there = self.stream(), state_dict["stream"]
+        differ = [
+            f"{name} ({there.get(name)} in the checkpoint, {here.get(name)} now)"
+            for name in here | there
+            if here.get(name) != there.get(name)
+        ]
+        if differ:
+            raise ValueError(
+                f"cannot resume, for the training samples are others: {'; '.join(differ)}. Resume "
+                "with the checkpoint's data and settings, or start a new run from its weights"
+            )
+        self._position.restore(state_dict)
+
+    def _in_order(self, part: DataPart) -> WindowLoader:
+        batch, (rank, world) = self._position.batch(self.trainer), rank_and_world(self.trainer)
+        dataset = self.dataset(part)
+        if not len(dataset):
+            raise ValueError(
+                "there is nothing to predict; name files for it in the data"
+                if part == "predict"
+                else f"nothing is held out for {part}; set data.split.{part}, or give its files"
+            )
+        return WindowLoader(
+            dataset,
+            lambda: held_out_batches(len(dataset), batch, rank, world),
+            -(-len(dataset) // (batch * world)),
+            self.num_workers,
+            self._pinned,
+        )
+
+    @property
+    def _pinned(self) -> bool:
+        return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+
+
+def sample_numbers(index: Tensor | Iterable[int]) -> NDArray[np.int64]:
+    """Numbers of samples as an array, wherever the tensor lies."""
+    return np.asarray(torch.as_tensor(index).cpu(), dtype=np.int64).reshape(-1)
