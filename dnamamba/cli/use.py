@@ -1,4 +1,4 @@
-"""``embed``, ``generate``, ``evaluate``, ``report``: functions of the inference room."""
+"""``embed``, ``score``, ``mutagenesis``, ``generate`` and more: functions of the inference room."""
 
 import argparse
 import inspect
@@ -15,6 +15,7 @@ __all__ = ["make_parser", "run"]
 
 _FUNCTIONS = {
     "embed": "dnamamba.inference.embedding_files:embed_fasta",
+    "score": "dnamamba.inference.variant_files:score_vcf",
     "generate": "dnamamba.inference.generation_files:generate_fasta",
     "evaluate": "dnamamba.inference.evaluation:evaluate_fasta",
     "report": "dnamamba.inference.report:report",
@@ -24,6 +25,11 @@ _EXAMPLES = {
         "dnamamba embed runs/quickstart/model genome.fa vectors.npz",
         "dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed",
         "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
+    ),
+    "score": (
+        "dnamamba score variants.vcf --genome ref.fa --checkpoint runs/quickstart/model -o out.vcf",
+        "dnamamba score clinvar.vcf.gz --genome hg38.fa.gz --checkpoint model -o scores.tsv"
+        " --checks.contig_names add_chr",
     ),
     "generate": (
         "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",
@@ -53,15 +59,17 @@ def run(command: str, arguments: list[str]) -> int:
     module, _, name = _FUNCTIONS[command].partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     parser = make_parser(command, function)
-    function(**parser.parse_args(arguments).as_dict())
+    settings = parser.instantiate_classes(parser.parse_args(arguments))
+    function(**{name: getattr(settings, name) for name in inspect.signature(function).parameters})
     return 0
 
 
 def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.ArgumentParser:
     """A parser by the signature and the docstring of a function.
 
-    Parameters without a default are positional, a list among them takes one or more values,
-    and a switch that is off by default is set by its bare flag.
+    Parameters without a default are positional, a list among them takes one or more values; those
+    behind a ``*`` are flags that must be given, ``output`` also as ``-o``. A switch that is off by
+    default is set by its bare flag.
     """
     text = docstring_parser.parse(function.__doc__ or "")
     parser = _Parser(
@@ -74,9 +82,13 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
     parameters = inspect.signature(function).parameters
     lists = [n for n, p in parameters.items() if p.annotation == list[str] and p.default is p.empty]
     switches = [n for n, p in parameters.items() if p.default is False]
+    flags = [n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     parser.add_function_arguments(
-        function, as_positional=True, as_group=False, skip={*lists, *switches}
+        function, as_positional=True, as_group=False, skip={*lists, *switches, *flags}
     )
+    for name in flags:
+        short = ["-o"] if name == "output" else []
+        parser.add_argument(*short, f"--{name}", required=True, type=str, help=about.get(name))
     for name in lists:
         parser.add_argument(name, nargs="+", help=about.get(name))
     for name in switches:
