@@ -17,7 +17,8 @@ from dnamamba.data.labelled.examples import Example, Fields, Files, read_example
 from dnamamba.data.labelled.labels import Codec, Labels
 from dnamamba.data.labelled.reading import leaks, read_splits
 from dnamamba.data.labelled.splits import Split
-from dnamamba.data.modules.labelled import LabelledDataModule, Part, sample_numbers
+from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.resumable import DataPart, sample_numbers
 from dnamamba.data.samples import SampleOrder
 
 __all__ = ["LabelledFiles", "LabelledSequenceDataModule"]
@@ -118,9 +119,8 @@ class LabelledSequenceDataModule(LabelledDataModule):
         self._records: dict[str, Records] = {}
         self._codec: Codec | None = None
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the files. A checkpoint's position comes after this."""
-        self._position.reset()
+    def load(self, stage: str | None) -> None:
+        """Read the files: for ``predict`` no labels are needed."""
         if self._codec is None and stage != "predict":
             self._read()
         if "predict" not in self._records and self.files.predict:
@@ -141,7 +141,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
         assert targets is not None
         return targets
 
-    def dataset(self, part: Part) -> LabelledDataset:
+    def dataset(self, part: DataPart) -> LabelledDataset:
         """The sequences of a part."""
         if part != "predict" and self._codec is None:
             self._read()
@@ -154,7 +154,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
         )
         return LabelledDataset(records, self.tokenizer, self.length, order)
 
-    def describe(self, index: Tensor | Iterable[int], part: Part = "train") -> list[str]:
+    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
         """Ids of the records: from the id column or FASTA header, else ``file:line``.
 
         Args:

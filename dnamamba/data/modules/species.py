@@ -14,7 +14,8 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.fasta import Genome
 from dnamamba.data.genomes import open_genomes
 from dnamamba.data.labelled.labels import Codec, Labels
-from dnamamba.data.modules.labelled import LabelledDataModule, Part, sample_numbers
+from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.resumable import DataPart, sample_numbers
 from dnamamba.data.plans import Plans, make_plans
 from dnamamba.data.settings import GenomeSplit, WindowConfig
 from dnamamba.data.species import SpeciesDataset
@@ -92,26 +93,23 @@ class SpeciesDataModule(LabelledDataModule):
         }
         # Plain JSON types, or a weights-only load refuses the checkpoint.
         self.save_hyperparameters(json.loads(json.dumps(settings)))
-        self.genomes: dict[str, Genome] = {}
         self._plans: Plans | None = None
         self._codec: Codec | None = None
-        self._unknown: tuple[list[Genome], Plans] | None = None
+        self._unknown: Plans | None = None
 
     def prepare_data(self) -> None:
         """Index the genomes, on one process of each machine."""
         for path in [*self.species.values(), *self.predict]:
             Genome(path)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Open the genomes and decide the windows. A checkpoint's position comes after this."""
-        self._position.reset()
+    def load(self, stage: str | None) -> None:
+        """Read the files: for ``predict`` no labels are needed."""
         if self._plans is None and stage != "predict":
             self._open()
         if self._unknown is None and self.predict:
-            opened = open_genomes(self.predict)
-            nothing = GenomeSplit()
-            plans = make_plans(opened, self.length, self.window_config, nothing, whole=True)
-            self._unknown = list(opened.values()), plans
+            where = self.length, self.window_config, GenomeSplit()
+            self._unknown = make_plans(open_genomes(self.predict), *where, whole=True)
+            self._unknown.check(self.tokenizer)
 
     @property
     def plans(self) -> Plans:
@@ -135,55 +133,55 @@ class SpeciesDataModule(LabelledDataModule):
         contig = plan.samples(np.arange(len(plan))).contig
         return self.plans.contigs.genome[contig]
 
-    def windows(self, part: Part) -> WindowPlan:
+    def windows(self, part: DataPart) -> WindowPlan:
         """The windows of ``train``, ``validation`` or ``test``."""
         return self.plans.of(part)
 
-    def dataset(self, part: Part) -> SpeciesDataset:
+    def dataset(self, part: DataPart) -> SpeciesDataset:
         """The windows of a part, with their labels but for ``predict``.
 
         Raises:
             ValueError: there is nothing to predict.
         """
-        if part != "predict":
-            opened, plans = list(self.genomes.values()), self.plans
-        elif self._unknown is not None:
-            opened, plans = self._unknown
-        else:
-            raise ValueError("there is nothing to predict; set data.predict")
-        plan, labelled = plans.of(part), part != "predict"
-        return SpeciesDataset(opened, plans.contigs, plan, self.tokenizer, labelled=labelled)
+        plans = self._plans_of(part)
+        return SpeciesDataset(
+            list(plans.genomes.values()),
+            plans.contigs,
+            plans.of(part),
+            self.tokenizer,
+            labelled=part != "predict",
+        )
 
-    def describe(self, index: Tensor | Iterable[int], part: Part = "train") -> list[str]:
+    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
         """Where samples lie: ``species contig:start-end(strand)``, 0-based and half-open.
 
         Args:
             index: numbers of samples (B,), as in a batch.
             part: what the batch is of.
         """
-        plans = self._unknown[1] if part == "predict" and self._unknown else self.plans
-        return plans.describe(sample_numbers(index), part)
+        return self._plans_of(part).describe(sample_numbers(index), part)
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""
-        plan = self.windows("train")
         return {
-            "genomes": {name: genome.digest for name, genome in self.genomes.items()},
-            "windows": self.plans.digest("train"),
-            "length": self.length,
+            **self.plans.identity(),
+            "species": list(self.species),
             "global_batch_size": self.global_batch_size,
-            "samples of each species": list(plan.quota),
-            "seed": plan.seed,
-            "shuffle": plan.shuffle,
-            "reverse_complement": plan.flip,
             "tokenizer": asdict(self.tokenizer),
         }
 
+    def _plans_of(self, part: DataPart) -> Plans:
+        if part != "predict":
+            return self.plans
+        if self._unknown is None:
+            raise ValueError("there is nothing to predict; set data.predict")
+        return self._unknown
+
     def _open(self) -> None:
-        self.genomes = {name: Genome(path) for name, path in self.species.items()}
+        genomes = {name: Genome(path) for name, path in self.species.items()}
         weights = [1.0] * len(self.species) if self.balanced else None
         where = self.length, self.window_config, self.split
-        made = make_plans(self.genomes, *where, weights=weights, whole=True)
+        made = make_plans(genomes, *where, weights=weights, whole=True)
         # The split has been made by seed 0, so that runs of several seeds share their test part.
         train = replace(made.of("train"), seed=self.seed)
         plans = replace(made, plans={**made.plans, "train": train})
@@ -195,7 +193,6 @@ class SpeciesDataModule(LabelledDataModule):
             elif getattr(self.split, part, None) and len(names) < len(self.species):
                 absent = [name for name in self.species if name not in names]
                 rank_zero_warn(f"the {part} part has no window of {', '.join(absent)}")
-        for genome in self.genomes.values():
-            genome.check(self.tokenizer)
+        plans.check(self.tokenizer)
         self._plans = plans
         rank_zero_info("\n".join(plans.report))

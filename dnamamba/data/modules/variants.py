@@ -16,7 +16,8 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.fasta import Genome
 from dnamamba.data.labelled.labels import Codec, Labels
 from dnamamba.data.labelled.splits import shared_sequences
-from dnamamba.data.modules.labelled import LabelledDataModule, Part, sample_numbers
+from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.resumable import DataPart, sample_numbers
 from dnamamba.data.samples import SampleOrder
 from dnamamba.data.variants.checks import VariantChecks
 from dnamamba.data.variants.dataset import VariantDataset
@@ -127,9 +128,8 @@ class VariantDataModule(LabelledDataModule):
         """Index the genome, on one process of each machine."""
         Genome(self.files.genome)
 
-    def setup(self, stage: str | None = None) -> None:
-        """Read the files. A checkpoint's position comes after this."""
-        self._position.reset()
+    def load(self, stage: str | None) -> None:
+        """Read the files: for ``predict`` no labels are needed."""
         if self._codec is None and stage != "predict":
             self._read()
         if self.files.predict and "predict" not in self._variants:
@@ -160,13 +160,13 @@ class VariantDataModule(LabelledDataModule):
         """Targets of the training variants."""
         return self._targets["train"] if self.codec else np.empty(0)
 
-    def variants(self, part: Part) -> list[Variant]:
+    def variants(self, part: DataPart) -> list[Variant]:
         """The variants of a part, in the order of its batches (training: before shuffling)."""
         if part != "predict" and self._codec is None:
             self._read()
         return self._variants.get(part, [])
 
-    def dataset(self, part: Part) -> VariantDataset:
+    def dataset(self, part: DataPart) -> VariantDataset:
         """The variants of a part as windows."""
         variants = self.variants(part)
         order = SampleOrder(len(variants))
@@ -175,7 +175,7 @@ class VariantDataModule(LabelledDataModule):
         targets = self._targets.get(part)
         return VariantDataset(self.genome, variants, self.length, self.tokenizer, targets, order)
 
-    def describe(self, index: Tensor | Iterable[int], part: Part = "train") -> list[str]:
+    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
         """``contig:position:ref:alt`` of samples, the position counted from 1.
 
         Args:

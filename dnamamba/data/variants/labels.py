@@ -101,7 +101,8 @@ def read_labelled_variants(
     if left_out:
         warnings.warn(f"{vcfs}: {source} leaves out {left_out:,} variants", stacklevel=2)
     if not found:
-        raise ValueError(f"{vcfs}: no variant is left; {left_out:,} have no label by {source}")
+        why = f"; {left_out:,} of them have no label by {source}" if left_out else ""
+        raise ValueError(f"{vcfs}: no variant is left{why}")
     return found
 
 
