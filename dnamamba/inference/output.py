@@ -17,5 +17,5 @@ def check_output(path: str | Path, endings: tuple[str, ...], overwrite: bool) ->
     if path.is_dir():
         raise ValueError(f"output {path} is a folder; name a file in it")
     if path.exists() and not overwrite:
-        raise ValueError(f"output {path} exists; remove it, or set overwrite to replace it")
+        raise ValueError(f"output {path} exists; remove it, or set overwrite (--overwrite)")
     return path

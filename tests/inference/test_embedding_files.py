@@ -125,7 +125,7 @@ def test_an_output_that_stands_is_kept_unless_asked(
 ) -> None:
     output = tmp_path / "vectors.npz"
     output.write_text("precious")
-    with pytest.raises(ValueError, match=r"vectors.npz exists; .* overwrite"):
+    with pytest.raises(ValueError, match=r"vectors.npz exists; .*--overwrite"):
         embed_fasta(folder, fasta, str(output))
     assert output.read_text() == "precious"
     embed_fasta(folder, fasta, str(output), overwrite=True)

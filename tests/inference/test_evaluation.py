@@ -145,7 +145,7 @@ def test_bad_input_is_named(
 def test_an_output_that_stands_is_kept_unless_asked(folder: str, fasta: Path) -> None:
     output = fasta.with_name("bits.json")
     output.write_text("precious")
-    with pytest.raises(ValueError, match=r"bits.json exists; .* overwrite"):
+    with pytest.raises(ValueError, match=r"bits.json exists; .*--overwrite"):
         evaluate_fasta(folder, [str(fasta)], output=str(output))
     assert output.read_text() == "precious"
     evaluate_fasta(folder, [str(fasta)], output=str(output), overwrite=True)

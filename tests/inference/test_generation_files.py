@@ -33,7 +33,7 @@ def test_fasta_holds_what_generate_draws(
 def test_an_output_that_stands_is_kept_unless_asked(folder: str, tmp_path: Path) -> None:
     output = tmp_path / "new.fa"
     output.write_text("precious")
-    with pytest.raises(ValueError, match=r"new.fa exists; .* overwrite"):
+    with pytest.raises(ValueError, match=r"new.fa exists; .*--overwrite"):
         generate_fasta(folder, str(output))
     assert output.read_text() == "precious"
     generate_fasta(folder, str(output), length=10, overwrite=True)
