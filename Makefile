@@ -30,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 
 quickstart: $(READY)  ## the main job on the bundled genomes: about 5 minutes on 2 cores
 	$(BIN)/dnamamba fit --config configs/quickstart.yaml
-	$(BIN)/dnamamba report runs/quickstart --overwrite
+	$(BIN)/dnamamba report runs/quickstart
 
 test: lint types layers  ## everything that CI checks
 	$(BIN)/python -m pytest
