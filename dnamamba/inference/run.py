@@ -13,6 +13,7 @@ from dnamamba.inference.pretrained import Pretrained, load
 
 if TYPE_CHECKING:
     from dnamamba.data.modules.genome import GenomeDataModule
+    from dnamamba.data.modules.resumable import DataPart
 
 __all__ = ["Run", "RunWindows", "open_run"]
 
@@ -49,18 +50,18 @@ class RunWindows:
 
     Attributes:
         data: where they come from.
-        split: ``train``, ``validation`` or ``test``.
+        part: ``train``, ``validation`` or ``test``.
         most: at most so many, spread evenly; None for all.
     """
 
     data: "GenomeDataModule"
-    split: str
+    part: "DataPart"
     most: int | None = None
 
     @property
     def numbers(self) -> list[int]:
         """Which windows of the part these are."""
-        n = len(self.data.windows(self.split).tiling)
+        n = len(self.data.windows(self.part).tiling)
         if self.most is None or n <= self.most:
             return list(range(n))
         middles: list[int] = ((np.arange(self.most) + 0.5) * n / self.most).astype(int).tolist()
@@ -77,7 +78,7 @@ class RunWindows:
     def places(self) -> Iterator[tuple[int, str, int, int]]:
         """Genome number, contig, start and end (0-based, half-open) of each."""
         wanted = set(self.numbers)
-        for number, place in enumerate(self.data.plans.places(self.split)):
+        for number, place in enumerate(self.data.plans.places(self.part)):
             if number in wanted:
                 yield place
 

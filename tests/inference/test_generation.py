@@ -7,6 +7,7 @@ import torch
 
 from dnamamba.alphabet import BOS, Tokenizer
 from dnamamba.config import MambaConfig
+from dnamamba.inference import generation
 from dnamamba.inference.generation import _Sampling, generate
 from dnamamba.model.language_model import LanguageModel
 
@@ -62,14 +63,15 @@ def test_one_is_a_string_and_many_a_list(model: LanguageModel, tokenizer: Tokeni
 
 
 def test_a_sequence_depends_on_its_seed_and_number_alone(
-    model: LanguageModel, tokenizer: Tokenizer
+    model: LanguageModel, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = generate(model, tokenizer, "AC", length=300, n=5, seed=7)
-    assert generate(model, tokenizer, "AC", length=300, n=5, seed=7, batch_size=2) == many
-    assert generate(model, tokenizer, "AC", length=300, n=2, seed=7) == many[:2]
-    assert generate(model, tokenizer, "AC", length=300, seed=7) == many[0]
-    assert generate(model, tokenizer, "AC", length=270, seed=7) == many[0][:270]
-    assert generate(model, tokenizer, "AC", length=300, seed=8) not in many
+    monkeypatch.setattr(generation, "_BLOCK", 16)
+    many = generate(model, tokenizer, "AC", length=40, n=5, seed=7)
+    assert generate(model, tokenizer, "AC", length=40, n=5, seed=7, batch_size=2) == many
+    assert generate(model, tokenizer, "AC", length=40, n=2, seed=7) == many[:2]
+    assert generate(model, tokenizer, "AC", length=40, seed=7) == many[0]
+    assert generate(model, tokenizer, "AC", length=33, seed=7) == many[0][:33]
+    assert generate(model, tokenizer, "AC", length=40, seed=8) not in many
 
 
 def test_the_users_random_numbers_and_mode_are_left_alone(
