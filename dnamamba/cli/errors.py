@@ -18,10 +18,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ``model.optimizer.lr``.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if not close:
         by_last = {known_name.rpartition(".")[2]: known_name for known_name in names}
-        last = difflib.get_close_matches(name.rpartition(".")[2], by_last, n=1, cutoff=0.75)
+        last = difflib.get_close_matches(name.rpartition(".")[2], by_last, n=1, cutoff=0.6)
         close = [by_last[key] for key in last]
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -41,8 +41,8 @@ def explain(message: str, known: Iterable[str]) -> str:
         name = wrong[0].partition("=")[0]
         hint = nearest(name.lstrip("-").rstrip("+"), known)
         return f"unknown flag {name}{hint.replace('did you mean ', 'did you mean --')}"
-    if key := re.search(r"(?:does not accept option|Key) '([^']+)'(?: is not expected)?", message):
-        return unknown_key(key[1], known)
+    if key := re.match(r"Group '([^']+)' does not accept option '([^']+)'", message):
+        return unknown_key(f"{key[1]}.{key[2]}", known)
     if missing := re.match(r"the following arguments are required: (.*)", message):
         return f"{missing[1]} must be given"
     return _types(re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", message))

@@ -30,7 +30,14 @@ from dnamamba.training.pretrain import PretrainModule
 
 __all__ = ["TrainingCLI", "run"]
 
-_NOISE = ("GPU available", "TPU available", "HPU available", "💡 Tip", "`Trainer.fit` stopped")
+_NOISE = (
+    "Seed set",
+    "GPU available",
+    "TPU available",
+    "HPU available",
+    "💡 Tip",
+    "`Trainer.fit` stopped",
+)
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -86,15 +93,12 @@ class TrainingCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         fit = self.command == "fit"
         resume = "Checkpoint to resume from: a file, or 'last' for run_dir's, if there is one."
-        load = "Checkpoint to load: a file, or 'best' or 'last' of run_dir."
+        load = "Checkpoint to load: a file, or 'last' or 'best' of run_dir; null is 'best'."
         parser.add_argument(
             "--run_dir", type=str, required=True, help="Folder of everything that the run writes."
         )
         parser.add_argument(
-            "--ckpt_path",
-            type=str | None,
-            default=None if fit else "best",
-            help=resume if fit else load,
+            "--ckpt_path", type=str | None, default=None, help=resume if fit else load
         )
         parser.add_argument(
             "--overwrite", action=ActionYesNo, default=False, help="Replace what run_dir holds."
@@ -122,7 +126,7 @@ class TrainingCLI(LightningCLI):
                 self.config["ckpt_path"], self.config["overwrite"]
             )
         else:
-            self.checkpoint = self.folder.find(self.config["ckpt_path"])
+            self.checkpoint = self.folder.find(self.config["ckpt_path"] or "best")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
@@ -206,13 +210,12 @@ def _stopped(cli: TrainingCLI, status: int) -> int:
 def _quiet() -> None:
     """Keep Lightning's advice that does not apply here from the user's terminal."""
     for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
-        logging.getLogger(name).addFilter(
-            lambda record: not record.getMessage().startswith((*_NOISE, "Seed set"))
-        )
+        logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith(_NOISE))
     for message in (
         ".*does not have many workers",
         "Checkpoint directory .* is not empty",
         ".*smaller than the logging interval",
+        "Be aware that when using `ckpt_path`, callbacks",  # to evaluate takes none
         ".isinstance.treespec, LeafSpec.. is deprecated",
     ):
         warnings.filterwarnings("ignore", message)

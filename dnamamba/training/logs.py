@@ -1,9 +1,11 @@
 """Figures of a run: to the loggers under the step they belong to, and to callbacks."""
 
 import time
+import warnings
 from collections.abc import Collection, Mapping
 
 import pytorch_lightning as pl
+from pytorch_lightning.trainer.states import TrainerFn
 
 __all__ = ["Throughput", "log_figures"]
 
@@ -13,9 +15,9 @@ def log_figures(
 ) -> None:
     """Log figures that are the same on every rank, under ``module.global_step``.
 
-    They go straight to the loggers: Lightning counts steps for its loggers by itself, and that
-    count shifts by one after a resume from an exception's checkpoint. Callbacks and progress
-    bars see them as those of ``module.log``. During the sanity check nothing is logged.
+    While fitting they go straight to the loggers: Lightning counts steps for its loggers by
+    itself, and that count shifts by one after a resume from an exception's checkpoint. Callbacks
+    and progress bars see them as those of ``module.log``. In the sanity check nothing is logged.
 
     Args:
         module: the module in training or validation.
@@ -25,11 +27,19 @@ def log_figures(
     trainer = module.trainer
     if trainer.sanity_checking:
         return
-    validating = trainer.validating or trainer.testing
-    for name, value in figures.items():
-        # Equal on all ranks; Lightning wants to hear that epoch figures are synchronised.
-        module.log(name, value, prog_bar=name in in_bar, logger=False, sync_dist=validating)
-    for logger in trainer.loggers:
+    fitting = trainer.state.fn == TrainerFn.FITTING
+    with warnings.catch_warnings():
+        # What validate and test return are figures for a logger, whether there is one or not.
+        warnings.filterwarnings("ignore", ".*but have no logger configured")
+        for name, value in figures.items():
+            module.log(
+                name,
+                value,
+                prog_bar=name in in_bar,
+                logger=not fitting,
+                sync_dist=not trainer.training,  # equal on all ranks; Lightning wants it said
+            )
+    for logger in trainer.loggers if fitting else ():
         logger.log_metrics({**figures, "epoch": module.current_epoch}, step=module.global_step)
 
 

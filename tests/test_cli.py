@@ -1,0 +1,373 @@
+"""The command line: help, what it suggests, what it refuses; runs of every configuration."""
+
+import csv
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+import dnamamba
+from dnamamba.cli import main
+from dnamamba.cli.errors import explain, nearest
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+COMMANDS = ["fit", "validate", "test", "predict", "embed", "generate", "evaluate", "report"]
+
+TINY = ["--model.model.d_model=8", "--model.model.n_layers=1", "--model.model.d_state=2"]
+
+
+@pytest.fixture(autouse=True)
+def in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configurations name the bundled genomes relative to the checkout."""
+    monkeypatch.chdir(ROOT)
+
+
+def config(folder: Path, **sections: Any) -> str:
+    """A small run on phiX174 (5,386 bp)."""
+    content: dict[str, Any] = {
+        "run_dir": str(folder / "run"),
+        "data": {
+            "genomes": ["data/samples/phix174.fa"],
+            "length": 64,
+            "global_batch_size": 4,
+            "cache_dir": str(folder / "cache"),
+            "split": {"validation": {"fraction": 0.2}, "test": {"fraction": 0.2}, "guard": 64},
+        },
+        "model": {
+            "model": {"d_model": 8, "n_layers": 1, "d_state": 2},
+            "optimizer": {"lr": 1e-2, "warmup_steps": 2, "min_lr_ratio": 1.0},
+        },
+        "trainer": {
+            "accelerator": "cpu",
+            "devices": 1,
+            "max_steps": 6,
+            "val_check_interval": 3,
+            "check_val_every_n_epoch": None,
+            "log_every_n_steps": 2,
+        },
+    }
+    for name, section in sections.items():
+        content[name] = {**content[name], **section} if isinstance(section, dict) else section
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+class TestHelp:
+    def test_the_overview_is_there_without_torch(self) -> None:
+        script = (
+            "import sys, dnamamba.cli\n"
+            "status = dnamamba.cli.main(['--help'])\n"
+            "heavy = {'torch', 'pytorch_lightning', 'numpy', 'jsonargparse'} & set(sys.modules)\n"
+            "sys.exit(f'imported {heavy}' if heavy else status)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "dnamamba fit --config configs/quickstart.yaml" in done.stdout
+        for command in COMMANDS:
+            assert f"\n  {command} " in done.stdout
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_each_command_explains_itself(
+        self, command: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+        said = capsys.readouterr().out
+        assert f"usage: dnamamba {command}" in said
+        if command in ("fit", "validate", "test", "predict"):
+            assert "--model.optimizer.lr" in said
+            assert "--data.split.validation.fraction" in said
+        else:
+            assert f"examples:\n  dnamamba {command} " in said
+
+    def test_inference_does_not_wait_for_lightning(self) -> None:
+        script = (
+            "import sys, dnamamba.cli\n"
+            "try: dnamamba.cli.main(['embed', '--help'])\n"
+            "except SystemExit: pass\n"
+            "sys.exit('pytorch_lightning' in sys.modules)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def test_version(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["--version"]) == 0
+        assert capsys.readouterr().out.startswith("dnamamba 0.")
+
+
+class TestSuggestions:
+    @pytest.mark.parametrize(
+        ("typed", "meant"),
+        [
+            ("data.lenght", "data.length"),
+            ("optimizer.lr", "model.optimizer.lr"),
+            ("d_modl", "model.model.d_model"),
+            ("zebra", None),
+        ],
+    )
+    def test_nearest(self, typed: str, meant: str | None) -> None:
+        known = ["data.length", "model.optimizer.lr", "model.model.d_model", "trainer.devices"]
+        assert nearest(typed, known) == (f"; did you mean {meant}?" if meant else "")
+
+    def test_a_type_is_said_in_one_line(self) -> None:
+        message = (
+            'Parser key "data.length":\n  Does not validate against any of the Union subtypes\n'
+            "  Subtypes: [<class 'int'>, <class 'NoneType'>]\n  Errors:\n    - x\n"
+            "  Given value type: <class 'str'>\n  Given value: abc"
+        )
+        assert explain(message, []) == "data.length: expected one of int, null; got abc"
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["fti"], "dnamamba fti: there is no such command; did you mean fit?"),
+            (
+                ["fit", "--data.lenght", "9"],
+                "unknown flag --data.lenght; did you mean --data.length",
+            ),
+            (["fit", "--optimizer.lr=1"], "did you mean --model.optimizer.lr?"),
+            (["fit", "--data.length=abc"], "data.length: Expected a int. Got value: abc"),
+            (["fit", "--run_dir=x"], "data.genomes must be given"),
+            (["fit", "--config", "no.yaml"], "there is no configuration file no.yaml"),
+            (["fit", "--data.tokenizer.name=dna", "--data.genomes=a"], "data.tokenizer.name"),
+            (["embed", "a", "b", "c.npz", "--poling", "mean"], "did you mean --pooling?"),
+            (["generate", "a"], "output must be given"),
+        ],
+    )
+    def test_wrong_flags(
+        self, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(arguments) == 2
+        error = capsys.readouterr().err.strip()
+        assert said in error
+        assert len(error.splitlines()) == 1
+
+    @pytest.mark.parametrize(
+        ("sections", "said"),
+        [
+            ({"modl": {"model": {}}}, "unknown key modl; did you mean model?"),
+            (
+                {"data": {"genomes": ["a"], "lenght": 5}},
+                "unknown key data.lenght; did you mean data.length?",
+            ),
+            ({"model": {"model": {"d_modl": 5}}}, "did you mean model.model.d_model?"),
+            (
+                {"data": {"genomes": ["a"], "split": {"validtion": {"fraction": 0.1}}}},
+                "did you mean data.split.validation.fraction?",
+            ),
+            ({"trainer": {"max_step": 5}}, "did you mean trainer.max_steps?"),
+            ({"trainer": {"max_steps": "many"}}, "trainer.max_steps: Expected a int"),
+        ],
+    )
+    def test_wrong_keys(
+        self,
+        sections: dict[str, Any],
+        said: str,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        base = yaml.safe_load(Path(config(tmp_path)).read_text())
+        (tmp_path / "wrong.yaml").write_text(yaml.safe_dump({**base, **sections}))
+        assert main(["fit", "-c", str(tmp_path / "wrong.yaml")]) == 2
+        assert said in capsys.readouterr().err
+
+    def test_a_configuration_that_is_no_yaml(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "a.yaml").write_text("data: [1\nmodel: {")
+        assert main(["fit", f"--config={tmp_path / 'a.yaml'}"]) == 2
+        assert "a.yaml is not YAML" in capsys.readouterr().err
+
+    def test_debug_shows_where(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["evaluate", "nowhere", "x.fa"]) == 1
+        assert "Traceback" not in capsys.readouterr().err
+        assert main(["evaluate", "nowhere", "x.fa", "--debug"]) == 1
+        assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=[str(p.relative_to(ROOT)) for p in CONFIGS])
+def test_every_configuration_runs(path: Path, tmp_path: Path) -> None:
+    """As it stands but for its size, the device, and the number of steps."""
+    arguments = [
+        *("--config", str(path)),
+        *("--run_dir", str(tmp_path / "run"), "--data.cache_dir", str(tmp_path / "cache")),
+        *("--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.max_steps=2"),
+        *("--trainer.val_check_interval=1", "--trainer.limit_val_batches=1"),
+        *("--trainer.log_every_n_steps=1", "--data.length=256", "--data.global_batch_size=2"),
+        *("--model.model.d_model=8", "--model.model.n_layers=1"),
+    ]
+    assert main(["fit", *arguments]) == 0
+    model, _ = dnamamba.load(tmp_path / "run" / "model")
+    assert model.config.d_model == 8
+
+
+class TestRuns:
+    def test_what_a_run_leaves(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["fit", "-c", config(tmp_path)]) == 0
+        run = tmp_path / "run"
+        files = sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file())
+        assert files == [
+            "checkpoints/best.ckpt",
+            "checkpoints/last.ckpt",
+            "config.yaml",
+            "metrics.csv",
+            "model/config.json",
+            "model/model.safetensors",
+        ]
+        with (run / "metrics.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["step"] for row in rows if row["train/loss"]] == ["2", "4", "6"]
+        assert [row["step"] for row in rows if row["validation/bits_per_base"]] == ["3", "6"]
+        said = capsys.readouterr().err
+        assert "step 2 of 6  loss " in said
+        assert "GPU available" not in said
+
+        # The saved configuration is whole: other commands need nothing else.
+        saved = ["--config", str(run / "config.yaml")]
+        assert main(["validate", *saved]) == 0
+        assert "validation/bits_per_base" in capsys.readouterr().out
+        assert main(["test", *saved, "--ckpt_path", "last"]) == 0
+        assert "test/bits_per_base" in capsys.readouterr().out
+        assert main(["predict", *saved]) == 0
+        table = (run / "predictions.tsv").read_text().splitlines()
+        assert table[0] == "window\tbits_per_base"
+        assert table[1].startswith("phix174 ")
+        assert len(table) == 1 + -(-5386 // 64)
+        capsys.readouterr()
+        assert main(["predict", *saved]) == 1
+        assert "predictions.tsv exists; set --overwrite" in capsys.readouterr().err
+
+    def test_a_run_is_not_overwritten_unasked(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = config(tmp_path, trainer={"max_steps": 2})
+        assert main(["fit", "-c", path]) == 0
+        before = (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes()
+        assert main(["fit", "-c", path]) == 1
+        assert "holds a run already" in capsys.readouterr().err
+        assert (tmp_path / "run" / "checkpoints" / "last.ckpt").read_bytes() == before
+        assert main(["fit", "-c", path, "--overwrite", "--trainer.max_steps=1"]) == 0
+        assert step(tmp_path / "run") == 1
+
+    def test_a_checkpoint_that_is_not_there(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = config(tmp_path)
+        assert main(["validate", "-c", path]) == 1
+        assert "there is no checkpoint " in capsys.readouterr().err
+        assert main(["fit", "-c", path, "--ckpt_path=old.ckpt"]) == 1
+        assert "there is no checkpoint old.ckpt" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("flags", "said"),
+        [
+            (["--data.genomes=[no.fa]"], "no.fa"),
+            (["--data.length=8192"], "8,192"),
+            (["--model.model.d_conv=9"], "d_conv must be 2, 3 or 4, got 9"),
+            (["--model.optimizer.lr=-1"], "optimizer.lr must be positive, got -1"),
+            (["--trainer.accelerator=abacus"], "invalid accelerator"),
+        ],
+    )
+    def test_bad_values_are_one_line(
+        self, flags: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["fit", "-c", config(tmp_path), *flags]) == 1
+        error = capsys.readouterr().err
+        assert said in error
+        assert "Traceback" not in error
+        assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+    def test_a_class_path_takes_another_module(self, tmp_path: Path) -> None:
+        arguments = {
+            "class_path": "PretrainModule",
+            "init_args": {"model": {"d_model": 16, "n_layers": 1}, "compile": False},
+        }
+        base = yaml.safe_load(Path(config(tmp_path)).read_text())
+        (tmp_path / "class.yaml").write_text(yaml.safe_dump({**base, "model": arguments}))
+        assert main(["fit", "-c", str(tmp_path / "class.yaml"), "--trainer.max_steps=1"]) == 0
+        model, _ = dnamamba.load(tmp_path / "run" / "model")
+        assert model.config.d_model == 16
+
+    def test_the_byte_tokenizer_sets_the_vocabulary(self, tmp_path: Path) -> None:
+        path = config(tmp_path, trainer={"max_steps": 1})
+        assert main(["fit", "-c", path, "--data.tokenizer.name=byte"]) == 0
+        model, tokenizer = dnamamba.load(tmp_path / "run" / "model")
+        assert tokenizer.name == "byte"
+        assert model.config.vocab_size == 256
+
+
+class TestResume:
+    def test_sigterm_then_last_gives_the_uninterrupted_run(self, tmp_path: Path) -> None:
+        """Bit for bit, and metrics.csv goes on where it stopped."""
+        steps = {"max_steps": 120, "val_check_interval": 20, "log_every_n_steps": 1}
+        path = config(tmp_path, trainer=steps)
+        assert main(["fit", "-c", path, "--run_dir", str(tmp_path / "whole")]) == 0
+
+        command = [sys.executable, "-m", "dnamamba", "fit", "-c", path, "--ckpt_path", "last"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        wait_for(tmp_path / "run" / "metrics.csv", 5, process)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode == 143, said
+        assert "repeat the command with --ckpt_path last" in said
+        assert 0 < step(tmp_path / "run") < 120
+
+        assert main(command[3:]) == 0
+        whole, resumed = (
+            torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
+            for name in ("whole", "run")
+        )
+        assert resumed["global_step"] == 120
+        for name, value in whole["state_dict"].items():
+            assert torch.equal(resumed["state_dict"][name], value), name
+        assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+    def test_a_damaged_checkpoint_is_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = config(tmp_path)
+        assert main(["fit", "-c", path]) == 0
+        last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+        last.write_bytes(last.read_bytes()[:1000])
+        capsys.readouterr()
+        assert main(["fit", "-c", path, "--ckpt_path", "last"]) == 1
+        error = capsys.readouterr().err
+        assert "last.ckpt is truncated or damaged" in error
+        assert "best.ckpt" in error
+
+    def test_another_architecture_is_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        path = config(tmp_path)
+        assert main(["fit", "-c", path]) == 0
+        capsys.readouterr()
+        again = ["fit", "-c", path, "--ckpt_path", "last", "--model.model.d_model=16"]
+        assert main(again) == 1
+        assert "model.d_model is 16 here and 8 in the checkpoint" in capsys.readouterr().err
+
+
+def step(run: Path) -> int:
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    return int(checkpoint["global_step"])
+
+
+def losses(run: Path) -> list[tuple[str, str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return [
+            (row["step"], row["train/loss"], row["validation/loss"]) for row in csv.DictReader(file)
+        ]
+
+
+def wait_for(path: Path, lines: int, process: subprocess.Popen[str]) -> None:
+    while not path.is_file() or path.read_text().count("\n") < lines:
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
