@@ -21,6 +21,7 @@ _TRAINING = {
 _USE = {
     "embed": "FASTA (and BED) to one vector a sequence, as Parquet or npz",
     "score": "effects of a VCF's variants, without training: INFO fields or a table",
+    "mutagenesis": "every substitution of a region: table, tracks, heat map",
     "generate": "continue a prompt, as FASTA",
     "evaluate": "bits per base of FASTA, whole contigs streamed",
     "report": "table, figures and samples of a finished run",

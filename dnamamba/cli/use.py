@@ -16,6 +16,7 @@ __all__ = ["make_parser", "run"]
 _FUNCTIONS = {
     "embed": "dnamamba.inference.embedding_files:embed_fasta",
     "score": "dnamamba.inference.variant_files:score_vcf",
+    "mutagenesis": "dnamamba.inference.mutagenesis_files:mutagenesis",
     "generate": "dnamamba.inference.generation_files:generate_fasta",
     "evaluate": "dnamamba.inference.evaluation:evaluate_fasta",
     "report": "dnamamba.inference.report:report",
@@ -30,6 +31,11 @@ _EXAMPLES = {
         "dnamamba score variants.vcf --genome ref.fa --checkpoint runs/quickstart/model -o out.vcf",
         "dnamamba score clinvar.vcf.gz --genome hg38.fa.gz --checkpoint model -o scores.tsv"
         " --checks.contig_names add_chr",
+    ),
+    "mutagenesis": (
+        "dnamamba mutagenesis --region chr17:43044000-43044200 --genome hg38.fa.gz"
+        " --checkpoint model -o brca1",
+        "dnamamba mutagenesis --bed exons.bed --genome ref.fa --checkpoint model -o exons",
     ),
     "generate": (
         "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",

@@ -1,4 +1,4 @@
-"""Alternatives that follow one prefix, read from the state that the prefix leaves.
+"""Alternatives between one prefix and one flank, read from the state that the prefix leaves.
 
 The prefix is read once; its state and its last hidden state serve every alternative.
 """
@@ -11,14 +11,29 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dnamamba.alphabet import BOS, PAD
+from dnamamba.alphabet import BOS, PAD, Tokenizer
+from dnamamba.data.fasta import Genome
 from dnamamba.inference.scoring import log_probability
 from dnamamba.inference.streaming import Chunk, carry
 from dnamamba.model import LanguageModel
 
-__all__ = ["Prefixes", "Tail", "read_prefixes", "read_tails", "with_bos"]
+__all__ = ["Place", "Prefixes", "Tail", "read_place", "read_prefixes", "read_tails"]
 
 Ids = NDArray[np.uint8]
+
+
+class Place(NamedTuple):
+    """A place of a genome and what surrounds it, as token ids along each strand.
+
+    Attributes:
+        letters: the place's own bases on the plus strand, case kept.
+        prefixes: (l,) BOS and the bases before it: on the plus strand, on the minus strand.
+        flanks: (l,) the bases behind it, likewise.
+    """
+
+    letters: bytes
+    prefixes: tuple[Ids, Ids]
+    flanks: tuple[Ids, Ids]
 
 
 class Prefixes(NamedTuple):
@@ -53,9 +68,34 @@ class Tail(NamedTuple):
     mean: NDArray[np.float64]
 
 
-def with_bos(bases: Ids) -> Ids:
-    """A prefix as the model reads it: BOS, then the bases."""
-    return np.concatenate([np.array([BOS], dtype=np.uint8), bases])
+def read_place(
+    genome: Genome,
+    tokenizer: Tokenizer,
+    contig: str,
+    start: int,
+    end: int,
+    context: int,
+    flank: int,
+) -> Place:
+    """Bases [start, end), 0-based, with ``context`` before and ``flank`` behind on each strand.
+
+    Raises:
+        ValueError: no such place, or a letter that the tokenizer refuses.
+    """
+    reach = max(context, flank)
+    first, last = max(0, start - reach), min(genome.contigs[contig], end + reach)
+    bases = genome.fetch(contig, first, last)
+    ids = tokenizer.encode(bases, contig=f"{genome.name} {contig}", start=first)
+    right = ids[end - first :]
+    left = tokenizer.reverse_complement(ids[: start - first])  # nearest base first
+    bos = np.array([BOS], dtype=np.uint8)
+    before = tokenizer.reverse_complement(left[:context])
+    after = tokenizer.reverse_complement(right[:context])
+    return Place(
+        bases[start - first : end - first],
+        (np.concatenate([bos, before]), np.concatenate([bos, after])),
+        (right[:flank], left[:flank]),
+    )
 
 
 def read_prefixes(

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.fasta import Genome
 from dnamamba.data.variants import Variant
-from dnamamba.inference.alleles import Tail, read_prefixes, read_tails, with_bos
+from dnamamba.inference.alleles import Tail, read_place, read_prefixes, read_tails
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, require_head
 from dnamamba.model import LanguageModel
 
@@ -67,7 +67,7 @@ class VariantScore(NamedTuple):
 
 
 class _Reading(NamedTuple):
-    """What the model reads of a site on one strand: token ids; REF, then each ALT."""
+    """What the model reads of a site on one strand: token ids; REF, then each ALT; see Place."""
 
     prefix: Ids
     alleles: list[Ids]
@@ -141,25 +141,14 @@ def _readings(
 ) -> tuple[_Reading, _Reading]:
     """A site, given by its variants, on the plus and on the minus strand."""
     contig, start, ref = site[0][:3]
-    end = start + len(ref)
-    reach = max(context, flank)
-    first, last = max(0, start - reach), min(genome.contigs[contig], end + reach)
-    bases = genome.fetch(contig, first, last)
-    ids = tokenizer.encode(bases, contig=f"{genome.name} {contig}", start=first)
+    place = read_place(genome, tokenizer, contig, start, start + len(ref), context, flank)
     # A tokenizer that keeps case must not see it change with the allele.
-    masked = bases[start - first : start - first + 1].islower()
+    masked = place.letters[:1].islower()
     letters = [ref, *(variant.alt for variant in site)]
     alleles = [tokenizer.encode(text.lower() if masked else text) for text in letters]
-    left, right = ids[: start - first], ids[end - first :]
-    turned = tokenizer.reverse_complement
-    return (
-        _Reading(_last(left, context), alleles, right[:flank]),
-        _Reading(turned(right[:context]), [turned(a) for a in alleles], turned(_last(left, flank))),
-    )
-
-
-def _last(ids: Ids, most: int) -> Ids:
-    return ids[max(0, len(ids) - most) :]
+    turned = [tokenizer.reverse_complement(allele) for allele in alleles]
+    plus, minus = zip(place.prefixes, (alleles, turned), place.flanks, strict=True)
+    return _Reading(*plus), _Reading(*minus)
 
 
 def _read(
@@ -172,8 +161,7 @@ def _read(
 ) -> list[list[Tail]]:
     """For each site, what the model says of REF and of each ALT, each with its flank."""
     scored = torch.tensor(tokenizer.scored, device=device)
-    prefixes = [with_bos(reading.prefix) for reading in readings]
-    before = read_prefixes(model, prefixes, chunk_length, device)
+    before = read_prefixes(model, [r.prefix for r in readings], chunk_length, device)
     owners = [site for site, reading in enumerate(readings) for _ in reading.alleles]
     tails = [np.concatenate([a, reading.flank]) for reading in readings for a in reading.alleles]
     found: list[list[Tail]] = [[] for _ in readings]

@@ -1,0 +1,146 @@
+"""``dnamamba mutagenesis``: regions of a genome to tables, tracks and pictures."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.bed import parse_region, read_bed
+from dnamamba.data.fasta import Genome
+from dnamamba.data.regions import Contigs, union
+from dnamamba.files import replacing
+from dnamamba.inference.mutagenesis import BASES, Effects, mutate
+from dnamamba.inference.mutagenesis_plot import plot_effects
+from dnamamba.inference.output import check_output
+from dnamamba.inference.pretrained import best_device, load
+from dnamamba.inference.progress import progress
+from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.variant_scores import CONTEXT, FLANK
+
+__all__ = ["mutagenesis"]
+
+Place = tuple[str, int, int]
+
+
+def mutagenesis(
+    region: str | None = None,
+    bed: str | None = None,
+    *,
+    genome: str,
+    checkpoint: str,
+    output: str,
+    context: int = CONTEXT,
+    flank: int = FLANK,
+    strands: int = 2,
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Score every single-base substitution of a region.
+
+    Writes OUTPUT.tsv, a line a substitution (start and end 0-based, half-open; log-likelihood
+    ratios in nats, below 0 where the model prefers the reference); OUTPUT.mean.bedgraph and
+    OUTPUT.max.bedgraph, the mean of a position's three substitutions and the one of the greatest
+    effect, with its sign; and OUTPUT.png, a heat map below letters as high as the mean
+    substitution costs, or OUTPUT.1.png and on where there are several regions. Positions where
+    the reference is no A, C, G or T are left out.
+
+    Args:
+        region: contig:start-end, 0-based and half-open as in BED.
+        bed: regions instead of one; those that overlap are joined.
+        genome: the reference, a FASTA: plain, gzip or bgzip.
+        checkpoint: a model's folder, or a training checkpoint.
+        output: how the names of the outputs begin, as effects/brca1.
+        context: bases read before a region, on either strand.
+        flank: bases scored behind each substitution, on either strand.
+        strands: 2 averages both; 1 reads the plus strand alone, in half the time.
+        batch_size: substitutions side by side.
+        chunk_length: bases at a time; bounds the memory together with batch_size.
+        device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
+        overwrite: replace outputs that exist.
+
+    Raises:
+        ValueError: bad input; names file, line or argument, and a remedy.
+    """
+    if (region is None) == (bed is None):
+        raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
+    if strands not in (1, 2):
+        raise ValueError(f"strands must be 1 or 2, got {strands}")
+    reference = Genome(genome)
+    places = _places(reference, region, bed)
+    paths = _outputs(output, len(places), overwrite)
+    model, tokenizer = load(checkpoint, best_device(device))
+    reference.check(tokenizer, [contig for contig, _, _ in places])
+    with progress("mutagenesis", strands * sum(end - start for _, start, end in places)) as advance:
+        effects = [
+            mutate(
+                model,
+                tokenizer,
+                reference,
+                *place,
+                context=context,
+                flank=flank,
+                both_strands=strands == 2,
+                batch_size=batch_size,
+                chunk_length=chunk_length,
+                advance=advance,
+            )
+            for place in places
+        ]
+    table, mean, strongest, *pictures = paths
+    _write(table, _rows(effects))
+    _write(mean, _track(effects, "mean effect", [part.mean for part in effects]))
+    _write(strongest, _track(effects, "strongest effect", [part.strongest for part in effects]))
+    for part, picture in zip(effects, pictures, strict=True):
+        plot_effects(part, picture)
+
+
+def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
+    contigs = Contigs.of({genome.name: genome.contigs})
+    if region is not None:
+        regions = parse_region(region, contigs)
+    else:
+        assert bed is not None
+        regions = union(read_bed(bed, contigs).regions)
+    if not len(regions.start):
+        raise ValueError(f"{bed} holds no region")
+    columns = (regions.contig.tolist(), regions.start.tolist(), regions.end.tolist())
+    return [(contigs.names[c], start, end) for c, start, end in zip(*columns, strict=True)]
+
+
+def _outputs(prefix: str, regions: int, overwrite: bool) -> list[Path]:
+    """The files to write: table, two tracks, a picture a region."""
+    pictures = ["png"] if regions == 1 else [f"{n}.png" for n in range(1, regions + 1)]
+    endings = ["tsv", "mean.bedgraph", "max.bedgraph", *pictures]
+    return [check_output(f"{prefix}.{ending}", (ending,), overwrite) for ending in endings]
+
+
+def _write(path: Path, lines: Iterator[str]) -> None:
+    with replacing(path) as file:
+        for line in lines:
+            file.write(line.encode())
+
+
+def _rows(effects: Sequence[Effects]) -> Iterator[str]:
+    yield "contig\tstart\tend\tref\talt\tllr\tllr_forward\tllr_reverse\n"
+    for part in effects:
+        scores = zip(part.llr, part.forward, part.reverse, strict=True)
+        for at, (ref, columns) in enumerate(zip(part.ref, scores, strict=True), part.start):
+            own = BASES.find(ref.replace("U", "T"))
+            for number, alt in enumerate(BASES):
+                if own >= 0 and number != own:
+                    values = "\t".join(f"{column[number]:.6g}" for column in columns)
+                    yield f"{part.contig}\t{at}\t{at + 1}\t{ref}\t{alt}\t{values}\n"
+
+
+def _track(
+    effects: Sequence[Effects], name: str, values: Sequence[NDArray[np.float64]]
+) -> Iterator[str]:
+    about = f'name="{name}" description="{name} of substitutions, dnamamba mutagenesis"'
+    yield f"track type=bedGraph {about}\n"
+    for part, column in zip(effects, values, strict=True):
+        for at in np.flatnonzero(~np.isnan(column)).tolist():
+            start = part.start + at
+            yield f"{part.contig}\t{start}\t{start + 1}\t{column[at]:.6g}\n"

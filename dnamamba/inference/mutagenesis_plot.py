@@ -1,0 +1,108 @@
+"""The substitutions of a region as a picture: a track of letters above a heat map."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dnamamba.files import replacing
+from dnamamba.inference.mutagenesis import BASES, Effects
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+__all__ = ["plot_effects"]
+
+_COLOURS = dict(zip("ACGT", ("#3a9d4b", "#2f6db5", "#e09b1a", "#c8362f"), strict=True))
+# Lines of a picture, bases in a line: as many lines as fit first, then longer ones.
+_LINE, _LINES, _LEGIBLE = 100, 12, 200
+
+
+def plot_effects(effects: Effects, output: Path) -> None:
+    """Draw a PNG, replaced if it stands.
+
+    Letters are as high as the mean substitution costs: up where the model wants the reference's
+    base, down where it would rather have another. In a region of more than 2,400 bases areas
+    of the same colours take their place. Each line of the picture holds 100 bases or more.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    size = len(effects.ref)
+    per_line = min(size, max(_LINE, -(-size // _LINES)))
+    lines = -(-size // per_line)
+    figure = Figure(figsize=(2 + 0.13 * min(per_line, _LINE), 2.3 * lines + 0.6), dpi=150)
+    figure.set_layout_engine("constrained")
+    grid = figure.subplots(2 * lines, 1, squeeze=False, height_ratios=[3, 2] * lines)[:, 0]
+    height = np.nan_to_num(-effects.mean)
+    margin = 0.05 * max(float(np.ptp([*height, 0.0])), 1e-6)
+    limits = min(height.min(), 0) - margin, max(height.max(), 0) + margin
+    colour = max(float(np.nanmax(np.abs(effects.llr), initial=0)), 1e-6)
+    for line in range(lines):
+        columns = slice(line * per_line, min((line + 1) * per_line, size))
+        letters, heat = grid[2 * line : 2 * line + 2]
+        _track(letters, effects.ref[columns], height[columns], per_line <= _LEGIBLE)
+        letters.set_ylim(*limits)
+        image = _heat(heat, effects, columns, colour, max(1, per_line // 10))
+        for axes in (letters, heat):
+            axes.set_xlim(-0.5, per_line - 0.5)
+    grid[0].set_title(f"{effects.contig}:{effects.start:,}-{effects.start + size:,}", fontsize=9)
+    bar = figure.colorbar(image, ax=list(grid), shrink=min(1.0, 1.5 / lines), pad=0.01)
+    bar.set_label("log-likelihood ratio (nats)", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    with replacing(output) as file:
+        FigureCanvasAgg(figure).print_png(file)
+
+
+def _track(axes: "Axes", ref: str, height: np.ndarray, as_letters: bool) -> None:
+    if as_letters:
+        for at, (base, high) in enumerate(zip(ref, height.tolist(), strict=True)):
+            _letter(axes, base, at, high)
+    else:
+        for base, colour in _COLOURS.items():
+            own = np.array([letter == base for letter in ref])
+            axes.fill_between(
+                range(len(ref)), np.where(own, height, 0), step="mid", color=colour, linewidth=0
+            )
+    axes.axhline(0, color="0.3", linewidth=0.6)
+    axes.set_ylabel("cost of\nsubstitution", fontsize=7)
+    axes.tick_params(labelsize=7)
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+
+
+def _letter(axes: "Axes", letter: str, at: int, height: float) -> None:
+    """A letter from the zero line to ``height``; upside down below it."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.patches import PathPatch
+    from matplotlib.textpath import TextPath
+    from matplotlib.transforms import Affine2D
+
+    path = TextPath((0, 0), letter, size=1, prop=FontProperties(family="monospace", weight="bold"))
+    box = path.get_extents()
+    scale = Affine2D().translate(-box.x0, -box.y0).scale(0.9 / box.width, height / box.height)
+    moved = scale.translate(at - 0.45, 0).transform_path(path)
+    axes.add_patch(PathPatch(moved, facecolor=_COLOURS.get(letter, "0.6"), linewidth=0))
+
+
+def _heat(axes: "Axes", effects: Effects, columns: slice, limit: float, step: int) -> "AxesImage":
+    from matplotlib import colormaps
+
+    image = axes.imshow(
+        effects.llr[columns].T,
+        cmap=colormaps["RdBu"].with_extremes(bad="0.85"),  # N in the reference
+        vmin=-limit,
+        vmax=limit,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    shown = [(at, BASES.find(base)) for at, base in enumerate(effects.ref[columns])]
+    own = np.array([place for place in shown if place[1] >= 0]).reshape(-1, 2)
+    if len(shown) <= _LEGIBLE:
+        axes.scatter(own[:, 0], own[:, 1], s=3, color="0.4", linewidths=0)
+    axes.set_yticks(range(4), list(BASES), fontsize=7)
+    ticks = range(0, len(shown), step)
+    labels = [f"{effects.start + columns.start + at:,}" for at in ticks]
+    axes.set_xticks(ticks, labels, fontsize=7)
+    return image
