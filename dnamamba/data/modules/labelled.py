@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from dnamamba.data.labelled.labels import Codec
@@ -20,10 +19,6 @@ class LabelledDataModule(ResumableDataModule):
     The arguments are those of ``ResumableDataModule``.
     """
 
-    @abstractmethod
-    def load(self, stage: str | None) -> None:
-        """Read what a stage of Lightning needs: ``predict`` its files, any other the rest."""
-
     @property
     @abstractmethod
     def codec(self) -> Codec:
@@ -32,24 +27,6 @@ class LabelledDataModule(ResumableDataModule):
     @abstractmethod
     def train_targets(self) -> NDArray[Any]:
         """Targets of the training samples, as ``Codec.encode`` gives them."""
-
-    def setup(self, stage: str | None = None) -> None:
-        """Read the data. A checkpoint's position comes after this.
-
-        Raises:
-            ValueError: bad data, or nothing to validate on where that is the task.
-        """
-        super().setup(stage)
-        self.load(stage)
-        if stage in ("fit", "validate") and not len(self.dataset("validation")):
-            if stage == "validate":
-                raise ValueError(
-                    "nothing is held out for validation; set data.split.validation or give "
-                    "validation files"
-                )
-            rank_zero_info("no validation part: nothing is validated while training")
-            if self.trainer is not None:
-                self.trainer.limit_val_batches = 0
 
     @property
     def classes(self) -> list[str]:
