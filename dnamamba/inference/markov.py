@@ -126,7 +126,7 @@ def fit_markov(windows: Windows, *, max_order: int = 10, both_strands: bool = Tr
 
 def _groups(windows: Windows) -> NDArray[np.int64]:
     """What each piece of the windows is for: to count, or to choose the m_k by, or for neither:
-    meant for the latter, but found for a quarter or more among the former, on either strand."""
+    meant for the latter, but found for a tenth or more among the former, on either strand."""
     n = sum(1 for _ in _pieces(windows))
     # In blocks, for neighbours may overlap; in many, for one stretch speaks for no genome.
     block = min(max(1, n // 160), 8)
@@ -135,7 +135,7 @@ def _groups(windows: Windows) -> NDArray[np.int64]:
     held_in = np.arange(n) // block % cycle == cycle - 1
     shared = shared_kmer_fractions(_where(windows, ~held_in), list(_where(windows, held_in)))
     group = np.full(n, _REST)
-    group[held_in] = np.where(shared > 0.25, _COPY, _HELD_IN)
+    group[held_in] = np.where(shared > 0.1, _COPY, _HELD_IN)
     return group
 
 
