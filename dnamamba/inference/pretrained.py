@@ -11,7 +11,6 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
 from dnamamba.inference.scoring import Scores, score
-from dnamamba.model import LanguageModel
 
 __all__ = ["Pretrained", "best_device", "load"]
 
@@ -20,11 +19,11 @@ class Pretrained:
     """What ``dnamamba.load`` returns; unpacks as ``model, tokenizer = dnamamba.load(path)``.
 
     Attributes:
-        model: the ``LanguageModel``, in evaluation mode.
+        model: a ``LanguageModel``, ``Classifier`` or ``VariantClassifier``, in evaluation mode.
         tokenizer: the one it was trained with.
     """
 
-    def __init__(self, model: LanguageModel, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: checkpoint.Model, tokenizer: Tokenizer) -> None:
         self.model = model
         self.tokenizer = tokenizer
 

@@ -196,7 +196,7 @@ def require_head(model: nn.Module, task: str) -> None:
     Raises:
         ValueError: names the task and the model's class.
     """
-    if not hasattr(model, "backbone"):
+    if not hasattr(model, "lm_head"):
         raise ValueError(
             f"{task} needs a language model, got {type(model).__name__}, which predicts no bases"
         )

@@ -158,6 +158,17 @@ class Head(nn.Module, ABC):
     def decide(self, probabilities: Tensor, labels: tuple[str, ...]) -> list[Any]:
         """One item a row: a name, a tuple of names, or a number."""
 
+    def columns(self, probabilities: Tensor, labels: tuple[str, ...]) -> dict[str, list[Any]]:
+        """What a table of predictions says: ``predicted``, and the probability of each label."""
+        decided = self.decide(probabilities, labels)
+        return {
+            "predicted": [";".join(x) if isinstance(x, tuple) else x for x in decided],
+            **{
+                f"probability_{label}": column.tolist()
+                for label, column in zip(labels, probabilities.unbind(1), strict=False)
+            },
+        }
+
 
 class Multiclass(Head):
     """One of several: softmax and cross-entropy."""

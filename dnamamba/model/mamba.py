@@ -5,6 +5,7 @@ Gu and Dao 2023 (arXiv:2312.00752), section 3.4 and figure 3. The letters are th
 weights map one to one.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -56,6 +57,14 @@ class RMSNorm(nn.Module):
         return add_rms_norm(x, residual, self.weight, self.eps)
 
 
+class _Sum(nn.Module):
+    """Adds a branch's output to the residual stream, no more: in place of a last norm."""
+
+    def forward(self, x: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+        total = residual + x
+        return total, total
+
+
 class Block(nn.Module):
     """One residual layer: Norm(Add) -> Mixer. The mixer's output is added by the next norm."""
 
@@ -92,7 +101,7 @@ class Mamba(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
         nn.init.normal_(self.embedding.weight, std=0.02)
         self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layers))
-        self.norm_f = RMSNorm(config.d_model, config.norm_eps)
+        self.norm_f: nn.Module = RMSNorm(config.d_model, config.norm_eps)
 
     def initial_state(
         self,
@@ -115,6 +124,33 @@ class Mamba(nn.Module):
             torch.zeros(c.n_layers, batch, c.d_inner, c.d_conv - 1, device=device, dtype=dtype),
             torch.zeros(c.n_layers, batch, c.d_inner, c.d_state, device=device, dtype=held),
         )
+
+    def up_to(self, layer: int) -> "Mamba":
+        """The backbone up to and with one block: its hidden states are the stream behind it.
+
+        Parameters and blocks are shared, not copied. The final norm is left out, so that the
+        stream is the plain sum of the embedding and the blocks' outputs, in fp32.
+
+        Args:
+            layer: number of the last block, from 0; -1 is the whole backbone, final norm included.
+
+        Raises:
+            ValueError: there is no such block.
+        """
+        if layer == -1:
+            return self
+        if not 0 <= layer < len(self.layers):
+            raise ValueError(
+                f"layer must be 0 to {len(self.layers) - 1}, the blocks of this model, or -1 for "
+                f"what leaves its final norm; got {layer}"
+            )
+        part = Mamba.__new__(Mamba)
+        nn.Module.__init__(part)
+        part.config = replace(self.config, n_layers=layer + 1)
+        part.embedding, part.layers = self.embedding, self.layers[: layer + 1]
+        part.norm_f = _Sum()
+        part.training = self.training
+        return part
 
     def forward(
         self,

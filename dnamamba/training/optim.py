@@ -1,6 +1,7 @@
 """AdamW with explicit parameter groups, warm-up and a cosine."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -52,20 +53,39 @@ class OptimizerConfig:
             raise ValueError(f"optimizer.min_lr_ratio must be in [0, 1], got {self.min_lr_ratio}")
 
 
-def make_optimizer(module: nn.Module, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over the parameters of ``module`` that want a gradient, in two groups.
+def make_optimizer(
+    module: nn.Module,
+    config: OptimizerConfig,
+    lr_scale: Callable[[str], float] = lambda name: 1.0,
+) -> torch.optim.AdamW:
+    """AdamW over the parameters of ``module`` that want a gradient, in groups.
 
-    The first group is decayed, the second is not; ``takes_weight_decay`` of the model room
-    says which is which. A shared parameter is taken once.
+    A group shares a learning rate, and whether it is decayed: ``takes_weight_decay`` of the model
+    room says so. A shared parameter is taken once.
+
+    Args:
+        module: what is trained.
+        config: the settings.
+        lr_scale: name of a parameter -> what its learning rate is multiplied by.
     """
-    wanted = {n: p for n, p in module.named_parameters() if p.requires_grad}
-    decayed = [p for n, p in wanted.items() if takes_weight_decay(n, p)]
-    kept = [p for n, p in wanted.items() if not takes_weight_decay(n, p)]
-    groups = [
-        {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=config.eps)
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            key = lr_scale(name), takes_weight_decay(name, parameter)
+            groups.setdefault(key, []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": groups[scale, decays],
+                "lr": config.lr * scale,
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for scale, decays in sorted(groups, reverse=True)
+        ],
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+    )
 
 
 def learning_rate_factor(step: int, config: OptimizerConfig, total_steps: float) -> float:

@@ -1,31 +1,24 @@
 """Next-base pretraining: loss, logs, optimiser."""
 
-import json
 import math
-from dataclasses import asdict
-from typing import Any
 
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.model import LanguageModel
-from dnamamba.training.callbacks import RandomState, StopOnNonFinite
-from dnamamba.training.logs import Throughput, log_figures
 from dnamamba.training.metrics import SequenceMetrics, token_losses
-from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
+from dnamamba.training.module import Batch, TrainedModule
+from dnamamba.training.optim import OptimizerConfig
+from dnamamba.training.parameters import plain, typed
 
 __all__ = ["PretrainModule"]
 
-Batch = dict[str, Tensor]
 _TINY = torch.finfo(torch.float32).tiny
-_IN_BAR = ("train/loss", "train/perplexity", "train/bases_per_second")
 
 
-class PretrainModule(pl.LightningModule):
+class PretrainModule(TrainedModule):
     """Trains a ``LanguageModel``, kept as ``.model``, to predict each base from those before it.
 
     A batch holds ``tokens``, ``targets`` and ``loss_weight``, all (B, L), and where they apply
@@ -50,6 +43,10 @@ class PretrainModule(pl.LightningModule):
     """
 
     monitor = ("validation/bits_per_base", "min")  # what best.ckpt follows
+    rate = "bases_per_second"
+    in_bar = ("train/loss", "train/perplexity")
+    train_metrics: SequenceMetrics
+    held_out_metrics: SequenceMetrics
 
     def __init__(
         self,
@@ -59,17 +56,16 @@ class PretrainModule(pl.LightningModule):
         compile: bool = False,
     ) -> None:
         super().__init__()
-        config = _typed(MambaConfig, model)
-        self.tokenizer = _typed(Tokenizer, tokenizer)
-        self.optimizer = _typed(OptimizerConfig, optimizer)
+        config = typed(MambaConfig, model)
+        self.tokenizer = typed(Tokenizer, tokenizer)
+        self.optimizer = typed(OptimizerConfig, optimizer)
         if config.vocab_size != self.tokenizer.vocab_size:
             raise ValueError(
                 f"model.vocab_size is {config.vocab_size}, but the {self.tokenizer.name} "
                 f"tokenizer has {self.tokenizer.vocab_size} ids; set it to that"
             )
-        # Plain JSON types, or a weights-only load refuses the checkpoint.
         parts = {"model": config, "tokenizer": self.tokenizer, "optimizer": self.optimizer}
-        stored = {name: json.loads(json.dumps(asdict(part))) for name, part in parts.items()}
+        stored = {name: plain(part) for name, part in parts.items()}
         self.save_hyperparameters({**stored, "compile": compile})
 
         self.model = LanguageModel(config)
@@ -77,8 +73,6 @@ class PretrainModule(pl.LightningModule):
             self.model.compile()  # in place: no wrapper that would rename the parameters
         self.train_metrics = SequenceMetrics()
         self.held_out_metrics = SequenceMetrics()
-        self.throughput = Throughput()
-        self._logged_at = 0
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (B, L, V) of the token after each of ``tokens`` (B, L)."""
@@ -109,59 +103,6 @@ class PretrainModule(pl.LightningModule):
         nats = (losses * batch["loss_weight"]).sum(1) / batch["loss_weight"].sum(1)
         return {"index": batch["index"], "bits_per_base": nats / math.log(2)}
 
-    def on_train_start(self) -> None:
-        self._logged_at = self.global_step
-        self.throughput.restart()
-
-    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        step, every = self.global_step, int(getattr(self.trainer, "log_every_n_steps", 0))
-        if step == self._logged_at or every == 0 or step % every:
-            return
-        self._logged_at = step
-        figures = self.train_metrics.drain("train")
-        figures["train/lr"] = self.trainer.optimizers[0].param_groups[0]["lr"]
-        figures["train/bases_per_second"] = self.throughput.drain()
-        log_figures(self, figures, in_bar=_IN_BAR)
-
-    def on_validation_start(self) -> None:
-        self.throughput.pause()
-
-    def on_validation_epoch_end(self) -> None:
-        log_figures(self, self.held_out_metrics.drain("validation"))
-        self.throughput.resume()
-
-    def on_test_epoch_end(self) -> None:
-        log_figures(self, self.held_out_metrics.drain("test"))
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = make_optimizer(self, self.optimizer)
-        total = self.trainer.estimated_stepping_batches
-        schedule = make_schedule(optimizer, self.optimizer, total)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
-
-    def configure_callbacks(self) -> list[pl.Callback]:
-        """Exact resume and the stop at NaN come with the module, whoever builds the trainer."""
-        return [RandomState(), StopOnNonFinite()]
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses the weights of another model before torch complains of their shapes.
-
-        Raises:
-            ValueError: names the settings that differ.
-        """
-        theirs = checkpoint.get("hyper_parameters", {})
-        differ = [
-            f"{part}.{key} is {value!r} here and {theirs[part][key]!r} in the checkpoint"
-            for part in ("model", "tokenizer")
-            for key, value in self.hparams[part].items()
-            if part in theirs and theirs[part].get(key, value) != value
-        ]
-        if differ:
-            raise ValueError(f"the checkpoint is of another model: {'; '.join(differ)}")
-
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         logits, _ = self.model(
             batch["tokens"], resets=batch.get("resets"), lengths=batch.get("lengths")
@@ -173,8 +114,3 @@ class PretrainModule(pl.LightningModule):
         with torch.no_grad():
             metrics.update(logits, losses.detach(), batch["targets"], batch["loss_weight"])
         return losses
-
-
-def _typed(kind: type[Any], value: Any) -> Any:
-    """A checkpoint's hyper-parameters hold the dictionary that ``asdict`` made."""
-    return kind(**value) if isinstance(value, dict) else value

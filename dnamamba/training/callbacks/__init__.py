@@ -5,6 +5,7 @@ from dnamamba.training.callbacks.export import ExportModel
 from dnamamba.training.callbacks.non_finite import NonFiniteError, StopOnNonFinite
 from dnamamba.training.callbacks.progress import RunProgress, RunSummary
 from dnamamba.training.callbacks.random_state import RandomState
+from dnamamba.training.callbacks.test_report import TestReport
 
 __all__ = [
     "ExportModel",
@@ -14,4 +15,5 @@ __all__ = [
     "RunProgress",
     "RunSummary",
     "StopOnNonFinite",
+    "TestReport",
 ]

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from dnamamba import checkpoint
+from dnamamba.checkpoint.training_file import from_training
 
 __all__ = ["ExportModel"]
 
@@ -15,7 +16,8 @@ class ExportModel(pl.Callback):
     """Writes ``config.json`` and ``model.safetensors`` at the end of ``fit``.
 
     The weights are those of the best checkpoint, if a callback watched a figure; else the
-    last ones. A run that is cut short writes none: ``dnamamba.load`` reads its checkpoint.
+    last ones; adapters are merged into them. A run that is cut short writes none:
+    ``dnamamba.load`` reads its checkpoint.
 
     Args:
         folder: where to; a model that stands there is replaced.
@@ -29,9 +31,10 @@ class ExportModel(pl.Callback):
             return
         best = _best(trainer)
         metadata: dict[str, Any] = {"step": trainer.global_step}
-        model: Any = pl_module.model
-        tokenizer: Any = pl_module.tokenizer
-        if best is not None:
+        if best is None:
+            here = pl_module.hparams, pl_module.state_dict(), type(pl_module).__name__
+            model, tokenizer = from_training(*here)
+        else:
             model, tokenizer = checkpoint.load(best.best_model_path)
             metadata |= {"checkpoint": Path(best.best_model_path).name}
             if best.best_model_score is not None:

@@ -1,0 +1,59 @@
+"""Tables of results: Parquet by the name, tab-separated text else; whole or not there."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dnamamba.files import replacing
+
+__all__ = ["TABLE_ENDINGS", "require_parquet", "write_table"]
+
+TABLE_ENDINGS = (".parquet", ".tsv")
+
+
+def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Write equally long columns under their names; a file that stands there is replaced.
+
+    Args:
+        path: ends in .parquet, or anything else for tab-separated text, in which floats have six
+            digits.
+        columns: name -> values: text, integers or floats.
+
+    Raises:
+        ModuleNotFoundError: Parquet without pyarrow; names the extra.
+        OSError: no room; what stood there is intact.
+    """
+    if path.suffix == ".parquet":
+        require_parquet()
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = pa.table({name: list(values) for name, values in columns.items()})
+        with replacing(path) as file:
+            pq.write_table(table, file)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(
+        [f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row]
+        for row in zip(*columns.values(), strict=True)
+    )
+    with replacing(path) as file:
+        file.write(text.getvalue().encode())
+
+
+def require_parquet() -> None:
+    """Say what to install where pyarrow is missing.
+
+    Raises:
+        ModuleNotFoundError: names the extra.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "writing Parquet needs pyarrow: pip install 'dnamamba[io]'; or name another output"
+        ) from error

@@ -1,0 +1,214 @@
+"""Fine-tuning: from a pretrained backbone to labels of sequences."""
+
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.config import MambaConfig
+from dnamamba.model.classifier import Classifier, VariantClassifier
+from dnamamba.model.heads import HeadConfig, Regression
+from dnamamba.training.callbacks import TestReport
+from dnamamba.training.figures import HIGHER_IS_BETTER
+from dnamamba.training.held_out import HeldOut, MeanLoss
+from dnamamba.training.module import Batch, TrainedModule
+from dnamamba.training.optim import OptimizerConfig
+from dnamamba.training.parameters import plain, typed
+from dnamamba.training.start import check_tokenizer, resolve_head, starting_point
+from dnamamba.training.tuning import TuningConfig, adapt, depth_of, frozen_below, lr_scale
+
+__all__ = ["ClassificationModule", "FineTuneModule"]
+
+Model = Classifier | VariantClassifier
+
+
+class FineTuneModule(TrainedModule):
+    """What the fine-tuning of sequences and of variants share; see ``ClassificationModule``."""
+
+    rate = "samples_per_second"
+    identity = ("model", "tokenizer", "head")
+    train_metrics: MeanLoss
+    held_out_metrics: HeldOut
+
+    kind: ClassVar[type[Model]]
+    """The model that is trained."""
+
+    def __init__(
+        self,
+        pretrained: str | None,
+        model: MambaConfig | None,
+        tokenizer: Tokenizer | None,
+        head: HeadConfig,
+        tuning: TuningConfig,
+        optimizer: OptimizerConfig,
+        class_weights: bool,
+        monitor: str,
+    ) -> None:
+        super().__init__()
+        self.start = starting_point(pretrained, model, tokenizer)
+        self.tokenizer, self.head = self.start.tokenizer, head
+        self.tuning = typed(TuningConfig, tuning)
+        self.optimizer = typed(OptimizerConfig, optimizer)
+        self.class_weights = class_weights
+        if monitor not in HIGHER_IS_BETTER:
+            raise ValueError(
+                f"model.monitor must be one of {', '.join(HIGHER_IS_BETTER)}, got {monitor!r}"
+            )
+        self.monitor = f"validation/{monitor}", "max" if HIGHER_IS_BETTER[monitor] else "min"
+        self.save_hyperparameters(
+            {
+                # With the sizes, a checkpoint loads without the pretrained folder.
+                "pretrained": None,
+                "started_from": pretrained,
+                "kind": self.kind.__name__,
+                "model": plain(self.start.config),
+                "tokenizer": plain(self.tokenizer),
+                "head": plain(head),
+                "tuning": plain(self.tuning),
+                "optimizer": plain(self.optimizer),
+                "class_weights": class_weights,
+                "monitor": monitor,
+            }
+        )
+        table = torch.frombuffer(bytearray(self.tokenizer.complement_table), dtype=torch.uint8)
+        self.register_buffer("complement", table, persistent=False)
+        self.register_buffer("label_weights", None, persistent=False)
+        self.train_metrics, self.held_out_metrics = MeanLoss(), HeldOut()
+        self.model: Any = None
+        if head.kind is not None:
+            self._build(head)
+
+    def setup(self, stage: str) -> None:
+        """Take labels and class weights from the data, and build the model if that is due.
+
+        Raises:
+            ValueError: the head or the tokenizer does not fit the data.
+        """
+        data: Any = getattr(self.trainer, "datamodule", None)
+        codec = getattr(data, "codec", None)
+        check_tokenizer(self.tokenizer, data)
+        head = resolve_head(self.head, data)
+        if self.model is None:
+            self._build(head)
+        if stage != "fit" or codec is None:
+            return
+        if isinstance(self.model.head, Regression):
+            self.model.head.standardise(torch.from_numpy(data.train_targets()))
+        elif self.class_weights:
+            self.label_weights = data.class_weights
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Outputs of the head; in evaluation, and where the head says so, of both strands."""
+        if self.head.both_strands and not self.training:
+            return self._both_strands(batch)
+        return self._one_strand(batch)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The mean loss; with class weights each sample's times that of its class."""
+        losses = self.model.head.losses(self(batch), batch["label"], self.label_weights)
+        self.train_metrics.update(losses.detach())
+        self.throughput.add(len(losses) * self.trainer.world_size)
+        return losses.mean()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds to what ``validation/...`` is taken from."""
+        self._gather(batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds to what ``test/...`` is taken from."""
+        self._gather(batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
+        """Of each sample its ``index`` (B,) and the probability of each label (B,)."""
+        columns = self.model.head.probabilities(self(batch)).unbind(1)
+        names = self.head.labels or ("value",)
+        return {"index": batch["index"], **dict(zip(names, columns, strict=True))}
+
+    def lr_scale(self, name: str) -> float:
+        return lr_scale(name, self.start.config.n_layers, self.tuning)
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        # Gradients are dropped, not switched off: DDP knows only the parameters that have one
+        # from the start. What the optimiser sees depends on the step alone, so resuming is exact.
+        layers = self.start.config.n_layers
+        lowest = frozen_below(self.global_step, layers, self.tuning)
+        for name, parameter in self.named_parameters() if lowest else ():
+            if depth_of(name, layers) < lowest:
+                parameter.grad = None
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Exact resume, the stop at NaN, and after ``test`` the report."""
+        return [*super().configure_callbacks(), TestReport()]
+
+    def _build(self, head: HeadConfig) -> None:
+        self.head = head
+        self.save_hyperparameters({"head": plain(head)})
+        self.model = self.kind(self.start.config, head)  # type: ignore[arg-type]
+        if self.start.weights is not None:
+            self.model.backbone.load_state_dict(self.start.weights)
+        adapt(self.model.backbone, self.tuning)
+
+    def _gather(self, batch: Batch) -> None:
+        outputs = self(batch)
+        self.held_out_metrics.update(self.model.head, batch["index"], outputs, batch["label"])
+
+    def _one_strand(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def _both_strands(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+
+class ClassificationModule(FineTuneModule):
+    """Fine-tunes a backbone, or trains one from scratch, to label sequences.
+
+    A batch holds ``tokens`` (B, L), ``lengths`` (B,), ``index`` (B,) and ``label``, as
+    ``LabelledSequenceDataModule`` and ``SpeciesDataModule`` deliver them. The model, kept as
+    ``.model``, is a ``Classifier``. It logs ``train/loss``; of the whole validation part
+    ``validation/loss`` and the figures of ``dnamamba.training.figures``; and so for ``test``,
+    after which the run's folder holds a table of predictions and plots.
+
+    Args:
+        pretrained: a model's folder or training checkpoint, whose backbone and tokenizer are
+            taken; None: from scratch.
+        model: the sizes, from scratch.
+        tokenizer: what the ids mean, from scratch; None is the default.
+        head: pooling and what else the head is made of; kind and labels are the data's where
+            they are not set.
+        tuning: which weights move; by default all.
+        optimizer: AdamW and its schedule.
+        class_weights: weigh losses so that every class counts the same, by the training part.
+        monitor: the figure of the validation part that ``best.ckpt`` follows, as ``loss`` or
+            ``mcc``.
+
+    Raises:
+        ValueError: settings that do not fit together; names them.
+        CheckpointError: ``pretrained`` holds no model.
+    """
+
+    kind = Classifier
+
+    def __init__(
+        self,
+        pretrained: str | None = None,
+        model: MambaConfig | None = None,
+        tokenizer: Tokenizer | None = None,
+        head: HeadConfig = HeadConfig(),  # noqa: B008 (frozen)
+        tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)
+        optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
+        class_weights: bool = False,
+        monitor: str = "loss",
+    ) -> None:
+        settings = tuning, optimizer, class_weights, monitor
+        super().__init__(pretrained, model, tokenizer, typed(HeadConfig, head), *settings)
+
+    def _one_strand(self, batch: Batch) -> Tensor:
+        outputs: Tensor = self.model(batch["tokens"], batch["lengths"])
+        return outputs
+
+    def _both_strands(self, batch: Batch) -> Tensor:
+        both: Tensor = self.model.both_strands(batch["tokens"], batch["lengths"], self.complement)
+        return both

@@ -1,0 +1,101 @@
+"""What every LightningModule of this project shares."""
+
+from collections.abc import Collection
+from typing import Any, ClassVar, Protocol
+
+import pytorch_lightning as pl
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+
+from dnamamba.training.callbacks import RandomState, StopOnNonFinite
+from dnamamba.training.logs import Throughput, log_figures
+from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
+from dnamamba.training.parameters import refuse_another
+
+__all__ = ["Batch", "TrainedModule"]
+
+Batch = dict[str, Tensor]
+
+
+class Figures(Protocol):
+    """Figures gathered over batches and devices."""
+
+    def drain(self, prefix: str) -> dict[str, float]:
+        """The figures as floats named ``prefix/...``, then start anew; all ranks together."""
+        ...
+
+
+class TrainedModule(pl.LightningModule):
+    """Logs, optimiser, schedule and exact resume; a subclass adds the model and its steps.
+
+    Every ``log_every_n_steps`` steps it logs ``train/...`` over all batches since the last time,
+    ``train/lr``, and how much is read in a second, without the time of validation; after each
+    validation ``validation/...``, and after a test ``test/...``.
+    """
+
+    rate: ClassVar[str]
+    """What ``throughput`` counts, as ``bases_per_second``."""
+    in_bar: ClassVar[Collection[str]] = ("train/loss",)
+    """The figures that progress bars show."""
+    identity: ClassVar[Collection[str]] = ("model", "tokenizer")
+    """The hyper-parameters on which the weights depend."""
+
+    optimizer: OptimizerConfig
+    train_metrics: Figures
+    """Over the training batches since the last log."""
+    held_out_metrics: Figures
+    """Over a held-out part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.throughput = Throughput()
+        self._logged_at = 0
+
+    def lr_scale(self, name: str) -> float:
+        """What the learning rate of the parameter of this name is multiplied by."""
+        return 1.0
+
+    def on_train_start(self) -> None:
+        self._logged_at = self.global_step
+        self.throughput.restart()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        step, every = self.global_step, int(getattr(self.trainer, "log_every_n_steps", 0))
+        if step == self._logged_at or every == 0 or step % every:
+            return
+        self._logged_at = step
+        figures = self.train_metrics.drain("train")
+        figures["train/lr"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
+        figures[f"train/{self.rate}"] = self.throughput.drain()
+        log_figures(self, figures, in_bar=(*self.in_bar, f"train/{self.rate}"))
+
+    def on_validation_start(self) -> None:
+        self.throughput.pause()
+
+    def on_validation_epoch_end(self) -> None:
+        log_figures(self, self.held_out_metrics.drain("validation"))
+        self.throughput.resume()
+
+    def on_test_epoch_end(self) -> None:
+        log_figures(self, self.held_out_metrics.drain("test"))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = make_optimizer(self, self.optimizer, self.lr_scale)
+        total = self.trainer.estimated_stepping_batches
+        schedule = make_schedule(optimizer, self.optimizer, total)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Exact resume and the stop at NaN come with the module, whoever builds the trainer."""
+        return [RandomState(), StopOnNonFinite()]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuses the weights of another model before torch complains of their shapes.
+
+        Raises:
+            ValueError: names the settings that differ.
+        """
+        refuse_another(self.hparams, checkpoint, self.identity)

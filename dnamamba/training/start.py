@@ -1,0 +1,112 @@
+"""Where fine-tuning starts from: a backbone, its tokenizer, and what the data says of labels."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeVar
+
+from torch import Tensor
+
+from dnamamba import checkpoint
+from dnamamba.alphabet import Tokenizer
+from dnamamba.config import MambaConfig
+from dnamamba.model.heads import HEADS, HeadConfig, HeadKind, VariantHeadConfig
+from dnamamba.training.parameters import typed
+
+__all__ = ["Start", "check_tokenizer", "resolve_head", "starting_point"]
+
+Settings = TypeVar("Settings", bound=HeadConfig)
+
+
+class Start(NamedTuple):
+    """A backbone to start from.
+
+    Attributes:
+        config: its sizes.
+        tokenizer: what its ids mean.
+        weights: its tensors; None: from scratch.
+    """
+
+    config: MambaConfig
+    tokenizer: Tokenizer
+    weights: Mapping[str, Tensor] | None
+
+
+def starting_point(
+    pretrained: str | None, model: MambaConfig | None, tokenizer: Tokenizer | None
+) -> Start:
+    """Read the pretrained model, or take the sizes as given.
+
+    Raises:
+        ValueError: neither or both, or a vocabulary that is not the tokenizer's.
+        CheckpointError: ``pretrained`` holds no model.
+    """
+    if (pretrained is None) == (model is None):
+        raise ValueError(
+            "give either model.pretrained, a model's folder to start from, or model.model, the "
+            f"sizes of a new one; got {'neither' if model is None else 'both'}"
+        )
+    if pretrained is not None:
+        trained, letters = checkpoint.load(pretrained)
+        if tokenizer is not None and typed(Tokenizer, tokenizer) != letters:
+            raise ValueError(f"model.tokenizer is {tokenizer}, that of {pretrained} is {letters}")
+        return Start(trained.config, letters, trained.backbone.state_dict())
+    config = typed(MambaConfig, model)
+    letters = typed(Tokenizer, tokenizer) or Tokenizer()
+    if config.vocab_size != letters.vocab_size:
+        raise ValueError(
+            f"model.model.vocab_size is {config.vocab_size}, but the {letters.name} tokenizer has "
+            f"{letters.vocab_size} ids; set it to that"
+        )
+    return Start(config, letters, None)
+
+
+def check_tokenizer(tokenizer: Tokenizer, data: Any) -> None:
+    """Refuse data that is encoded otherwise than the model reads it.
+
+    Raises:
+        ValueError: names both tokenizers.
+    """
+    theirs = getattr(data, "tokenizer", tokenizer)
+    if theirs != tokenizer:
+        raise ValueError(
+            f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to it"
+        )
+
+
+def resolve_head(head: Settings, data: Any) -> Settings:
+    """The head with its kind, its labels and its window from the data, where it sets none.
+
+    Args:
+        head: as the user set it.
+        data: a ``LabelledDataModule``, or anything else, of which nothing is asked.
+
+    Raises:
+        ValueError: the head says otherwise than the data, or nobody says what labels there are.
+    """
+    codec = getattr(data, "codec", None)
+    if codec is None:
+        if head.kind is None:
+            raise ValueError(
+                "head.kind and head.labels must be set, for the data names no labels itself"
+            )
+        return head
+    labels = tuple(codec.classes)
+    kinds = _KINDS[codec.kind]
+    kind = head.kind or kinds[0 if len(labels) == 2 else -1]
+    if HEADS[kind].label_kind != codec.kind or (head.labels and head.labels != labels):
+        raise ValueError(
+            f"the head is for {kind} labels {', '.join(head.labels)}, but data.labels.kind is "
+            f"{codec.kind}, with {', '.join(labels) or 'numbers'}; leave head.kind and head.labels "
+            "unset to take those of the data"
+        )
+    head = replace(head, kind=kind, labels=labels)
+    if isinstance(head, VariantHeadConfig) and head.length is None:
+        head = replace(head, length=getattr(data, "length", None))
+    return head
+
+
+_KINDS: dict[str, tuple[HeadKind, ...]] = {
+    "class": ("binary", "multiclass"),
+    "multilabel": ("multilabel",),
+    "number": ("regression",),
+}

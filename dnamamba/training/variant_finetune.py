@@ -1,0 +1,50 @@
+"""Fine-tuning: from a pretrained backbone to labels of variants."""
+
+from torch import Tensor
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.config import MambaConfig
+from dnamamba.model.classifier import VariantClassifier
+from dnamamba.model.heads import VariantHeadConfig
+from dnamamba.training.finetune import FineTuneModule
+from dnamamba.training.module import Batch
+from dnamamba.training.optim import OptimizerConfig
+from dnamamba.training.parameters import typed
+from dnamamba.training.tuning import TuningConfig
+
+__all__ = ["VariantModule"]
+
+
+class VariantModule(FineTuneModule):
+    """Fine-tunes a backbone, or trains one from scratch, to label variants.
+
+    A batch holds ``tokens`` (B, 2, L), REF and ALT, ``lengths`` (B, 2), ``position``, ``right``
+    and ``index`` (B,), and ``label``, as ``VariantDataModule`` delivers them. The model, kept as
+    ``.model``, is a ``VariantClassifier``. Logs, arguments and errors are those of
+    ``ClassificationModule``; the head also says from where on to pool.
+    """
+
+    kind = VariantClassifier
+
+    def __init__(
+        self,
+        pretrained: str | None = None,
+        model: MambaConfig | None = None,
+        tokenizer: Tokenizer | None = None,
+        head: VariantHeadConfig = VariantHeadConfig(),  # noqa: B008 (frozen)
+        tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)
+        optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
+        class_weights: bool = False,
+        monitor: str = "loss",
+    ) -> None:
+        settings = tuning, optimizer, class_weights, monitor
+        super().__init__(pretrained, model, tokenizer, typed(VariantHeadConfig, head), *settings)
+
+    def _one_strand(self, batch: Batch) -> Tensor:
+        outputs: Tensor = self.model(batch["tokens"], batch["lengths"], batch["position"])
+        return outputs
+
+    def _both_strands(self, batch: Batch) -> Tensor:
+        windows = (batch[name] for name in ("tokens", "lengths", "position", "right"))
+        outputs: Tensor = self.model.both_strands(*windows, self.complement)
+        return outputs
