@@ -51,7 +51,7 @@ def plot_curve(
     validation: Curve,
     bases_per_step: int,
     markov: float,
-    order: int,
+    name: str,
 ) -> None:
     """Bits per base against bases seen, with the lines to beat.
 
@@ -60,16 +60,16 @@ def plot_curve(
         train: logged while training.
         validation: logged after each validation.
         bases_per_step: positions that one optimiser step sees.
-        markov: bits per base of the best Markov chain on the test windows.
-        order: its order.
+        markov: bits per base of the best Markov chain.
+        name: what the legend calls it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.0, 4.2), dpi=160, layout="constrained")
+    figure = Figure(figsize=(7.6, 4.4), dpi=160, layout="constrained")
     axes = figure.add_subplot()
     mega = bases_per_step / 1e6
-    axes.plot(train.step * mega, train.bits, color="#9db8d9", linewidth=1, label="Mamba, training")
+    axes.plot(train.step * mega, train.bits, color="#9db8d9", linewidth=1, label="Mamba training")
     axes.plot(
         validation.step * mega,
         validation.bits,
@@ -77,11 +77,9 @@ def plot_curve(
         linewidth=1.8,
         marker="o",
         markersize=3,
-        label="Mamba, validation",
+        label="Mamba validation",
     )
-    axes.axhline(
-        markov, color="#c0392b", linestyle="--", linewidth=1.2, label=f"Markov, order {order}"
-    )
+    axes.axhline(markov, color="#c0392b", linestyle="--", linewidth=1.2, label=name)
     axes.axhline(UNIFORM_BITS, color="0.45", linestyle=":", linewidth=1.2, label="uniform")
     axes.set_xlabel("bases seen (millions)")
     axes.set_ylabel("bits per base")
@@ -92,6 +90,6 @@ def plot_curve(
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, loc="outside upper center", ncols=4)
+    figure.legend(frameon=False, loc="outside upper center", ncols=4, fontsize=9, columnspacing=1.5)
     with replacing(output) as file:
         FigureCanvasAgg(figure).print_png(file)

@@ -96,12 +96,13 @@ def _plot(
     max_windows: int,
 ) -> None:
     """The curve is of validation windows, and so is the line beside it, if there are any."""
-    order, line = test.best_order, test.markov[test.best_order]
+    order, line, part = test.best_order, test.markov[test.best_order], "test"
     validation = list(RunWindows(run.data, "validation", max_windows))
     if validation:
         bits, bases = markov.score(validation)
-        line = float(bits[:, order].sum() / bases.sum())
-    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, line, order)
+        line, part = float(bits[:, order].sum() / bases.sum()), "validation"
+    name = f"Markov order {order} ({part})"
+    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, line, name)
 
 
 def _embed(run: Run) -> None:
@@ -118,7 +119,7 @@ def _embed(run: Run) -> None:
     }
     vectors = run.pretrained.embed(list(windows))
     path = run.folder / "embeddings.npz"
-    with open_vectors(path, vectors.shape[1], {"pooling": "mean"}) as file:
+    with open_vectors(path, vectors.shape, {"pooling": "mean"}) as file:
         file.write(columns, vectors)
 
 
