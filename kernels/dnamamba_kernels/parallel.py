@@ -1,4 +1,4 @@
-"""Runs the independent parts of one op side by side, each on a thread of its own.
+"""Cuts an op into independent blocks and runs them side by side, each on a thread of its own.
 
 PyTorch spreads a single call over its threads and waits for all of them at its end. An op of many
 short calls then waits more than it works, and for ever longer on a machine that has other work.
@@ -10,14 +10,53 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
+from math import gcd
 from threading import Barrier
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
+from torch import Tensor
 
-__all__ = ["run"]
+__all__ = ["Block", "blocks", "run", "slices"]
 
 T = TypeVar("T")
+
+# Operations below which a thread is not worth waking.
+THREAD_OPERATIONS = 1 << 18
+
+
+class Block(NamedTuple):
+    """Rows of the batch and channels: no recurrence crosses from one block to another."""
+
+    rows: slice
+    channels: slice
+
+    def cut(self, tensor: Tensor) -> Tensor:
+        """The block's part of a tensor (B, any, D)."""
+        return tensor[self.rows, :, self.channels]
+
+
+def blocks(like: Tensor, operations: int) -> list[Block]:
+    """Blocks of a (B, L, D) tensor: as many as there are threads with enough to do.
+
+    ``operations`` is how many each element takes. Where PyTorch's threads are not the CPU's, one.
+    """
+    batch, _, channels = like.shape
+    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    threads = max(1, min(threads, like.numel() * operations // THREAD_OPERATIONS))
+    # A thread of its own for each of as many rows as divide evenly; the rest from the channels.
+    by_rows = gcd(batch, threads)
+    return [
+        Block(rows, across)
+        for rows in slices(batch, batch // by_rows) or [slice(0)]
+        for across in slices(channels, -(-channels * by_rows // threads))
+    ]
+
+
+def slices(length: int, step: int, leftwards: bool = False) -> list[slice]:
+    """``range(length)`` in slices of ``step``, the last one shorter."""
+    found = [slice(start, min(start + step, length)) for start in range(0, length, max(1, step))]
+    return found[::-1] if leftwards else found
 
 
 def run(tasks: Sequence[Callable[[], T]]) -> list[T]:

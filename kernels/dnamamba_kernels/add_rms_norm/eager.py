@@ -1,7 +1,10 @@
-"""Residual add and RMSNorm by PyTorch's own fused normalisation."""
+"""Residual add and RMSNorm in PyTorch; the backward keeps the sum, which lives on anyway."""
 
+from typing import Any
+
+import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.autograd.function import once_differentiable
 
 from dnamamba_kernels.checks import compute_dtype
 
@@ -11,7 +14,31 @@ __all__ = ["add_rms_norm_eager"]
 def add_rms_norm_eager(
     x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
 ) -> tuple[Tensor, Tensor]:
-    dtype = compute_dtype(x.dtype)
-    total = x.to(dtype) if residual is None else residual + x
-    y = F.rms_norm(total, total.shape[-1:], weight.to(dtype), eps)
-    return y.to(x.dtype), total
+    return _AddRMSNorm.apply(x, residual, weight, eps)
+
+
+class _AddRMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor]:
+        dtype = compute_dtype(x.dtype)
+        total = x.to(dtype, copy=True) if residual is None else residual + x
+        norm = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
+        scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        ctx.save_for_backward(total, scale, weight)
+        ctx.dtype = x.dtype
+        return (total * scale).mul_(weight.to(dtype)).to(x.dtype), total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_y: Tensor, grad_total: Tensor) -> tuple[Tensor | None, ...]:
+        total, scale, weight = ctx.saved_tensors
+        unit, grad_y = total * scale, grad_y.to(total.dtype)
+        grad_weight = (grad_y * unit).sum_to_size(weight.shape)
+        grad_unit = grad_y * weight.to(total.dtype)
+        # d unit / d total keeps what is orthogonal to unit.
+        along = torch.linalg.vecdot(grad_unit, unit).div_(total.shape[-1])[..., None]
+        grad = grad_unit.addcmul_(unit, along, value=-1).mul_(scale).add_(grad_total)
+        grad_residual = grad if ctx.needs_input_grad[1] else None
+        return grad.to(ctx.dtype), grad_residual, grad_weight.to(weight.dtype), None

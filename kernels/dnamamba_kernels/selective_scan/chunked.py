@@ -3,29 +3,24 @@
 Slabs of the sequence (``slab``) are worked on one after the other (``sweep``), rows or channels
 side by side on the CPU's threads. For the backward stay the inputs and the state at each slab's
 start. ``kernels/README.md``, "On the CPU", counts bytes and operations.
+
+Forward and backward are operators of PyTorch's, so that a compiled model calls them as they are.
 """
 
 from functools import partial
-from math import gcd
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from dnamamba_kernels import parallel
 from dnamamba_kernels.checks import compute_dtype
-from dnamamba_kernels.selective_scan.panel import Block, Gradients, Scan
-from dnamamba_kernels.selective_scan.sweep import sweep, sweep_back
+from dnamamba_kernels.selective_scan.panel import Gradients, Scan
+from dnamamba_kernels.selective_scan.sweep import Plan, sweep, sweep_back
 
 __all__ = ["selective_scan_chunked"]
 
-# Elements B x L x D x N below which a thread is not worth waking.
-THREAD_ELEMENTS = 1 << 18
 
-
-# Loops over positions: a compiled model calls them rather than unrolling them.
-@torch.compiler.disable
 def selective_scan_chunked(
     u: Tensor,
     delta: Tensor,
@@ -40,40 +35,151 @@ def selective_scan_chunked(
     resets: Tensor | None,
     reverse: bool,
 ) -> tuple[Tensor, Tensor]:
-    tensors = (u, delta, A, B, C, D, z, delta_bias)
-    differentiable = any(t is not None and t.requires_grad for t in (*tensors, initial_state))
-    if torch.is_grad_enabled() and differentiable:
-        return _ChunkedScan.apply(*tensors, delta_softplus, initial_state, resets, reverse)
-    scan = Scan(*tensors, delta_softplus, _cuts(resets, reverse), reverse)
-    y, final_state, _ = _forward(scan, initial_state, _blocks(scan), keep_starts=False)
-    return y, _leave(final_state, resets, reverse)
+    tensors = (u, delta, A, B, C, D, z, delta_bias, initial_state)
+    differentiable = any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    keep = torch.is_grad_enabled() and differentiable
+    y, final_state, _ = _forward(*tensors, resets, delta_softplus, reverse, keep)
+    return y, final_state
 
 
-class _ChunkedScan(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
-        *tensors, delta_softplus, initial_state, resets, reverse = arguments
-        scan = Scan._make((*tensors, delta_softplus, _cuts(resets, reverse), reverse))
-        ctx.delta_softplus, ctx.reverse, ctx.blocks = delta_softplus, reverse, _blocks(scan)
-        y, final_state, starts = _forward(scan, initial_state, ctx.blocks, keep_starts=True)
-        ctx.save_for_backward(*tensors, resets, *starts)
-        return y, _leave(final_state, resets, reverse)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor, grad_final: Tensor) -> tuple[Tensor | None, ...]:
-        tensors, resets, starts = ctx.saved_tensors[:8], ctx.saved_tensors[8], ctx.saved_tensors[9:]
-        cuts = _cuts(resets, ctx.reverse)
-        scan = Scan._make((*tensors, ctx.delta_softplus, cuts, ctx.reverse))
-        grad_final = _leave(grad_final, resets, ctx.reverse)
-        grads, grad_initial = _backward(scan, starts, ctx.blocks, grad_y, grad_final)
-        return (
-            *grads.like(scan),
-            None,
-            grad_initial if ctx.needs_input_grad[9] else None,
-            None,
-            None,
+@torch.library.custom_op("dnamamba::chunked_scan", mutates_args=())
+def _forward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    initial_state: Tensor | None,
+    resets: Tensor | None,
+    delta_softplus: bool,
+    reverse: bool,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y, the final state and, if kept, the states that enter each slab (slabs, B, N, D)."""
+    scan = Scan(
+        u, delta, A, B, C, D, z, delta_bias, delta_softplus, _cuts(resets, reverse), reverse
+    )
+    y, state, starts = _outputs(u, A, keep)
+    if initial_state is None:
+        state = torch.zeros_like(state.mT, memory_format=torch.contiguous_format)
+    else:
+        state = initial_state.mT.clone(memory_format=torch.contiguous_format)
+    plan = Plan.of(u, A.shape[1])
+    tasks = [
+        partial(
+            sweep,
+            scan.part(block),
+            plan,
+            block.cut(y),
+            block.cut(state),
+            starts[:, block.rows, :, block.channels] if keep else None,
         )
+        for block in parallel.blocks(u, A.shape[1])
+    ]
+    parallel.run(tasks)
+    return y, _leave(state, resets, reverse).mT.contiguous(), starts
+
+
+@_forward.register_fake
+def _(
+    u: Tensor, delta: Tensor, A: Tensor, *others: Tensor | bool | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _outputs(u, A, bool(others[-1]))
+
+
+def _outputs(u: Tensor, A: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    batch, length, channels = u.shape
+    dtype, states = compute_dtype(u.dtype), A.shape[1]
+    slabs = Plan.of(u, states).slab_count(length) if keep else 0
+    return (
+        torch.empty_like(u, memory_format=torch.contiguous_format),
+        u.new_empty(batch, channels, states, dtype=dtype),
+        u.new_empty(slabs, batch, states, channels, dtype=dtype),
+    )
+
+
+@torch.library.custom_op("dnamamba::chunked_scan_backward", mutates_args=())
+def _backward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    delta_bias: Tensor | None,
+    resets: Tensor | None,
+    delta_softplus: bool,
+    reverse: bool,
+    starts: Tensor,
+    grad_y: Tensor,
+    grad_final: Tensor | None,
+) -> list[Tensor]:
+    """The gradients of the tensors, in their order but for those left out, and the state's."""
+    scan = Scan(
+        u, delta, A, B, C, D, z, delta_bias, delta_softplus, _cuts(resets, reverse), reverse
+    )
+    grads = Gradients.empty(scan)
+    grad_state = torch.zeros_like(starts[0])
+    if grad_final is not None:
+        grad_state.copy_(_leave(grad_final.mT, resets, reverse))
+    blocks = parallel.blocks(u, A.shape[1])
+    plan = Plan.of(u, A.shape[1])
+    shares = [grads.share(block) for block in blocks]
+    tasks = [
+        partial(
+            sweep_back,
+            scan.part(block),
+            plan,
+            starts[:, block.rows, :, block.channels],
+            block.cut(grad_y),
+            block.cut(grad_state),
+            share,
+        )
+        for block, share in zip(blocks, shares, strict=True)
+    ]
+    parallel.run(tasks)
+    for block, share in zip(blocks, shares, strict=True):
+        grads.add(block, share)
+    return [*grads.like(scan), grad_state.mT.contiguous()]
+
+
+@_backward.register_fake
+def _(*arguments: Any) -> list[Tensor]:
+    *tensors, _, _, _, starts, _, _ = arguments
+    grads = [
+        torch.empty_like(tensor, memory_format=torch.contiguous_format)
+        for tensor in tensors
+        if tensor is not None
+    ]
+    return [*grads, torch.empty_like(starts[0].mT, memory_format=torch.contiguous_format)]
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, initial_state, resets, delta_softplus, reverse, _ = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*tensors, resets, output[2])
+    ctx.delta_softplus, ctx.reverse = delta_softplus, reverse
+    ctx.has_initial_state = initial_state is not None
+
+
+def _differentiate(
+    ctx: Any, grad_y: Tensor | None, grad_final: Tensor | None, _: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    *tensors, resets, starts = ctx.saved_tensors
+    if grad_y is None:
+        grad_y = torch.zeros_like(tensors[0])
+    given = (*tensors, resets, ctx.delta_softplus, ctx.reverse, starts, grad_y, grad_final)
+    grads = iter(_backward(*given))
+    inputs = [None if tensor is None else next(grads) for tensor in tensors]
+    initial = next(grads) if ctx.has_initial_state else None
+    return (*inputs, initial, None, None, None, None)
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)
 
 
 def _cuts(resets: Tensor | None, reverse: bool) -> Tensor | None:
@@ -88,64 +194,3 @@ def _leave(state: Tensor, resets: Tensor | None, reverse: bool) -> Tensor:
     if resets is None or not reverse:
         return state
     return state.masked_fill(resets[:, 0, None, None], 0.0)
-
-
-def _blocks(scan: Scan) -> list[Block]:
-    """One block of rows and channels for each thread that has enough to do."""
-    batch, length, channels = scan.u.shape
-    threads = torch.get_num_threads() if scan.u.device.type == "cpu" else 1
-    work = batch * length * channels * scan.A.shape[1]
-    threads = max(1, min(threads, work // THREAD_ELEMENTS))
-    tall = batch // gcd(batch, threads)
-    wide = -(-channels // (threads // gcd(batch, threads)))
-    return [
-        Block(slice(row, row + tall), slice(channel, channel + wide))
-        for row in range(0, batch, tall)
-        for channel in range(0, channels, wide)
-    ]
-
-
-def _forward(
-    scan: Scan, initial_state: Tensor | None, blocks: list[Block], keep_starts: bool
-) -> tuple[Tensor, Tensor, list[Tensor | None]]:
-    """y, the state at the end (B, D, N) and, per block, those at the slabs' starts."""
-    y = torch.empty_like(scan.u, memory_format=torch.contiguous_format)
-    states = y.new_zeros(len(y), *scan.A.t().shape, dtype=compute_dtype(y.dtype))
-    if initial_state is not None:
-        states.copy_(initial_state.transpose(1, 2))
-    starts = parallel.run(
-        [
-            partial(sweep, block.scan(scan), block.cut(y), block.cut(states), keep_starts)
-            for block in blocks
-        ]
-    )
-    return y, states.transpose(1, 2), starts
-
-
-def _backward(
-    scan: Scan,
-    starts: tuple[Tensor, ...],
-    blocks: list[Block],
-    grad_y: Tensor,
-    grad_final: Tensor,
-) -> tuple[Gradients, Tensor]:
-    """The gradients of the scan's tensors, and that of the initial state (B, D, N)."""
-    grads = Gradients.empty(scan)
-    grad_states = grad_final.transpose(1, 2).clone(memory_format=torch.contiguous_format)
-    shares = [grads.share(block) for block in blocks]
-    parallel.run(
-        [
-            partial(
-                sweep_back,
-                block.scan(scan),
-                start,
-                block.cut(grad_y),
-                block.cut(grad_states),
-                share,
-            )
-            for block, start, share in zip(blocks, starts, shares, strict=True)
-        ]
-    )
-    for block, share in zip(blocks, shares, strict=True):
-        grads.add(block, share)
-    return grads, grad_states.transpose(1, 2)

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels.checks import compute_dtype
+from dnamamba_kernels.parallel import Block
 from dnamamba_kernels.selective_scan.slab import Signals
 
-__all__ = ["Block", "Gradients", "Panel", "Scan"]
+__all__ = ["Gradients", "Panel", "Scan"]
 
 
 class Scan(NamedTuple):
@@ -30,28 +31,18 @@ class Scan(NamedTuple):
     cuts: Tensor | None
     reverse: bool
 
-
-class Block(NamedTuple):
-    """Rows and channels: no recurrence crosses from one block to another."""
-
-    rows: slice
-    channels: slice
-
-    def cut(self, tensor: Tensor) -> Tensor:
-        """The block's part of a tensor (B, any, D)."""
-        return tensor[self.rows, :, self.channels]
-
-    def scan(self, scan: Scan) -> Scan:
-        u, delta, A, B, C, D, z, delta_bias, delta_softplus, cuts, reverse = scan
-        rows, channels = self
+    def part(self, block: Block) -> "Scan":
+        """What one block takes of it."""
+        u, delta, A, B, C, D, z, delta_bias, delta_softplus, cuts, reverse = self
+        rows, channels = block
         return Scan(
-            u=self.cut(u),
-            delta=self.cut(delta),
+            u=block.cut(u),
+            delta=block.cut(delta),
             A=A[channels],
             B=B[rows],
             C=C[rows],
             D=None if D is None else D[channels],
-            z=None if z is None else self.cut(z),
+            z=None if z is None else block.cut(z),
             delta_bias=None if delta_bias is None else delta_bias[channels],
             delta_softplus=delta_softplus,
             cuts=None if cuts is None else cuts[rows],
@@ -121,13 +112,14 @@ class Gradients(NamedTuple):
         if self.delta_bias is not None and share.delta_bias is not None:
             self.delta_bias[channels] += share.delta_bias
 
-    def like(self, scan: Scan) -> tuple[Tensor | None, ...]:
-        """In the order, shapes and dtypes of the scan's tensors."""
+    def like(self, scan: Scan) -> list[Tensor]:
+        """In the order, shapes and dtypes of the scan's tensors, without those left out."""
         tensors = (scan.u, scan.delta, scan.A, scan.B, scan.C, scan.D, scan.z, scan.delta_bias)
-        return tuple(
-            None if grad is None or tensor is None else grad.to(tensor.dtype)
+        return [
+            grad.to(tensor.dtype).contiguous()
             for grad, tensor in zip(self._replace(A=self.A.t()), tensors, strict=True)
-        )
+            if grad is not None and tensor is not None
+        ]
 
 
 class Panel:
@@ -168,11 +160,9 @@ class Panel:
 
     def gate_gradient(self, grad_y: Tensor, y: Tensor) -> Tensor:
         """The gradient of z, from that of the output and from C · h."""
-        assert self.z is not None
         if self.D is not None:
             y.addcmul_(self.x, self.D)
-        sigmoid = self.z.sigmoid()
-        return torch.addcmul(sigmoid, self.z * sigmoid, 1 - sigmoid).mul_(y).mul_(grad_y)
+        return torch.ops.aten.silu_backward(y.mul_(grad_y), self.z)
 
     def scatter(self, signals: Signals, grad_y: Tensor, grads: Gradients) -> None:
         """From the gradients of the signals and of y before the gate, those of the arguments."""

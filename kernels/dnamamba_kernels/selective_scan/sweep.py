@@ -6,10 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dnamamba_kernels.parallel import slices
 from dnamamba_kernels.selective_scan.panel import Gradients, Panel, Scan
 from dnamamba_kernels.selective_scan.slab import Slab
 
-__all__ = ["sweep", "sweep_back"]
+__all__ = ["Plan", "sweep", "sweep_back"]
 
 # Elements of a slab's array (positions, rows, N, channels): 512 KB in fp32, so that the three
 # arrays of the backward stay in a core's second-level cache.
@@ -22,14 +23,46 @@ PANEL_SLABS = 8
 ACCELERATOR_SLABS = 256
 
 
-def sweep(scan: Scan, y: Tensor, states: Tensor, keep_starts: bool) -> Tensor | None:
-    """Fill ``y`` and take ``states`` (B, N, D) from the start to the end.
+class Plan(NamedTuple):
+    """The rows, channels and positions of a slab: channels whole where they fit, then rows."""
 
-    Returns:
-        the state at each slab's start (slabs, B, N, D) if they are to be kept.
+    rows: int
+    channels: int
+    positions: int
+
+    @classmethod
+    def of(cls, u: Tensor, states: int) -> "Plan":
+        """From the sizes alone, so that the backward finds the forward's."""
+        batch, length, channels = u.shape
+        elements = SLAB_ELEMENTS * (1 if u.device.type == "cpu" else ACCELERATOR_SLABS)
+        per_position = elements // SLAB_POSITIONS
+        wide = min(channels, max(1, per_position // states))
+        tall = max(1, min(batch, per_position // (states * wide)))
+        return cls(tall, wide, max(1, min(length, elements // (states * wide * tall))))
+
+    def slab_count(self, length: int) -> int:
+        return -(-length // self.positions)
+
+    def panels(self, scan: Scan, leftwards: bool) -> Iterator[Panel]:
+        """Per block of rows and channels, its panels along the sequence."""
+        batch, length, channels = scan.u.shape
+        for rows in slices(batch, self.rows):
+            for across in slices(channels, self.channels):
+                for positions in slices(length, self.positions * PANEL_SLABS, leftwards):
+                    yield Panel(scan, rows, positions, across)
+
+    def slabs(self, panel: Panel, leftwards: bool) -> Iterator[tuple[int, slice]]:
+        """The panel's slabs: each one's number from the left of the scan, and its positions."""
+        first = panel.at[1].start // self.positions
+        for part in slices(len(panel.x), self.positions, leftwards):
+            yield first + part.start // self.positions, part
+
+
+def sweep(scan: Scan, plan: Plan, y: Tensor, states: Tensor, starts: Tensor | None) -> None:
+    """Fill ``y`` and take ``states`` (B, N, D) from the start to the end, by way of ``starts``.
+
+    ``starts`` (slabs, B, N, D), unless None, takes the state that enters each slab.
     """
-    plan = Plan.of(scan)
-    starts = states.new_empty(plan.slab_count(scan), *states.shape) if keep_starts else None
     slab: Slab | None = None
     with torch.autocast(y.device.type, enabled=False):
         for panel in plan.panels(scan, scan.reverse):
@@ -43,14 +76,17 @@ def sweep(scan: Scan, y: Tensor, states: Tensor, keep_starts: bool) -> Tensor | 
                 state.copy_(slab.scan(signals, panel.A, panel.cuts_at(part), state))
                 slab.read(signals, out[part])
             y[panel.at] = panel.finish(out).transpose(0, 1)
-    return starts
 
 
 def sweep_back(
-    scan: Scan, starts: Tensor, grad_y: Tensor, grad_states: Tensor, grads: Gradients
+    scan: Scan,
+    plan: Plan,
+    starts: Tensor,
+    grad_y: Tensor,
+    grad_states: Tensor,
+    grads: Gradients,
 ) -> None:
     """Fill ``grads`` and take ``grad_states`` (B, N, D) from the end to the start."""
-    plan = Plan.of(scan)
     slab: Slab | None = None
     with torch.autocast(grad_y.device.type, enabled=False):
         for panel in plan.panels(scan, not scan.reverse):
@@ -70,47 +106,6 @@ def sweep_back(
             if grads.z is not None:
                 grads.z[panel.at] = panel.gate_gradient(grad_gated, out).transpose(0, 1)
             panel.scatter(grad_signals, grad_out, grads)
-
-
-class Plan(NamedTuple):
-    """The rows, channels and positions of a slab: channels whole where they fit, then rows."""
-
-    rows: int
-    channels: int
-    positions: int
-
-    @classmethod
-    def of(cls, scan: Scan) -> "Plan":
-        batch, length, channels = scan.u.shape
-        states = scan.A.shape[1]
-        on_cpu = scan.u.device.type == "cpu"
-        elements = SLAB_ELEMENTS * (1 if on_cpu else ACCELERATOR_SLABS)
-        per_position = elements // SLAB_POSITIONS
-        wide = min(channels, max(1, per_position // states))
-        tall = min(batch, max(1, per_position // (states * wide)))
-        return cls(tall, wide, min(length, elements // (states * wide * tall)))
-
-    def slab_count(self, scan: Scan) -> int:
-        return -(-scan.u.shape[1] // self.positions)
-
-    def panels(self, scan: Scan, leftwards: bool) -> Iterator[Panel]:
-        """Per block of rows and channels, its panels along the sequence."""
-        batch, length, channels = scan.u.shape
-        for rows in _slices(batch, self.rows):
-            for across in _slices(channels, self.channels):
-                for positions in _slices(length, self.positions * PANEL_SLABS, leftwards):
-                    yield Panel(scan, rows, positions, across)
-
-    def slabs(self, panel: Panel, leftwards: bool) -> Iterator[tuple[int, slice]]:
-        """The panel's slabs: each one's number from the left of the scan, and its positions."""
-        first = panel.at[1].start // self.positions
-        for part in _slices(len(panel.x), self.positions, leftwards):
-            yield first + part.start // self.positions, part
-
-
-def _slices(length: int, step: int, leftwards: bool = False) -> list[slice]:
-    slices = [slice(start, min(start + step, length)) for start in range(0, length, step)]
-    return slices[::-1] if leftwards else slices
 
 
 def _refit(slab: Slab | None, part: slice, state: Tensor, reverse: bool) -> Slab:

@@ -1,0 +1,172 @@
+"""Inputs for the ops with every option on and off, and how far from the fp64 reference is right.
+
+Shared by the tests of every backend. A case holds its tensors rounded to its dtype; the reference
+reads the same rounded numbers in fp64, so what is compared is the arithmetic alone.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnamamba_kernels import add_rms_norm, causal_conv1d, selective_scan
+
+# Relative error by norm of a tensor of each dtype: for halves, a few of its own roundings.
+TOLERANCES = {
+    torch.float64: 1e-12,
+    torch.float32: 5e-6,
+    torch.float16: 1e-3,
+    torch.bfloat16: 6e-3,
+}
+
+SCAN_LENGTHS = (1, 2, 63, 64, 65, 100, 1000)
+SCAN_CHANNELS = (1, 48, 100)
+SCAN_STATES = (1, 8, 16, 64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of an op: differentiable tensors (None where left out), and what else it takes."""
+
+    op: Callable[..., tuple[Tensor, Tensor]]
+    tensors: dict[str, Tensor | None]
+    options: dict[str, Any]
+    dtype: torch.dtype
+
+    def to(self, target: torch.device | str | torch.dtype) -> "Case":
+        """On another device, or with every floating tensor in another dtype."""
+        tensors = {k: t if t is None else t.to(target) for k, t in self.tensors.items()}
+        if isinstance(target, torch.dtype):
+            return replace(self, tensors=tensors)
+        options = {k: v.to(target) if isinstance(v, Tensor) else v for k, v in self.options.items()}
+        return replace(self, tensors=tensors, options=options)
+
+    def run(self, backend: str) -> dict[str, Tensor]:
+        """Both outputs, and the gradient of every tensor through both."""
+        leaves = {k: t.detach().clone().requires_grad_() for k, t in self.given.items()}
+        outputs = self.op(**(self.tensors | leaves), **self.options, backend=backend)
+        generator = torch.Generator().manual_seed(7)
+        cotangents = [
+            torch.randn(out.shape, generator=generator).to(self.dtype).to(out) for out in outputs
+        ]
+        gradients = torch.autograd.grad(
+            outputs, list(leaves.values()), cotangents, allow_unused=True, materialize_grads=True
+        )
+        named = zip((f"gradient of {name}" for name in leaves), gradients, strict=True)
+        return {"y": outputs[0].detach(), "state": outputs[1].detach(), **dict(named)}
+
+    def reference(self) -> dict[str, Tensor]:
+        return self.to(torch.float64).run("reference")
+
+    @property
+    def given(self) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in self.tensors.items() if tensor is not None}
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    """By norm; the norm of ``actual`` where nothing is expected."""
+    actual, expected = actual.cpu().double(), expected.cpu().double()
+    scale = expected.norm()
+    return float((actual - expected).norm() / (scale if scale > 0 else 1.0))
+
+
+def assert_close(
+    actual: dict[str, Tensor], expected: dict[str, Tensor], scale: float = 1.0
+) -> None:
+    """Every tensor within its dtype's tolerance, times ``scale``, and finite."""
+    assert actual.keys() == expected.keys()
+    for name, tensor in actual.items():
+        assert tensor.shape == expected[name].shape, name
+        assert tensor.isfinite().all(), f"{name} is not finite"
+        error, limit = relative_error(tensor, expected[name]), scale * TOLERANCES[tensor.dtype]
+        assert error <= limit, f"{name}: relative error {error:.2e} > {limit:.1e}"
+
+
+def options_on(row: int, count: int) -> list[bool]:
+    """Row 0 to 7 of an orthogonal array: over all rows, any two of ``count`` <= 7 options meet
+    in all four combinations of on and off."""
+    return [bool((row & (option + 1)).bit_count() % 2) for option in range(count)]
+
+
+def scan_case(
+    B: int, L: int, D: int, N: int, row: int = 7, dtype: torch.dtype = torch.float32
+) -> Case:
+    """A scan whose options are ``options_on(row)``; parameters and states are fp32 at the least."""
+    skip, gate, bias, softplus, initial, packed, reverse = options_on(row, 7)
+    random = torch.Generator().manual_seed(1000 * L + 10 * D + N + row)
+    held = torch.promote_types(dtype, torch.float32)
+
+    def normal(*shape: int, of: torch.dtype = dtype) -> Tensor:
+        return torch.randn(shape, generator=random).to(of)
+
+    delta = normal(B, L, D).float() - 1.0
+    if not softplus:
+        delta = delta.exp()
+    tensors = {
+        "u": normal(B, L, D),
+        "delta": delta.to(dtype),
+        "A": -(normal(D, N, of=held) + torch.arange(N) / 2).exp().clamp(max=16.0),
+        "B": normal(B, L, N),
+        "C": normal(B, L, N),
+        "D": normal(D, of=held) if skip else None,
+        "z": normal(B, L, D) if gate else None,
+        "delta_bias": normal(D, of=held) / 2 if bias and softplus else None,
+        "initial_state": normal(B, D, N, of=held) if initial else None,
+    }
+    options = {
+        "delta_softplus": softplus,
+        "resets": marks(B, L, random) if packed else None,
+        "reverse": reverse,
+    }
+    return Case(selective_scan, tensors, options, dtype)
+
+
+def scan_cases() -> Iterator[tuple[int, int, int, int]]:
+    """(L, D, N, row): every pair of sizes, and every row of options with each length or so."""
+    for i, length in enumerate(SCAN_LENGTHS):
+        for j, states in enumerate(SCAN_STATES):
+            yield length, SCAN_CHANNELS[(i + j) % 3], states, (3 * i + 2 * j + i // 2) % 8
+
+
+def conv_case(
+    B: int, L: int, D: int, W: int, row: int = 7, dtype: torch.dtype = torch.float32
+) -> Case:
+    bias, silu, initial, packed, reverse = options_on(row, 5)
+    random = torch.Generator().manual_seed(1000 * L + 10 * D + W + row)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=random).to(dtype)
+
+    tensors = {
+        "x": normal(B, L, D),
+        "weight": normal(D, W),
+        "bias": normal(D) if bias else None,
+        "initial_state": normal(B, D, W - 1) if initial else None,
+    }
+    options = {
+        "activation": "silu" if silu else None,
+        "resets": marks(B, L, random) if packed else None,
+        "reverse": reverse,
+    }
+    return Case(causal_conv1d, tensors, options, dtype)
+
+
+def norm_case(shape: tuple[int, ...], residual: bool, dtype: torch.dtype = torch.float32) -> Case:
+    random = torch.Generator().manual_seed(sum(shape) + residual)
+    held = torch.promote_types(dtype, torch.float32)
+    tensors = {
+        "x": torch.randn(shape, generator=random).to(dtype),
+        "residual": torch.randn(shape, generator=random).to(held) if residual else None,
+        "weight": torch.randn(shape[-1:], generator=random).to(held),
+    }
+    return Case(add_rms_norm, tensors, {"eps": 1e-5}, dtype)
+
+
+def marks(B: int, L: int, random: torch.Generator) -> Tensor:
+    """(B, L) resets: a tenth of the positions, the first of every other row, the last of row 0."""
+    resets = torch.rand(B, L, generator=random) < 0.1
+    resets[:, 0] = torch.arange(B) % 2 == 0
+    resets[0, -1] = True
+    return resets
