@@ -268,3 +268,29 @@ def test_a_run_without_a_validation_part(tmp_path: Path, paths: list[str]) -> No
     trainer(tmp_path, max_epochs=2).fit(watcher, GenomeDataModule(paths, length=64))
     assert "validation" not in watcher.seen
     assert len(watcher.seen["train"]) == 2
+
+
+@pytest.mark.gpu
+def test_batches_travel_as_bytes_and_are_derived_on_the_device(
+    tmp_path: Path, paths: list[str]
+) -> None:
+    watcher, data = Watcher(), module(paths, soft_mask_weight=0.5)
+    run = pl.Trainer(
+        accelerator="gpu",
+        devices=1,
+        max_steps=3,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    run.fit(watcher, data)
+    on_cpu = module(paths, soft_mask_weight=0.5)
+    loader = on_cpu.train_dataloader()
+    for batch, raw in zip(watcher.seen["train"], loader, strict=True):
+        expected = on_cpu.on_after_batch_transfer(raw, 0)
+        assert set(batch) == set(expected)
+        for name, tensor in batch.items():
+            assert tensor.device.type == "cuda"
+            assert torch.equal(tensor.cpu(), expected[name])
