@@ -388,6 +388,9 @@ def test_long_sequences_are_cut_by_choice(
     (batch,) = data.test_dataloader()
     (again,) = data.test_dataloader()
     assert decoded(batch) == decoded(again)
+    with pytest.warns(UserWarning, match="not independent"):
+        other = module(data.files, length=length, seed=1)
+    assert other.dataset("test").order == data.dataset("test").order
     if expected:
         assert decoded(batch) == [expected]
         return

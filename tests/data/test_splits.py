@@ -29,6 +29,17 @@ def test_a_class_too_small_to_divide_goes_to_training() -> None:
     assert parts[50:].tolist() == [0, 0]
 
 
+def test_every_class_reaches_training() -> None:
+    classes = [f"c{i}" for i in range(60)]
+    assert set(stratified_parts(classes, one_each(60), [0.6, 0.2, 0.2], seed=0)) == {0}
+
+
+def test_small_classes_meet_the_shares_in_sum() -> None:
+    classes = [f"c{i % 10}" for i in range(40)]
+    parts = stratified_parts(classes, one_each(40), [0.8, 0.1, 0.1], seed=0)
+    assert np.bincount(parts).tolist() == [32, 4, 4]
+
+
 def test_folds_are_of_one_size_and_cover_everything() -> None:
     parts = stratified_parts(["a"] * 52 + ["b"] * 51, one_each(103), [0.2] * 5, seed=1)
     sizes = np.array([np.bincount(parts[:52], minlength=5), np.bincount(parts[52:], minlength=5)])

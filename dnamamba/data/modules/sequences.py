@@ -146,12 +146,9 @@ class LabelledSequenceDataModule(LabelledDataModule):
         if part != "predict" and self._codec is None:
             self._read()
         records = self._records.get(part) or Records.none()
-        order = SampleOrder(
-            len(records.ids),
-            self.seed,
-            part == "train",
-            part == "train" and self.reverse_complement,
-        )
+        order = SampleOrder(len(records.ids))  # held-out pieces do not depend on the run's seed
+        if part == "train":
+            order = SampleOrder(len(records.ids), self.seed, True, self.reverse_complement)
         return LabelledDataset(records, self.tokenizer, self.length, order)
 
     def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
