@@ -1,6 +1,5 @@
 """``Genome``: a FASTA opened for random access, right under fork, spawn and threads."""
 
-import difflib
 import operator
 import re
 import warnings
@@ -13,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from dnamamba.alphabet import Tokenizer, complement_bases
 from dnamamba.data.build import cache_file, default_cache_dir, file_hash, open_cache
 from dnamamba.data.pread import BasesFile
+from dnamamba.data.regions import nearest_name
 
 __all__ = ["Genome"]
 
@@ -250,14 +250,7 @@ class Genome:
 
     def _unknown(self, contig: str) -> str:
         contig = str(contig)
-        other = contig.removeprefix("chr") if contig.startswith("chr") else f"chr{contig}"
-        if other in self.contigs:
-            hint = f"did you mean {other!r}? Names must agree, the prefix 'chr' included"
-        elif near := difflib.get_close_matches(contig, list(self.contigs)[:10_000], n=1):
-            hint = f"did you mean {near[0]!r}?"
-        else:
-            hint = "it has " + ", ".join(list(self.contigs)[:5]) + ", ..."
-        return f"{self.path} has no contig {contig!r}; {hint}"
+        return f"{self.path} has no contig {contig!r}; {nearest_name(contig, self.contigs)}"
 
 
 def _stem(path: Path) -> str:

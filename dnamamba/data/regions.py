@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ Ints = NDArray[np.int64]
 
 # Contigs are laid out on one line, this far apart: intervals of two contigs can never touch.
 _SPAN = 1 << 40
+_COMPARED = 10_000  # names that a wrong one is compared with: a draft genome may have millions
 
 
 class Regions(NamedTuple):
@@ -112,12 +114,12 @@ def nearest_name(name: str, known: Collection[str]) -> str:
         styles = ["chrM", "MT", "M", "chrMT"]
     for other in styles:
         if other != name and other in known:
-            return f"did you mean {other!r}? Names must agree in full: chr1 and 1 differ"
-    versions = [other for other in known if other.partition(".")[0] == name.partition(".")[0]]
-    if near := versions or difflib.get_close_matches(name, known, n=1):
+            return f"did you mean {other!r}? The prefix 'chr' counts: chr1 and 1 differ"
+    some = list(islice(known, _COMPARED))
+    versions = [other for other in some if other.partition(".")[0] == name.partition(".")[0]]
+    if near := versions or difflib.get_close_matches(name, some, n=1):
         return f"did you mean {near[0]!r}?"
-    some = ", ".join(list(known)[:5])
-    return f"there are {some}" + (", ..." if len(known) > 5 else "")
+    return f"known are {', '.join(some[:5])}" + (", ..." if len(known) > 5 else "")
 
 
 def union(*parts: Regions) -> Regions:

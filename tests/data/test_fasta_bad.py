@@ -250,7 +250,7 @@ def test_empty_records_are_skipped_and_counted(tmp_path: Path) -> None:
         ("1", 0, 4, r"no contig '1'; did you mean 'chr1'\? .*prefix 'chr'"),
         ("chrMT", 0, 4, r"no contig 'chrMT'; did you mean 'MT'\? .*prefix 'chr'"),
         ("Scaffold_1", 0, 4, r"did you mean 'scaffold_1'"),
-        ("Zea", 0, 4, r"it has chr1, MT, scaffold_1"),
+        ("Zea", 0, 4, r"known are chr1, MT, scaffold_1"),
         (1, 0, 4, r"no contig '1'; did you mean 'chr1'"),
     ],
 )  # fmt: skip

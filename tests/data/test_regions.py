@@ -110,7 +110,7 @@ def test_a_name_that_genomes_share_needs_the_genome() -> None:
         ("chrM", ["1", "MT"], "did you mean 'MT'"),
         ("NC_000932", ["NC_000932.1", "x"], "did you mean 'NC_000932.1'"),
         ("scafold_12", ["scaffold_12", "scaffold_9"], "did you mean 'scaffold_12'"),
-        ("zzz", ["1", "2", "3", "4", "5", "6"], "there are 1, 2, 3, 4, 5, ..."),
+        ("zzz", ["1", "2", "3", "4", "5", "6"], "known are 1, 2, 3, 4, 5, ..."),
     ],
 )
 def test_an_unknown_name_gets_the_nearest(name: str, known: list[str], hint: str) -> None:
