@@ -61,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command, *rest = arguments
     try:
         return _run(command, rest)
+    except KeyboardInterrupt:
+        return 130
     except UsageError as error:
         return _say(command, error, debug, status=2)
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
+import torch
 import yaml
 from jsonargparse import ActionYesNo
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -52,6 +53,11 @@ def run(command: str, arguments: list[str]) -> int:
         return _stopped(cli, 130) if error.code == 1 else int(error.code or 0)
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            f"the device's memory is full: {str(error).partition('.')[0]}. Lower data.length, or "
+            "raise trainer.accumulate_grad_batches, which leaves the run the same"
+        ) from error
     return 0
 
 

@@ -135,6 +135,32 @@ class TestLastCheckpoint:
             self.fit(quiet_trainer, toy_data(32), tmp_path, 8, StopAt(3, where, error))
         assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 3
 
+    @pytest.mark.parametrize("error", [None, RuntimeError("on purpose")])
+    def test_gathered_gradients_are_not_cut(
+        self,
+        error: BaseException | None,
+        toy_data: type,
+        quiet_trainer: Make,
+        tmp_path: Path,
+    ) -> None:
+        """In the second of four batches of a step SIGTERM waits, and an error saves nothing."""
+
+        class Interrupt(pl.Callback):
+            def on_before_backward(self, trainer: Any, *_: Any) -> None:
+                if trainer.fit_loop.epoch_loop.batch_progress.total.processed == 13:
+                    if error is not None:
+                        raise error
+                    trainer._signal_connector.received_sigterm = True
+
+        with pytest.raises(SIGTERMException if error is None else RuntimeError):
+            self.fit(
+                quiet_trainer, toy_data(99), tmp_path, 8, Interrupt(), accumulate_grad_batches=4
+            )
+        saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+        assert saved["global_step"] == (4 if error is None else 2)
+        progress = saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
+        assert progress["processed"] == 4 * saved["global_step"]
+
     def test_but_not_with_half_a_step_taken(
         self, toy_data: type, quiet_trainer: Make, tmp_path: Path
     ) -> None:
@@ -225,6 +251,8 @@ class TestWhatIsSaid:
         assert steps[0].endswith("bp/s")
         assert "validation" in steps[1]
         assert "bits per base" in steps[1]
+        assert lines[0].startswith("model: ")
+        assert lines[0].endswith(" parameters on cpu, 32-true")
         assert "bases read  288 bp" in said
         assert "runs/toy/" in said
 

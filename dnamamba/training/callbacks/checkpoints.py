@@ -19,11 +19,12 @@ _log = logging.getLogger(__name__)
 class LastCheckpoint(ModelCheckpoint):
     """Keeps ``last.ckpt``: every so many steps, at the end, and when the run is cut short.
 
-    A run that is cut short (SIGTERM, Ctrl-C, an error) is saved only where that is safe: not
-    while the weights are restored or an optimiser step is taken, where some may be new and some
-    old; not after NaN or a failed write; and with several processes only at SIGTERM, which
-    Lightning raises on all of them together, since an error on one alone would leave the others
-    waiting. In all other cases the last regular checkpoint stands.
+    A run that is cut short (SIGTERM, Ctrl-C, an error) is saved only between two optimiser steps,
+    so that a resume is exact: not while weights are restored or updated, nor with gradients
+    gathered for the next step. SIGTERM waits for the end of the step. Not saved is a run that
+    met NaN or could not write; nor, with several processes, one that anything but SIGTERM ended,
+    which Lightning raises on all of them together: an error on one alone would leave the others
+    waiting. In all these cases the last regular checkpoint stands.
 
     Args:
         folder: where ``last.ckpt`` is kept.
@@ -38,8 +39,8 @@ class LastCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        # Before training starts a resumed run may be restored in part.
-        self._weights_are_whole = False
+        self._between_steps = False  # before training starts a resumed run is restored in part
+        self._sigterm_waits = False
 
     @property
     def path(self) -> Path:
@@ -48,7 +49,7 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self._weights_are_whole = True
+        self._between_steps = True
 
     def on_before_optimizer_step(
         self,
@@ -56,14 +57,23 @@ class LastCheckpoint(ModelCheckpoint):
         pl_module: pl.LightningModule,
         optimizer: torch.optim.Optimizer,
     ) -> None:
-        self._weights_are_whole = False
+        self._between_steps = False
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        self._weights_are_whole = True
-        super().on_train_batch_end(trainer, *args, **kwargs)
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        gathered = (batch_idx + 1) % trainer.accumulate_grad_batches
+        self._between_steps = gathered == 0 or trainer.is_last_batch
+        self._hold_sigterm(trainer)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         # Here and not when training ends: by then Lightning has closed the epoch, and a longer
         # run could not be continued from the middle of it.
-        if _is_last(trainer):
+        if self._between_steps and _is_last(trainer):
             self._save_now(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -74,8 +84,16 @@ class LastCheckpoint(ModelCheckpoint):
     ) -> None:
         together = trainer.world_size == 1 or isinstance(exception, SIGTERMException)
         harmless = not isinstance(exception, NonFiniteError | OSError)
-        if self._weights_are_whole and together and harmless and self._save_now(trainer):
+        if self._between_steps and together and harmless and self._save_now(trainer):
             _log.info("saved %s at step %d", self.path, trainer.global_step)
+
+    def _hold_sigterm(self, trainer: pl.Trainer) -> None:
+        """Lightning stops at the end of any batch, be it in the middle of a step."""
+        signals = trainer._signal_connector
+        if self._between_steps:
+            signals.received_sigterm |= self._sigterm_waits
+        elif signals.received_sigterm:
+            signals.received_sigterm, self._sigterm_waits = False, True
 
     def _save_now(self, trainer: pl.Trainer) -> bool:
         if self._should_skip_saving_checkpoint(trainer):

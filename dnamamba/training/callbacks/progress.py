@@ -128,7 +128,9 @@ class RunProgress(ProgressBar):
 
 
 class RunSummary(pl.Callback):
-    """A table at the end of ``fit``: steps, bases, time, best validation, where the files are.
+    """A line when ``fit`` starts: parameters, device, precision; a table when it ends.
+
+    The table holds steps, bases, time, the best validation, and where the files are.
 
     Bases and time are counted over resumes.
 
@@ -143,6 +145,15 @@ class RunSummary(pl.Callback):
         self._bases = 0
         self._seconds = 0.0
         self._since: float | None = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            count = sum(p.numel() for p in pl_module.parameters() if p.requires_grad)
+            devices = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
+            self.console.print(
+                f"model: {count:,} parameters on {devices}{pl_module.device}, {trainer.precision}",
+                highlight=False,
+            )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._since = time.monotonic()
