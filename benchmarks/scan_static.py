@@ -1,0 +1,235 @@
+"""What the fused scan asks of an H200, read from its machine code: no GPU is needed, or timed.
+
+    python benchmarks/scan_static.py [--json benchmarks/results/scan_static.json]
+
+Compiles the kernels for compute capability 9.0 at the tuned shape (bf16, N = 16, with z, D, bias
+and softplus), disassembles them, and counts the instructions of the inner loop for each (b, l, d).
+From the counts and the rates below follow a bound for each pipe, and from the largest of them and
+the bytes moved a predicted time for the shapes of the table. Prediction is not measurement: it
+knows no latency, and assumes that the busiest pipe never waits.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from dnamamba_kernels.selective_scan import fused_backward as backward
+from dnamamba_kernels.selective_scan import fused_forward as forward
+from dnamamba_kernels.selective_scan.fused_plan import BACKWARD_STEPS, FORWARD_STEPS, plan
+
+# An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
+SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.3e12
+# Clocks for which an instruction of one warp holds its pipe in a scheduler's quarter.
+SPECIAL, MEMORY, INTEGER = 8, 4, 2
+
+# B, L, D; mamba_ssm's CUDA kernel on an H200, forward and backward, in ms.
+SHAPES = {
+    (1, 1_048_576, 512): (11.1, 60.6),
+    (1, 1_048_576, 256): (9.96, 26.3),
+    (8, 131_072, 512): (11.1, 41.0),
+    (1, 131_072, 512): (1.46, 7.35),
+    (1, 16_384, 512): (0.186, 0.925),
+    (64, 1_024, 512): (0.563, 2.30),
+    (8, 2_048, 1536): (0.447, 1.74),
+}
+
+HALF = ["u", "delta", "z", "y", "dy", "dz", "du", "ddelta"]
+N, BLOCK = 16, 32
+CONSTANTS = {
+    "resets": None,
+    "N": N,
+    "BLOCK_D": BLOCK,
+    "SOFTPLUS": True,
+    "REVERSE": False,
+    "WHOLE": True,
+    "CHANNELS": 512,
+    "U_ROW": 1024,
+    "Z_ROW": 1024,
+    **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
+}
+NUMBERS = {"length", "zero", "span", "chunk", "n_spans", "n_chunks", "n_blocks", "first", "origin",
+           "rows", "all_chunks", "block_stride"}  # fmt: skip
+# What the launcher would find divisible by 16.
+DIVISIBLE = {"length", "span", "chunk", "rows", "block_stride"}
+
+
+@dataclass(frozen=True)
+class Count:
+    """One kernel's inner loop, instructions of a warp for each position (32 channels)."""
+
+    kernel: str
+    steps: int
+    registers: int
+    spilled_bytes: int
+    layout_changes: int
+    issued: float
+    special: float
+    memory: float
+    integer: float
+    bytes: float  # of device memory for each (b, l, d)
+
+    @property
+    def clocks(self) -> float:
+        """Of a scheduler, for one position of 32 channels."""
+        return max(
+            self.issued, SPECIAL * self.special, MEMORY * self.memory, INTEGER * self.integer
+        )
+
+
+def compile_kernel(kernel: Any, steps: int) -> Any:
+    """The kernel as the launcher would have it compiled on an H200."""
+    signature, constants, attributes = {}, {}, {}
+    for i, name in enumerate(kernel.arg_names):
+        if name == "STEPS" or name in CONSTANTS:
+            signature[name] = "constexpr"
+            constants[(i,)] = steps if name == "STEPS" else CONSTANTS[name]
+        elif name in NUMBERS or name.endswith("_batch"):
+            signature[name] = "i32"
+            if name in DIVISIBLE or name.endswith("_batch"):
+                attributes[(i,)] = [["tt.divisibility", 16]]
+        else:
+            signature[name] = "*bf16" if name in HALF else "*fp32"
+            attributes[(i,)] = [["tt.divisibility", 16]]
+    source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 1})
+
+
+def disassemble(cubin: bytes) -> tuple[list[tuple[int, str]], dict[str, int]]:
+    """(address, instruction) in order, and registers and stack bytes."""
+    tool = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(cubin)
+        file.flush()
+        code, usage = (
+            subprocess.run([tool, option, file.name], capture_output=True, text=True, check=True)
+            for option in ("-sass", "-res-usage")
+        )
+    pattern = re.compile(r"^\s+/\*([0-9a-f]{4,})\*/\s+(.*?);", re.MULTILINE)
+    instructions = [
+        (int(address, 16), text.strip()) for address, text in pattern.findall(code.stdout)
+    ]
+    found = re.search(r"REG:(\d+) STACK:(\d+)", usage.stdout)
+    assert found, usage.stdout
+    return instructions, {"registers": int(found[1]), "stack": int(found[2])}
+
+
+def inner_loop(instructions: list[tuple[int, str]]) -> Counter[str]:
+    """Opcodes of the longest loop that holds no other."""
+    loops = []
+    for address, text in instructions:
+        jump = re.search(r"\bBRA\b.*0x([0-9a-f]+)", text)
+        if jump and int(jump[1], 16) < address:
+            loops.append((int(jump[1], 16), address))
+    inner = [a for a in loops if not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
+    low, high = max(inner, key=lambda loop: loop[1] - loop[0])
+    names = (
+        re.sub(r"^@!?\w+\s+", "", text).split()[0] for at, text in instructions if low <= at <= high
+    )
+    return Counter(name.split(".")[0] for name in names)
+
+
+def count(name: str, kernel: Any, steps: int, n_bytes: float) -> Count:
+    compiled = compile_kernel(kernel, steps)
+    instructions, usage = disassemble(compiled.asm["cubin"])
+    opcodes = inner_loop(instructions)
+
+    def each(*names: str) -> float:
+        return sum(opcodes[x] for x in names) / steps
+
+    text = compiled.asm["ttgir"]
+    changes = [x for x in text[text.find("scf.for") :].splitlines() if "convert_layout" in x]
+    return Count(
+        kernel=name,
+        steps=steps,
+        registers=usage["registers"],
+        spilled_bytes=usage["stack"],
+        layout_changes=len(changes),
+        issued=opcodes.total() / steps,
+        special=each("MUFU"),
+        memory=each("LDG", "STG", "LDS", "STS", "LDSM", "STSM", "SHFL", "LDL", "STL"),
+        integer=each(
+            "IADD3", "LOP3", "SHF", "ISETP", "FSETP", "FMNMX", "PRMT", "SEL", "FSEL", "LEA"
+        ),
+        bytes=n_bytes,
+    )
+
+
+def counts() -> dict[str, Count]:
+    """Every kernel that walks along the sequence."""
+    border = 4 * N / BACKWARD_STEPS
+    shares = 2 * 4 * N / BLOCK  # of dB and dC
+    return {
+        name: count(name, kernel, steps, n_bytes)
+        for name, kernel, steps, n_bytes in (
+            ("summary", forward.summary_kernel, FORWARD_STEPS, 4),
+            ("output", forward.output_kernel, FORWARD_STEPS, 8),
+            ("prepare", backward.prepare_kernel, BACKWARD_STEPS, 10 + border),
+            ("adjoint", backward.adjoint_kernel, BACKWARD_STEPS, 12 + border + 2 * shares),
+        )
+    }
+
+
+def predict(kernels: dict[str, Count], B: int, L: int, D: int) -> tuple[float, float]:
+    """Forward and backward in ms, at the bound of the busiest pipe or of memory."""
+    p = plan(B, L, D, N)
+    total = B * L * D
+
+    def ms(kernel: Count, share: float, programs: float) -> float:
+        busy = min(1.0, programs / SCHEDULERS)
+        compute = total / 32 * kernel.clocks / (SCHEDULERS * CLOCK * busy)
+        return 1e3 * share * max(compute, total * kernel.bytes / BANDWIDTH)
+
+    blocks = B * -(-D // 32)
+    ahead = ms(kernels["output"], 1, blocks * p.n_spans)
+    if p.n_spans > 1:
+        ahead += ms(kernels["summary"], 1 - 1 / p.n_spans, blocks * (p.n_spans - 1))
+        ahead += 1e3 * 3 * 4 * B * p.n_spans * N * D / BANDWIDTH  # the carry
+    back = sum(ms(kernels[name], 1, blocks * p.n_chunks) for name in ("prepare", "adjoint"))
+    return ahead, back
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="write the counts and predictions here")
+    path = parser.parse_args().json
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        parser.error("TRITON_INTERPRET=1 compiles nothing: unset it")
+
+    kernels = counts()
+    print(f"Triton {triton.__version__}, sm_90; for each position of 32 channels, N = {N}")
+    print("kernel    issued special memory integer clocks registers spilled layouts")
+    for k in kernels.values():
+        print(
+            f"{k.kernel:8} {k.issued:7.1f} {k.special:7.2f} {k.memory:6.1f} {k.integer:7.1f} "
+            f"{k.clocks:6.1f} {k.registers:9} {k.spilled_bytes:7} {k.layout_changes:7}"
+        )
+    print("\nB, L, D: predicted forward / backward ms (not measured)")
+    rows = []
+    for shape, bar in SHAPES.items():
+        ahead, back = predict(kernels, *shape)
+        rows.append({"B, L, D": shape, "forward_ms": ahead, "backward_ms": back})
+        print(f"{shape!s:20} {ahead:7.3f} / {back:7.3f}   mamba_ssm, measured: {bar[0]} / {bar[1]}")
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        found = {
+            "what": "static counts and predictions; nothing here was timed",
+            "triton": triton.__version__,
+            "kernels": [asdict(k) | {"clocks": k.clocks} for k in kernels.values()],
+            "predictions": rows,
+        }
+        path.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
