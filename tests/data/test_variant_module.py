@@ -79,6 +79,7 @@ def test_a_batch_holds_both_windows(tmp_path: Path, genome: str) -> None:
     assert batch["tokens"].dtype == torch.uint8
     assert batch["tokens"].shape == (5, 2, 16)
     assert batch["position"].tolist() == [8, 8, 8, 2, 8]
+    assert batch["right"].tolist() == [7, 5, 4, 7, 0]
     assert batch["lengths"].tolist() == [[16, 16], [14, 16], [16, 13], [10, 10], [9, 9]]
     expected = [
         (CHR1[92:108], CHR1[92:100] + OTHER[CHR1[100]] + CHR1[101:108]),
@@ -108,6 +109,7 @@ def test_from_the_opposite_strand_the_variant_stays_in_place(tmp_path: Path, gen
             forward = Tokenizer().encode(bases)
             turned = Tokenizer().reverse_complement(forward)
             assert here.tolist() in (forward.tolist(), turned.tolist())
+        assert batch["right"][row] == batch["lengths"][row, 0] - at - len(variant.ref)
         flipped += bool(data.dataset("train").order.reverse(np.array([row]))[0])
     assert 60 < flipped < 140
     plain = module(files).dataset("train")[np.arange(200)]
