@@ -53,8 +53,8 @@ class VariantDataModule(LabelledDataModule):
     """Pairs of windows, with the reference and with the alternative allele, and their labels.
 
     A batch holds ``tokens`` (B, 2, L) uint8: REF, ALT, without BOS, PAD to the right; ``lengths``
-    (B, 2), ``position``, ``right`` and ``index`` (B,) int64 and, but for ``predict``, ``label`` (see
-    ``VariantDataset``). The variant stands in the middle; windows are clipped at the contig's
+    (B, 2), ``position``, ``right`` and ``index`` (B,) int64 and, but for ``predict``, ``label``
+    (see ``VariantDataset``). The variant stands in the middle; windows are clipped at the contig's
     ends. A row with a negative index is empty and means nothing.
 
     Every allele of every record is one variant, checked against the reference. Positions of a
