@@ -15,6 +15,7 @@ class WindowConfig:
         include: a BED; only these regions are used at all, for training and held-out parts.
         exclude: a BED; these regions are used for nothing.
         stride: bases from one training window's start to the next one's; by default the length.
+            Shorter, windows overlap; longer, bases between them are left out.
         tail: what becomes of a region's end that no window covers: the last window ends flush
             with it and overlaps the one before (``shift``), is short and padded (``pad``), or
             the piece is left out (``drop``).

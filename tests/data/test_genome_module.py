@@ -270,6 +270,19 @@ def test_a_run_without_a_validation_part(tmp_path: Path, paths: list[str]) -> No
     assert len(watcher.seen["train"]) == 2
 
 
+@pytest.mark.parametrize("length", [64, 65, 4_194_304])
+def test_the_shortest_and_the_longest_window(tmp_path: Path, length: int) -> None:
+    bases = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(1).integers(0, 4, 4_200_000)]
+    path = tmp_path / "long.fa"
+    path.write_bytes(b">c\n" + bases.tobytes() + b"\n")
+    data = GenomeDataModule(str(path), length=length, global_batch_size=1)
+    batch = next(iter(data.train_dataloader()))
+    (where,) = data.describe(batch["index"])
+    start, strand = int(where.split(":")[1].split("-")[0]), where[-2]
+    expected = data.genomes["long"].fetch("c", start, start + length, strand)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(batch["bases"][0].numpy(), Tokenizer().encode(expected))
+
+
 @pytest.mark.gpu
 def test_batches_travel_as_bytes_and_are_derived_on_the_device(
     tmp_path: Path, paths: list[str]
