@@ -16,11 +16,11 @@ from dnamamba_kernels.selective_scan.fused_masks import crosses, existing
 LN2 = tl.constexpr(0.6931471805599453)
 
 
-@triton.jit(do_not_specialize=["unit"])
+@triton.jit(do_not_specialize=["zero"])
 def prepare_kernel(
     u, delta, z, skip, bias, decay, packed, resets, carried, dy,
     dz, borders, local, product, dskip,
-    length, unit, chunk, n_chunks, n_blocks, first, all_chunks,
+    length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch, dz_batch,
     N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
@@ -39,7 +39,7 @@ def prepare_kernel(
     batch = pid // n_blocks // n_chunks
     real = existing(d, CHANNELS, BLOCK_D)
     n = tl.arange(0, N)
-    nd = n[:, None] * CHANNELS + d[None, :] * unit
+    nd = n[:, None] * CHANNELS + d[None, :] + zero
     a = tl.load(decay + nd, mask=real[None, :], other=0.0)
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
     through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
@@ -124,6 +124,20 @@ def rows_of(x):
 
 
 @triton.jit
+def rows_of_pair(x, y):
+    """Two such tiles through one change of layout."""
+    pair = tl.reshape(tl.join(x, y), (2, 2, x.shape[1], 2))
+    even, odd = tl.split(tl.permute(pair, (2, 3, 0, 1)))
+    r0, r2 = tl.split(even)
+    r1, r3 = tl.split(odd)
+    x0, y0 = tl.split(r0)
+    x1, y1 = tl.split(r1)
+    x2, y2 = tl.split(r2)
+    x3, y3 = tl.split(r3)
+    return (x0, x1, x2, x3), (y0, y1, y2, y3)
+
+
+@triton.jit
 def tile_of(backwards):
     """Four vectors, the last row first, as a tile of four rows."""
     r3, r2, r1, r0 = backwards
@@ -199,7 +213,8 @@ def adjoint_kernel(
         if z is not None:
             gate = tl.load(z + t4 * Z_ROW, mask=here, other=0.0).to(tl.float32)
             dout4 *= gate * sigmoid(gate)
-        made, dos, xs = rows_of(step4), rows_of(dout4), rows_of(step4 * u4)
+        made, dos = rows_of_pair(step4, dout4)
+        xs = rows_of(step4 * u4)
         hs = ()
         for i in tl.static_range(4):
             t = length - 1 - (s0 + i) if REVERSE else s0 + i

@@ -1,9 +1,9 @@
 """The forward kernels of the scan: packing, span summaries, the carry, outputs.
 
 One thread owns one channel with all its N states (tile [N, BLOCK_D], N in registers), so that the
-sum over N needs no exchange. Tensors of states are (..., N, D). ``unit`` is always 1 and hides
-from the compiler that channels are contiguous: knowing it, it would spread N over lanes to get
-wider accesses to the few states that a span reads and writes, and pay in every step.
+sum over N needs no exchange. Tensors of states are (..., N, D). ``zero`` is always 0 and hides
+from the compiler how states are aligned: knowing it, it would spread N over lanes to get wider
+accesses to the few states that a span reads and writes, and pay in every step.
 
 Positions are counted in scan order (``s``); ``t`` is the row in memory.
 """
@@ -14,7 +14,7 @@ Positions are counted in scan order (``s``); ``t`` is the row in memory.
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.fused_math import sigmoid, softplus
+from dnamamba_kernels.fused_math import exp2_fma, sigmoid, softplus
 from dnamamba_kernels.selective_scan.fused_masks import crosses, existing
 
 
@@ -37,10 +37,10 @@ def pack_kernel(
     tl.store(out + N, c_values.to(tl.float32), mask=written)
 
 
-@triton.jit(do_not_specialize=["unit"])
+@triton.jit(do_not_specialize=["zero"])
 def summary_kernel(
     u, delta, bias, decay, packed, resets, local, product,
-    length, unit, span, n_spans, n_blocks,
+    length, zero, span, n_spans, n_blocks,
     u_batch, delta_batch, resets_batch,
     N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
@@ -53,7 +53,7 @@ def summary_kernel(
     batch = pid // n_blocks // n_spans
     real = existing(d, CHANNELS, BLOCK_D)
     n = tl.arange(0, N)
-    nd = n[:, None] * CHANNELS + d[None, :] * unit
+    nd = n[:, None] * CHANNELS + d[None, :] + zero
     a = tl.load(decay + nd, mask=real[None, :], other=0.0)
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
 
@@ -83,7 +83,10 @@ def summary_kernel(
                 h = tl.where(cut, 0.0, h)
                 uncut = tl.where(cut, 0.0, uncut)
             x = step * us[i].to(tl.float32)
-            h = tl.exp2(a * step[None, :]) * h + b[:, None] * x[None, :]
+            exponent = a * step[None, :]
+            # The special-function unit is the bound: one exponential in STEPS is spared to it.
+            e = exp2_fma(exponent) if i == 0 else tl.exp2(exponent)
+            h = e * h + b[:, None] * x[None, :]
             total += step
     out = (batch * n_spans + k) * N * CHANNELS + nd
     tl.store(local + out, h, mask=real[None, :])
@@ -133,10 +136,10 @@ def carry_kernel(
         tl.store(last + batch * width + column, x, mask=real)
 
 
-@triton.jit(do_not_specialize=["unit"])
+@triton.jit(do_not_specialize=["zero"])
 def output_kernel(
     u, delta, z, skip, bias, decay, packed, resets, carried, y, final, states,
-    length, unit, chunk, span, n_spans, n_blocks,
+    length, zero, chunk, span, n_spans, n_blocks,
     u_batch, delta_batch, z_batch, y_batch, resets_batch,
     N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
@@ -153,7 +156,7 @@ def output_kernel(
     batch = pid // n_blocks // n_spans
     real = existing(d, CHANNELS, BLOCK_D)
     n = tl.arange(0, N)
-    nd = n[:, None] * CHANNELS + d[None, :] * unit
+    nd = n[:, None] * CHANNELS + d[None, :] + zero
     a = tl.load(decay + nd, mask=real[None, :], other=0.0)
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
     through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0

@@ -75,7 +75,7 @@ def run_forward(
         product = torch.empty_like(local)
         forward.summary_kernel[(n_blocks * n * batch,)](
             s.u, s.delta, s.delta_bias, decay, packed, marks, local, product,
-            length, 1, p.span, n, n_blocks,
+            length, 0, p.span, n, n_blocks,
             s.u.stride(0), s.delta.stride(0), _stride(marks, 0), **modes,
         )  # fmt: skip
         entering = _carry(local, product, entering, None, p.n_spans)
@@ -83,7 +83,7 @@ def run_forward(
     forward.output_kernel[(n_blocks * p.n_spans * batch,)](
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, entering, y, final,
         states if states.numel() else None,
-        length, 1, p.chunk, p.span, p.n_spans, n_blocks,
+        length, 0, p.chunk, p.span, p.n_spans, n_blocks,
         s.u.stride(0), s.delta.stride(0), _stride(s.z, 0), y.stride(0), _stride(marks, 0),
         **modes, Z_ROW=_stride(s.z, 1), Y_ROW=y.stride(1), WHOLE=length % FORWARD_STEPS == 0,
     )  # fmt: skip
@@ -177,7 +177,7 @@ def _segment(
     backward.prepare_kernel[(n_blocks * count * batch,)](
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, states, dy,
         grads.z, borders, local, product, dskip,
-        length, 1, p.chunk, count, n_blocks, first, p.n_chunks, *batches, _stride(grads.z, 0),
+        length, 0, p.chunk, count, n_blocks, first, p.n_chunks, *batches, _stride(grads.z, 0),
         **s.modes(p, p.block), **sizes, DZ_ROW=_stride(grads.z, 1), STEPS=BACKWARD_STEPS,
     )  # fmt: skip
     left = decay.new_empty(batch, p.states, channels)

@@ -11,6 +11,8 @@ SCHEDULERS = 528
 # Positions unrolled: their loads are in flight together, and as many states wait in registers.
 FORWARD_STEPS = 8
 BACKWARD_STEPS = 4
+# Bounds of a chunk: shorter ones cost memory traffic, longer ones parallelism in the backward.
+MIN_CHUNK, MAX_CHUNK = 64, 256
 # Bytes of scratch that the backward may hold at a time.
 WORKSPACE = 512 * 2**20
 
@@ -47,8 +49,9 @@ def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
 
     # About 16 warps per scheduler: the last ones to start leave little of the card idle.
     wanted = ceil(length * warps / (16 * SCHEDULERS))
-    chunk = min(max(64, 1 << (wanted - 1).bit_length()), 256)
-    span = max(chunk, 1 << (wanted - 1).bit_length())
+    wanted = 1 << (wanted - 1).bit_length()
+    chunk = min(max(MIN_CHUNK, wanted), MAX_CHUNK)
+    span = max(chunk, wanted)
     if warps >= 0.6 * SCHEDULERS or length <= 2 * chunk:
         span = ceil(length / chunk) * chunk
     return Plan(

@@ -1,0 +1,118 @@
+"""The fused convolution against the sliding window in fp64, outputs and every gradient."""
+
+from functools import partial
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from dnamamba_kernels import causal_conv1d
+
+from .fused_cases import DEVICE, INTERPRETED, TOLERANCE, assert_same, grid, random, run
+
+pytestmark = pytest.mark.skipif(
+    not INTERPRETED and not torch.cuda.is_available(), reason="no GPU, and not interpreted"
+)
+F32, F16, B16 = torch.float32, torch.float16, torch.bfloat16
+fused = partial(causal_conv1d, backend="triton")
+examples = settings(max_examples=5 if INTERPRETED else 50, deadline=None, derandomize=True)
+
+
+def arguments(
+    B: int, L: int, D: int, W: int, dtype: torch.dtype, options: str
+) -> tuple[list[Tensor | None], Tensor | None]:
+    """(x, weight, bias, initial_state), resets; x is half of a projection."""
+    inputs: list[Tensor | None] = [
+        random((B, L, 2 * D), 1, dtype)[..., D:],
+        random((D, W), 2, dtype),
+        random((D,), 3, dtype) if "b" in options else None,
+        random((B, D, W - 1), 4, dtype) if "h" in options else None,
+    ]
+    return inputs, random((B, L), 5) > 1 if "r" in options else None
+
+
+def check(
+    B: int, L: int, D: int, W: int, dtype: torch.dtype, options: str, silu: bool, reverse: bool
+) -> None:
+    inputs, resets = arguments(B, L, D, W, dtype, options)
+
+    def call(*inputs: Tensor | None, backend: str) -> tuple[Tensor, Tensor]:
+        x, weight, bias, state = inputs
+        activation = "silu" if silu else None
+        return causal_conv1d(x, weight, bias, activation, state, resets, reverse, backend=backend)  # type: ignore[arg-type]
+
+    got = run(partial(call, backend="triton"), inputs, exact=False)
+    expected = run(partial(call, backend="reference"), inputs, exact=True)
+    assert [x.dtype for x in got] == [dtype] * len(got)
+    assert_same(got, expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("B", "L", "D", "W", "dtype", "options", "silu", "reverse"),
+    [
+        (1, 1, 1, 4, F32, "bhr", True, False),
+        (2, 2, 48, 4, F32, "bh", False, True),
+        (2, 3, 5, 4, F16, "hr", True, True),
+        (1, 8, 130, 2, F32, "", True, False),
+        (2, 9, 5, 3, B16, "bhr", False, False),
+        (1, 65, 33, 4, B16, "b", True, True),
+        (1, 66, 5, 3, F32, "bhr", True, True),
+        (1, 100, 4, 2, F16, "bh", True, False),
+        (1, 130, 5, 4, F32, "bhr", True, False),
+    ],
+)
+def test_outputs_and_gradients(
+    B: int, L: int, D: int, W: int, dtype: torch.dtype, options: str, silu: bool, reverse: bool
+) -> None:
+    check(B, L, D, W, dtype, options, silu, reverse)
+
+
+@grid
+@pytest.mark.parametrize("L", [1, 2, 3, 63, 64, 65, 1000])
+@pytest.mark.parametrize("D", [1, 48, 100, 512])
+def test_grid(L: int, D: int) -> None:
+    for W, dtype, silu, reverse in product(
+        (2, 3, 4), (F32, F16, B16), (True, False), (True, False)
+    ):
+        check(2, L, D, W, dtype, "bhr", silu, reverse)
+
+
+@examples
+@given(cut=st.integers(1, 19), reverse=st.booleans())
+def test_cutting_and_carrying_the_state_is_not_cutting(cut: int, reverse: bool) -> None:
+    (x, *rest, state), resets = arguments(2, 20, 5, 4, F32, "bhr")
+    whole, final = fused(x, *rest, "silu", state, resets, reverse)
+    parts = [slice(cut, None), slice(0, cut)] if reverse else [slice(0, cut), slice(cut, None)]
+    ys = []
+    for part in parts:
+        y, state = fused(x[:, part], *rest, "silu", state, resets[:, part], reverse)
+        ys.append(y)
+    assert_same([torch.cat(ys[::-1] if reverse else ys, 1), state], [whole, final], 1e-6)
+
+
+def test_empty_batch() -> None:
+    inputs, _ = arguments(0, 4, 6, 3, F32, "bh")
+    got = run(lambda x, w, b, h: fused(x, w, b, "silu", h), inputs, exact=False)
+    assert [tuple(x.shape) for x in got[:2]] == [(0, 4, 6), (0, 6, 2)]
+    assert got[3].abs().max() == 0  # weight
+
+
+def test_registered_as_an_operator() -> None:
+    from dnamamba_kernels.causal_conv1d.fused import _forward
+
+    inputs, resets = arguments(1, 5, 6, 4, F32, "bhr")
+    leaves = [x if x is None else x.detach().requires_grad_() for x in inputs]
+    torch.library.opcheck(_forward, (*leaves, resets, True, False))
+
+
+@grid
+def test_more_than_two_to_the_31_elements() -> None:
+    x = torch.randn(1, 2**20 + 8, 2048, device=DEVICE, dtype=B16)
+    weight = random((2048, 4), 2, B16)
+    y, final = fused(x, weight)
+    tail, last = fused(x[:, -64:], weight)
+    assert torch.equal(y[:, -60:], tail[:, -60:])
+    assert torch.equal(final, last)
