@@ -19,7 +19,7 @@ _TRAINING = {
     "predict": "what a run's checkpoint says of each test window, as a table",
 }
 _USE = {
-    "embed": "FASTA (and BED) to one vector a sequence, as Parquet or npz",
+    "embed": "FASTA, BED or VCF to vectors, as Parquet, npz or AnnData; resumable",
     "score": "effects of a VCF's variants, without training: INFO fields or a table",
     "mutagenesis": "every substitution of a region: table, tracks, heat map",
     "generate": "continue a prompt, as FASTA",

@@ -26,6 +26,8 @@ _EXAMPLES = {
         "dnamamba embed runs/quickstart/model genome.fa vectors.npz",
         "dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed",
         "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
+        "dnamamba embed model genome.fa alleles.h5ad --vcf variants.vcf --window 1024 --layer 3",
+        "torchrun --nproc-per-node 8 -m dnamamba embed model genome.fa all.parquet --window 1000",
     ),
     "score": (
         "dnamamba score variants.vcf --genome ref.fa --checkpoint runs/quickstart/model -o out.vcf",

@@ -1,4 +1,4 @@
-"""Sequences to vectors: the backbone's last hidden states, pooled or one a base."""
+"""Sequences to vectors: the backbone's hidden states, pooled or one a base."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,9 @@ from dnamamba.inference.streaming import (
     evaluating,
     stream,
 )
+from dnamamba.model import Mamba
 
-__all__ = ["Pooling", "Vectors", "embed", "embed_sources"]
+__all__ = ["Pooling", "Vectors", "backbone_of", "base_vectors", "embed", "embed_sources"]
 
 Pooling = Literal["mean", "max", "last"]
 Vectors = NDArray[np.float32]
@@ -34,6 +35,7 @@ def embed(
     sequences: Sequence[str | bytes],
     *,
     pooling: Pooling = "mean",
+    layer: int = ...,
     batch_size: int = ...,
     chunk_length: int = ...,
     device: str | torch.device | None = None,
@@ -45,6 +47,7 @@ def embed(
     sequences: Sequence[str | bytes],
     *,
     pooling: None,
+    layer: int = ...,
     batch_size: int = ...,
     chunk_length: int = ...,
     device: str | torch.device | None = None,
@@ -55,6 +58,7 @@ def embed(
     sequences: Sequence[str | bytes],
     *,
     pooling: Pooling | None = "mean",
+    layer: int = -1,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
     device: str | torch.device | None = None,
@@ -71,6 +75,8 @@ def embed(
         sequences: n strings of bases, at least one, and of at least one base each.
         pooling: over a sequence's bases: their ``mean``, their ``max`` in each dimension, the
             ``last`` one; or None for one vector a base.
+        layer: the hidden states to take: behind this block, counted from 0; -1 stands for those
+            behind the final norm.
         batch_size: sequences side by side.
         chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
             the sequences.
@@ -86,7 +92,7 @@ def embed(
     """
     sources = encode_all(tokenizer, sequences)
     settings = (batch_size, chunk_length, device)
-    vectors = embed_sources(model, tokenizer, sources, pooling, *settings)
+    vectors = embed_sources(model, tokenizer, sources, pooling, layer, *settings)
     if pooling is None:
         return vectors
     return np.stack(vectors)
@@ -97,49 +103,91 @@ def embed_sources(
     tokenizer: Tokenizer,
     sources: Sequence[Source],
     pooling: Pooling | None = "mean",
+    layer: int = -1,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[Vectors]:
-    """What ``embed`` does, for sources; ``advance`` is told of every batch of bases done.
+    """What ``embed`` does, for sources; ``advance`` is told of every chunk of bases done.
 
     Returns:
         One array a source, in the order given: (d_model,), or (bases, d_model) without pooling.
     """
     if pooling not in ("mean", "max", "last", None):
         raise ValueError(f"pooling must be 'mean', 'max', 'last' or None, got {pooling!r}")
+    settings = (layer, batch_size, chunk_length, device, advance)
     vectors: list[Vectors] = [np.empty(0, dtype=np.float32)] * len(sources)
+    if pooling is None:
+        for i, first, part in base_vectors(model, tokenizer, sources, *settings):
+            if first == 0:
+                vectors[i] = np.empty((len(sources[i]), part.shape[1]), dtype=np.float32)
+            vectors[i][first : first + len(part)] = part
+        return vectors
+    for members, inputs, chunks in _batches(model, tokenizer, sources, *settings):
+        for i, row in zip(members, _pool(chunks, inputs, pooling), strict=True):
+            vectors[i] = row
+    return vectors
+
+
+def backbone_of(model: nn.Module) -> Mamba:
+    """A model's backbone: the model itself, or what it calls so."""
+    backbone = getattr(model, "backbone", model)
+    assert isinstance(backbone, Mamba), type(backbone)
+    return backbone
+
+
+def base_vectors(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source],
+    layer: int = -1,
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str | torch.device | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, int, Vectors]]:
+    """One vector a base, chunk by chunk: memory does not grow with the sequences.
+
+    Yields:
+        The number of a source, its first base in this piece, and the piece's (l, d_model)
+        vectors. The pieces of a source come in order, those of several intermingled. Between
+        them PyTorch stays in inference mode.
+    """
+    settings = (layer, batch_size, chunk_length, device, advance)
+    for members, _, chunks in _batches(model, tokenizer, sources, *settings):
+        for start, hidden, real, _ in chunks:
+            vectors = hidden.float().cpu().numpy()
+            bos = start == 0
+            for row, width in enumerate(real):
+                if width > bos:
+                    yield members[row], max(start - 1, 0), vectors[row, int(bos) : width]
+
+
+def _batches(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source],
+    layer: int,
+    batch_size: int,
+    chunk_length: int,
+    device: str | torch.device | None,
+    advance: Callable[[int], None] | None,
+) -> Iterator[tuple[list[int], list[int], Iterator[Chunk]]]:
+    """Numbers of the sources of a batch, their inputs (BOS included), and the backbone's chunks."""
+    backbone = backbone_of(model).up_to(layer)
     with evaluating(model, tokenizer, device) as there:
-        backbone = getattr(model, "backbone", model)
         for members in buckets(sources, batch_size):
             batch = [sources[i] for i in members]
             inputs = [len(source) + 1 for source in batch]
             chunks = stream(backbone, batch, inputs, chunk_length=chunk_length, device=there)
-            if advance is not None:
-                chunks = _watched(chunks, advance)
-            rows = _per_base(chunks) if pooling is None else _pool(chunks, inputs, pooling)
-            for i, row in zip(members, rows, strict=True):
-                vectors[i] = row
-    return vectors
+            yield members, inputs, chunks if advance is None else _watched(chunks, advance)
 
 
 def _watched(chunks: Iterator[Chunk], advance: Callable[[int], None]) -> Iterator[Chunk]:
     for chunk in chunks:
         yield chunk
         advance(sum(chunk.real) - (len(chunk.real) if chunk.start == 0 else 0))
-
-
-def _per_base(chunks: Iterator[Chunk]) -> list[Vectors]:
-    """The hidden states of each row, less that of BOS."""
-    parts: list[list[Vectors]] = []
-    for start, hidden, real, _ in chunks:
-        if start == 0:
-            parts = [[] for _ in real]
-        vectors = hidden.float().cpu().numpy()
-        for row, width in enumerate(real):
-            parts[row].append(vectors[row, 1 if start == 0 else 0 : width])
-    return [np.concatenate(part) for part in parts]
 
 
 def _pool(chunks: Iterator[Chunk], inputs: list[int], pooling: Pooling) -> list[Vectors]:

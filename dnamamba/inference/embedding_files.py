@@ -1,24 +1,28 @@
-"""FASTA to a file of embeddings."""
+"""``dnamamba embed``: FASTA, BED or VCF to a file of embeddings."""
 
-from collections.abc import Iterator, Sequence
+import logging
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from dnamamba.data.fasta import Genome
-from dnamamba.inference.embedding import Pooling, Vectors, embed_sources
-from dnamamba.inference.intervals import Interval, intervals
+from dnamamba.alphabet import Tokenizer
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.inference.embedding import Pooling
+from dnamamba.inference.embedding_parts import EmbeddingJob, Piece
+from dnamamba.inference.intervals import cut, intervals
 from dnamamba.inference.output import check_output
 from dnamamba.inference.pretrained import best_device, load
 from dnamamba.inference.progress import progress
+from dnamamba.inference.ranks import Ranks, ranks
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
-from dnamamba.inference.vector_files import ENDINGS, open_vectors, require_parquet
+from dnamamba.inference.variant_windows import variant_windows
+from dnamamba.inference.vector_files import COLUMNS, ENDINGS, open_vectors, require_library
 
 __all__ = ["embed_fasta"]
 
-# Vectors held before they are written.
-_SLAB = 1 << 14
+_log = logging.getLogger(__name__)
+_VARIANT_WINDOW = 1024
 
 
 def embed_fasta(
@@ -26,26 +30,42 @@ def embed_fasta(
     fasta: str,
     output: str,
     bed: str | None = None,
+    vcf: str | None = None,
+    window: int | None = None,
     pooling: Pooling | None = "mean",
+    layer: int = -1,
+    checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
-    """Embed the records of a FASTA file, or regions of it.
+    """Embed the records of a FASTA file, regions of it, or the alleles of variants.
 
     Sequences of any length are streamed in chunks, the state carried: memory does not grow with
-    their length, unless one vector a base is asked for. The columns of the output are id,
-    contig, start, end (0-based, half-open), strand and embedding (float32); rows stand in the
-    order of the input.
+    their length. The columns of the output are id, contig, start, end (0-based, half-open),
+    strand and embedding (float32); rows stand in the order of the input. Variants have two rows
+    each, told apart by a column allele: ref, alt. An .npz or .h5ad keeps all columns but the
+    embedding in memory while it is written; for one row a base of large genomes take .parquet.
+
+    The work is done in parts of about a million bases, in the folder OUTPUT.parts, which the
+    finished output replaces. Started again after a kill, it goes on from the first part that is
+    missing. Under torchrun the parts are shared among the processes, one a GPU; they need the
+    same files. Neither changes a vector.
 
     Args:
         model: a model's folder, or a training checkpoint.
         fasta: plain, gzip or bgzip.
-        output: a .parquet or .npz file.
+        output: a .parquet, .npz or .h5ad (AnnData) file.
         bed: embed these regions instead of whole records; a minus in the strand column reads
             the other strand.
+        vcf: embed windows with REF and with ALT around these variants instead.
+        window: cut records or regions into windows of so many bases side by side; null leaves
+            them whole. Around a variant, 1024 bases unless this says otherwise.
         pooling: mean, max or last over a sequence's bases; null for one row a base.
+        layer: take the hidden states behind this block, counted from 0; -1 stands for those
+            behind the final norm.
+        checks: what to do with records of the VCF that cannot be used.
         batch_size: sequences side by side.
         chunk_length: bases at a time; bounds the memory together with batch_size.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
@@ -53,64 +73,67 @@ def embed_fasta(
 
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
-        ModuleNotFoundError: Parquet without pyarrow; names the extra to install.
+        ModuleNotFoundError: a library is missing; names the extra to install.
     """
     path = check_output(output, ENDINGS, overwrite)
-    if path.suffix == ".parquet":
-        require_parquet()
-    language_model, tokenizer = load(model, best_device(device))
-    pieces = intervals(Genome(fasta), tokenizer, bed)
-    about = {"model": model, "fasta": Path(fasta).name, "pooling": pooling or "none"}
-    width = language_model.config.d_model
-    with (
-        progress("embed", sum(map(len, pieces))) as advance,
-        open_vectors(path, width, about) as file,
-    ):
-        for slab in _slabs(pieces, pooling):
-            vectors = embed_sources(
-                language_model, tokenizer, slab, pooling, batch_size, chunk_length, None, advance
-            )
-            file.write(*_table(slab, vectors, pooling))
+    require_library(path)
+    with ranks() as fellows:
+        language_model, tokenizer = load(model, best_device(device))
+        genome = Genome(fasta)
+        pieces = _pieces(genome, tokenizer, bed, vcf, window, checks)
+        columns = COLUMNS if vcf is None else (*COLUMNS, "allele")
+        how = (pooling, layer, batch_size, chunk_length)
+        job = EmbeddingJob(language_model, tokenizer, pieces, columns, *how)
+        parts = job.parts(path.with_name(f"{path.name}.parts"), genome.digest)
+        _work(job, parts, fellows)
+        fellows.wait()
+        if fellows.rank == 0:
+            about = {"model": model, "fasta": Path(fasta).name, "pooling": pooling or "none"}
+            _merge(job, parts, path, {**about, "layer": str(layer)})
 
 
-def _slabs(pieces: Sequence[Interval], pooling: Pooling | None) -> Iterator[list[Interval]]:
-    """Neighbours in the input whose vectors fit into a slab."""
-    slab: list[Interval] = []
-    held = 0
-    for piece in pieces:
-        size = len(piece) if pooling is None else 1
-        if slab and held + size > _SLAB:
-            yield slab
-            slab, held = [], 0
-        slab.append(piece)
-        held += size
-    if slab:
-        yield slab
+def _pieces(
+    genome: Genome,
+    tokenizer: Tokenizer,
+    bed: str | None,
+    vcf: str | None,
+    window: int | None,
+    checks: VariantChecks,
+) -> Sequence[Piece]:
+    if window is not None and window < 1:
+        raise ValueError(f"window must be at least 1 or null, got {window}")
+    if vcf is None:
+        return [piece for _, piece in cut(intervals(genome, tokenizer, bed), window)]
+    if bed is not None:
+        raise ValueError("bed and vcf both say what to embed; drop one of them")
+    genome.check(tokenizer)
+    length = window or _VARIANT_WINDOW
+    variants = read_variants(vcf, genome, checks, longest=length - length // 2)
+    windows = variant_windows(genome, tokenizer, variants, length)
+    if not windows:
+        raise ValueError(f"{vcf} holds no variant that can be embedded")
+    return windows
 
 
-def _table(
-    slab: Sequence[Interval], vectors: Sequence[Vectors], pooling: Pooling | None
-) -> tuple[dict[str, Any], Vectors]:
-    """Columns and vectors, one row a sequence or one a base."""
-    if pooling is None:
-        return _columns([base for piece in slab for base in _bases(piece)]), np.concatenate(vectors)
-    return _columns(slab), np.stack(vectors)
+def _work(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], fellows: Ranks) -> None:
+    """Write this process's share of the parts that are missing."""
+    mine = list(parts.items())[fellows.rank :: fellows.size]
+    missing = [(path, pieces) for path, pieces in mine if not path.exists()]
+    if len(missing) < len(mine):
+        _log.info("resumed: %d of %d parts are there", len(mine) - len(missing), len(mine))
+    bases = sum(len(piece) for _, pieces in missing for piece in pieces)
+    title = "embed" if fellows.size == 1 else f"embed, process 1 of {fellows.size}"
+    with progress(title, bases, shown=fellows.rank == 0) as advance:
+        for path, pieces in missing:
+            job.write(path, pieces, advance)
 
 
-def _bases(piece: Interval) -> Iterator[Interval]:
-    """Each base of an interval, in the order in which the model reads them."""
-    positions = range(piece.start, piece.end)
-    for at in positions if piece.strand == "+" else reversed(positions):
-        yield Interval(
-            piece.genome, piece.tokenizer, piece.id, piece.contig, at, at + 1, piece.strand
-        )
-
-
-def _columns(pieces: Sequence[Interval]) -> dict[str, Any]:
-    return {
-        "id": [piece.id for piece in pieces],
-        "contig": [piece.contig for piece in pieces],
-        "start": np.array([piece.start for piece in pieces], dtype=np.int64),
-        "end": np.array([piece.end for piece in pieces], dtype=np.int64),
-        "strand": [piece.strand for piece in pieces],
-    }
+def _merge(
+    job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], path: Path, about: dict[str, str]
+) -> None:
+    """Make the output of the parts, and remove them."""
+    with open_vectors(path, job.shape, about, job.columns) as output:
+        for part, pieces in parts.items():
+            for columns, vectors in job.read(part, pieces):
+                output.write(columns, vectors)
+    shutil.rmtree(next(iter(parts)).parent)

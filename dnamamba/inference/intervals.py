@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.bed import read_bed
-from dnamamba.data.fasta import Genome
-from dnamamba.data.regions import Contigs
-from dnamamba.data.text import text_lines
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.text import text_lines
+from dnamamba.data.windows.bed import read_bed
+from dnamamba.data.windows.regions import Contigs
 
 __all__ = ["Interval", "cut", "intervals"]
 
@@ -51,6 +51,12 @@ class Interval:
         )
         bases = self.genome.fetch(self.contig, low, high, self.strand)
         return self.tokenizer.encode(bases, contig=f"{self.genome.name} {self.contig}", start=low)
+
+    def positions(self, start: int, stop: int) -> NDArray[np.int64]:
+        """(stop - start,) 0-based places on the contig of these bases, along the strand."""
+        if self.strand == "+":
+            return np.arange(self.start + start, self.start + stop)
+        return np.arange(self.end - 1 - start, self.end - 1 - stop, -1)
 
 
 def intervals(

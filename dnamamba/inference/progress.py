@@ -27,17 +27,20 @@ class _Things(ProgressColumn):
 
 
 @contextmanager
-def progress(title: str, total: int, of: str | None = None) -> Iterator[Callable[[int], None]]:
+def progress(
+    title: str, total: int, of: str | None = None, shown: bool = True
+) -> Iterator[Callable[[int], None]]:
     """Show a bar for the length of the block; call what it yields with what was just done.
 
     Args:
         title: stands before the bar.
         total: bases, or things.
         of: what the things are, as ``variants``; None for bases.
+        shown: False for the quiet ones of several processes.
     """
     console = Console(stderr=True)
     done = _Bases() if of is None else _Things(of)
     columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.advance(task, done)

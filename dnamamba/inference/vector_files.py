@@ -1,7 +1,9 @@
-"""Embeddings as a file: Parquet in slabs, or npz in one piece; whole or not there."""
+"""Embeddings as a file: Parquet, npz or h5ad, written row by row; whole or not there."""
 
+import zipfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -10,10 +12,14 @@ from numpy.typing import NDArray
 
 from dnamamba.files import replacing
 
-__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "open_vectors"]
+__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "open_vectors", "require_library"]
 
-ENDINGS = (".parquet", ".npz")
+ENDINGS = (".parquet", ".npz", ".h5ad")
 COLUMNS = ("id", "contig", "start", "end", "strand")
+
+_NUMBERS = ("start", "end")
+# Ending -> the library that writes it and the extra that installs it.
+_LIBRARIES = {".parquet": ("pyarrow.parquet", "io"), ".h5ad": ("anndata", "anndata")}
 
 Columns = dict[str, Any]
 
@@ -22,74 +28,159 @@ class VectorFile(Protocol):
     """An open output."""
 
     def write(self, columns: Columns, vectors: NDArray[np.float32]) -> None:
-        """Append rows: a value for each of ``COLUMNS`` and a (rows, d_model) array."""
+        """Append rows: a value for each column and a (rows, d_model) array."""
+        ...
+
+    def close(self, whole: bool) -> None:
+        """Let go of the file; if all rows are written, complete it first."""
         ...
 
 
-class _Npz:
-    def __init__(self, file: IO[bytes], about: dict[str, str]) -> None:
-        self._file = file
-        self._about = about
+class _Held:
+    """Columns that are kept until the end; vectors are not."""
+
+    def __init__(self) -> None:
         self._parts: dict[str, list[NDArray[Any]]] = {}
 
-    def write(self, columns: Columns, vectors: NDArray[np.float32]) -> None:
-        for name, values in {**columns, "embedding": vectors}.items():
+    def add(self, columns: Columns) -> None:
+        for name, values in columns.items():
             self._parts.setdefault(name, []).append(np.asarray(values))
 
-    def close(self) -> None:
-        arrays: dict[str, Any] = {k: np.concatenate(parts) for k, parts in self._parts.items()}
-        np.savez(self._file, allow_pickle=False, **arrays, **self._about)
+    def whole(self) -> dict[str, NDArray[Any]]:
+        return {name: np.concatenate(parts) for name, parts in self._parts.items()}
+
+
+class _Npz:
+    """What ``numpy.savez`` writes, the vectors first and bit by bit."""
+
+    def __init__(self, file: IO[bytes], about: dict[str, str], shape: tuple[int, int]) -> None:
+        self._about, self._columns = about, _Held()
+        self._zip = zipfile.ZipFile(file, "w")
+        self._vectors = self._zip.open("embedding.npy", "w", force_zip64=True)
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._vectors, header)
+
+    def write(self, columns: Columns, vectors: NDArray[np.float32]) -> None:
+        self._columns.add(columns)
+        self._vectors.write(vectors.astype("<f4", order="C", copy=False).tobytes())
+
+    def close(self, whole: bool) -> None:
+        with self._zip:
+            self._vectors.close()
+            for name, values in self._entries().items() if whole else ():
+                with self._zip.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asarray(values), allow_pickle=False)
+
+    def _entries(self) -> dict[str, Any]:
+        return {**self._columns.whole(), **self._about}
 
 
 class _Parquet:
-    def __init__(self, file: IO[bytes], about: dict[str, str], width: int) -> None:
+    def __init__(
+        self, file: IO[bytes], about: dict[str, str], width: int, columns: tuple[str, ...]
+    ) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._vector = pa.list_(pa.float32(), width)
-        types = (pa.string(), pa.string(), pa.int64(), pa.int64(), pa.string(), self._vector)
-        names = (*COLUMNS, "embedding")
-        schema = pa.schema(list(zip(names, types, strict=True)), metadata=about)
-        self._pa = pa
-        self._writer = pq.ParquetWriter(file, schema)
+        types = [pa.int64() if name in _NUMBERS else pa.string() for name in columns]
+        fields = list(zip((*columns, "embedding"), (*types, self._vector), strict=True))
+        self._pa, self._columns = pa, columns
+        self._writer = pq.ParquetWriter(file, pa.schema(fields, metadata=about))
 
     def write(self, columns: Columns, vectors: NDArray[np.float32]) -> None:
         flat = self._pa.array(np.ascontiguousarray(vectors).reshape(-1))
         lists = self._pa.FixedSizeListArray.from_arrays(flat, type=self._vector)
-        values = [self._pa.array(columns[name]) for name in COLUMNS]
+        values = [self._pa.array(columns[name]) for name in self._columns]
         self._writer.write_table(
             self._pa.Table.from_arrays([*values, lists], schema=self._writer.schema)
         )
 
-    def close(self) -> None:
+    def close(self, whole: bool) -> None:
         self._writer.close()
 
 
+class _H5ad:
+    """AnnData's format: X holds the vectors, obs the columns, uns what the file says of itself."""
+
+    def __init__(self, file: IO[bytes], about: dict[str, str], shape: tuple[int, int]) -> None:
+        import h5py
+
+        self._about, self._columns = about, _Held()
+        self._file = h5py.File(file.name, "w")  # the same file, by its name
+        self._file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        self._x = self._file.create_dataset("X", shape, "f4", chunks=(min(shape[0], 256), shape[1]))
+        self._x.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+        self._rows = 0
+
+    def write(self, columns: Columns, vectors: NDArray[np.float32]) -> None:
+        self._columns.add(columns)
+        self._x[self._rows : self._rows + len(vectors)] = vectors
+        self._rows += len(vectors)
+
+    def close(self, whole: bool) -> None:
+        with self._file:
+            if whole:
+                self._complete()
+
+    def _complete(self) -> None:
+        import anndata
+        import pandas as pd
+
+        obs = pd.DataFrame(self._columns.whole())
+        names = pd.Index(obs["id"].astype(str).to_numpy())
+        obs.index = anndata.utils.make_index_unique(names)
+        dimensions = pd.DataFrame(index=[str(i) for i in range(self._x.shape[1])])
+        tables = {"obs": obs, "var": dimensions, "uns": self._about}
+        empty: dict[str, Any] = {name: {} for name in ("obsm", "varm", "obsp", "varp", "layers")}
+        for name, value in {**tables, **empty}.items():
+            anndata.io.write_elem(self._file, name, value)
+
+
 @contextmanager
-def open_vectors(path: Path, width: int, about: dict[str, str]) -> Iterator[VectorFile]:
-    """Write ``path`` slab by slab; it appears when the block ends well.
+def open_vectors(
+    path: Path, shape: tuple[int, int], about: dict[str, str], columns: tuple[str, ...] = COLUMNS
+) -> Iterator[VectorFile]:
+    """Write ``path`` piece by piece; it appears when the block ends well.
+
+    Vectors are never all in memory; nor are the columns of Parquet.
 
     Args:
-        path: ends in .parquet or .npz.
-        width: d_model.
-        about: what the file should say of itself: Parquet's metadata, or further npz entries.
+        path: ends in .parquet, .npz or .h5ad.
+        shape: rows, d_model.
+        about: what the file should say of itself: Parquet's metadata, npz entries, AnnData's uns.
+        columns: names; ``start`` and ``end`` hold integers, all others text.
     """
     with replacing(path) as file:
-        opened = _Npz(file, about) if path.suffix == ".npz" else _Parquet(file, about, width)
-        # Closed on failure too: a Parquet writer must not outlive its file.
-        with closing(opened) as output:
-            yield output
+        opened: VectorFile
+        if path.suffix == ".npz":
+            opened = _Npz(file, about, shape)
+        elif path.suffix == ".h5ad":
+            opened = _H5ad(file, about, shape)
+        else:
+            opened = _Parquet(file, about, shape[1], columns)
+        # Closed on failure too: a writer must not outlive its file.
+        try:
+            yield opened
+        except BaseException:
+            opened.close(whole=False)
+            raise
+        opened.close(whole=True)
 
 
-def require_parquet() -> None:
-    """Say what to install where pyarrow is missing.
+def require_library(path: Path) -> None:
+    """Say what to install where the library for this kind of file is missing.
 
     Raises:
         ModuleNotFoundError: names the extra.
     """
+    if path.suffix not in _LIBRARIES:
+        return
+    library, extra = _LIBRARIES[path.suffix]
     try:
-        import pyarrow.parquet  # noqa: F401
+        import_module(library)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            "writing Parquet needs pyarrow: pip install 'dnamamba[io]'; or name an .npz output"
+            f"writing {path.suffix} needs {library.partition('.')[0]}: "
+            f"pip install 'dnamamba[{extra}]'; or name an .npz output"
         ) from error

@@ -8,7 +8,7 @@ import pytest
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
-from dnamamba.inference import embedding_files
+from dnamamba.inference import embedding_parts
 from dnamamba.inference.embedding import embed
 from dnamamba.inference.embedding_files import embed_fasta
 from dnamamba.model.language_model import LanguageModel
@@ -40,7 +40,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("ending", ["npz", "parquet"])
-@pytest.mark.parametrize("slab", [3, 10**6])
+@pytest.mark.parametrize("part", [3, 800, 10**6])
 def test_records_in_the_files_order(
     folder: str,
     fasta: str,
@@ -49,10 +49,11 @@ def test_records_in_the_files_order(
     sequences: list[str],
     tmp_path: Path,
     ending: str,
-    slab: int,
+    part: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(embedding_files, "_SLAB", slab)
+    monkeypatch.setattr(embedding_parts, "_PART", part)
+    monkeypatch.setattr(embedding_parts, "_ROWS", 3)
     output = tmp_path / f"vectors.{ending}"
     embed_fasta(folder, fasta, str(output), chunk_length=100)
     got = _read(output)
@@ -64,6 +65,7 @@ def test_records_in_the_files_order(
 
 
 @pytest.mark.parametrize("ending", ["npz", "parquet"])
+@pytest.mark.parametrize("rows", [10, 1 << 14])
 def test_one_row_a_base(
     folder: str,
     fasta: str,
@@ -72,14 +74,20 @@ def test_one_row_a_base(
     sequences: list[str],
     tmp_path: Path,
     ending: str,
+    rows: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(embedding_parts, "_PART", 800)
+    monkeypatch.setattr(embedding_parts, "_ROWS", rows)
     output = tmp_path / f"vectors.{ending}"
-    embed_fasta(folder, fasta, str(output), pooling=None)
+    embed_fasta(folder, fasta, str(output), pooling=None, chunk_length=50)
     got = _read(output)
     expected = np.concatenate(embed(model, tokenizer, sequences, pooling=None))
     np.testing.assert_allclose(got["embedding"], expected, **CLOSE)
     places = [(f"r{i}", at) for i, bases in enumerate(sequences) for at in range(len(bases))]
     assert list(zip(got["id"], got["start"], strict=True)) == places
+    assert got["end"] == [at + 1 for _, at in places]
+    assert [path.name for path in tmp_path.iterdir() if "parts" in path.name] == []
 
 
 def test_parquet_says_what_it_is(folder: str, fasta: str, tmp_path: Path) -> None:
@@ -100,26 +108,6 @@ def test_missing_pyarrow_names_the_extra(
     embed_fasta(folder, fasta, str(tmp_path / "vectors.npz"))
 
 
-def test_a_failure_leaves_nothing_behind(
-    folder: str, fasta: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(embedding_files, "_SLAB", 3)
-    calls = []
-
-    def fails(*args: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 1:
-            raise RuntimeError("on purpose")
-        return embed_sources(*args)
-
-    embed_sources = embedding_files.embed_sources
-    monkeypatch.setattr(embedding_files, "embed_sources", fails)
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(RuntimeError, match="on purpose"):
-        embed_fasta(folder, fasta, str(tmp_path / "vectors.parquet"))
-    assert sorted(tmp_path.iterdir()) == before
-
-
 def test_an_output_that_stands_is_kept_unless_asked(
     folder: str, fasta: str, tmp_path: Path
 ) -> None:
@@ -134,5 +122,5 @@ def test_an_output_that_stands_is_kept_unless_asked(
 
 @pytest.mark.parametrize("name", ["vectors.csv", "vectors"])
 def test_an_unknown_format_is_refused(folder: str, fasta: str, tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"must end in .parquet or .npz"):
+    with pytest.raises(ValueError, match=r"must end in .parquet or .npz or .h5ad"):
         embed_fasta(folder, fasta, str(tmp_path / name))

@@ -323,6 +323,32 @@ def test_compiled_model_gives_the_same_numbers(model):
 
 
 @torch.no_grad()
+def test_the_backbone_up_to_a_block(model):
+    """The stream behind each block, whole and in chunks; the final norm of the last is the end."""
+    backbone, ids = model.backbone, tokens(2, 9)
+    whole, _ = backbone(ids)
+    assert backbone.up_to(-1) is backbone
+    streams = []
+    for layer in range(2):
+        part = backbone.up_to(layer)
+        stream, _ = part(ids)
+        streams.append(stream)
+        first, state = part(ids[:, :4])
+        rest, after = part(ids[:, 4:], state)
+        assert after.ssm.shape[0] == layer + 1
+        torch.testing.assert_close(torch.cat([first, rest], 1), stream, **CLOSE)
+        assert part.layers[0] is backbone.layers[0]
+    torch.testing.assert_close(backbone.norm_f(streams[1], None)[0], whole, **CLOSE)
+    # What the second block adds is what its mixer makes of the first one's stream.
+    second = backbone.layers[1]
+    added, _, _ = second.mixer(second.norm(streams[0], None)[0])
+    torch.testing.assert_close(streams[0] + added, streams[1], **CLOSE)
+    for layer in (2, -2):
+        with pytest.raises(ValueError, match=rf"layer must be 0 to 1, .* got {layer}"):
+            backbone.up_to(layer)
+
+
+@torch.no_grad()
 def test_copies_and_pickles(model):
     expected, _ = model(tokens(1, 5))
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):

@@ -1,0 +1,169 @@
+"""Embeddings of many sequences, part by part: resumable, and shared among processes.
+
+The sequences, in their order, are divided into parts of about a million bases. What is in a part
+depends on the sequences alone, never on how many processes there are or where an earlier run
+stopped, so neither changes a number. A part's vectors are one file, written whole or not at all,
+whose name holds a hash of all that decides on its content: what an earlier run left of the very
+same work is taken over, anything else is not looked at.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.files import replacing
+from dnamamba.inference.embedding import Pooling, Vectors, backbone_of, base_vectors, embed_sources
+from dnamamba.inference.streaming import Source
+
+__all__ = ["EmbeddingJob", "Piece"]
+
+# Bases in a part, unless one sequence has more; rows that are held before they are written.
+_PART = 1 << 20
+_ROWS = 1 << 14
+
+
+class Piece(Source, Protocol):
+    """A sequence with a place on a genome."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def contig(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def strand(self) -> str: ...
+
+    def positions(self, start: int, stop: int) -> NDArray[np.int64]:
+        """0-based places on the contig of its bases ``start`` to before ``stop``."""
+        ...
+
+
+@dataclass(frozen=True)
+class EmbeddingJob:
+    """What to embed, and how.
+
+    Attributes:
+        model: a ``LanguageModel``, a ``Mamba``, or another with a ``backbone``.
+        tokenizer: the model's.
+        pieces: the sequences, in the order of the output.
+        columns: attributes of the pieces to write beside the vectors.
+        pooling: see ``embed``.
+        layer: see ``embed``.
+        batch_size: sequences side by side.
+        chunk_length: bases at a time.
+    """
+
+    model: nn.Module
+    tokenizer: Tokenizer
+    pieces: Sequence[Piece]
+    columns: tuple[str, ...]
+    pooling: Pooling | None
+    layer: int
+    batch_size: int
+    chunk_length: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows, d_model."""
+        width = backbone_of(self.model).config.d_model
+        return sum(map(self._rows, self.pieces)), width
+
+    def parts(self, folder: Path, genome: str) -> dict[Path, Sequence[Piece]]:
+        """The files that this work makes, and what goes into each.
+
+        Args:
+            folder: where they lie.
+            genome: a hash of the bases that the pieces are of.
+        """
+        name = self._fingerprint(genome)
+        bounds = [0]
+        held = 0
+        for number, piece in enumerate(self.pieces):
+            if held and held + len(piece) > _PART:
+                bounds.append(number)
+                held = 0
+            held += len(piece)
+        ends = [*bounds[1:], len(self.pieces)]
+        return {
+            folder / f"{name}.{number:06d}.npy": self.pieces[first:last]
+            for number, (first, last) in enumerate(zip(bounds, ends, strict=True))
+        }
+
+    def write(self, path: Path, pieces: Sequence[Piece], advance: Callable[[int], None]) -> None:
+        """Embed a part into a file that appears when it is whole; ``advance`` hears of bases."""
+        what = (self.model, self.tokenizer, pieces)
+        how: dict[str, Any] = {
+            "layer": self.layer,
+            "batch_size": self.batch_size,
+            "chunk_length": self.chunk_length,
+            "advance": advance,
+        }
+        first_row = np.cumsum([0, *map(self._rows, pieces)])
+        width = self.shape[1]
+        with replacing(path) as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (int(first_row[-1]), width)}
+            np.lib.format.write_array_header_1_0(file, header)
+            if self.pooling is not None:
+                vectors = np.stack(embed_sources(*what, self.pooling, **how))
+                file.write(vectors.astype("<f4").tobytes())
+                return
+            begin = file.tell()
+            for number, base, part in base_vectors(*what, **how):
+                file.seek(begin + 4 * width * (int(first_row[number]) + base))
+                file.write(part.astype("<f4").tobytes())
+
+    def read(self, path: Path, pieces: Sequence[Piece]) -> Iterator[tuple[dict[str, Any], Vectors]]:
+        """A part's rows, a few at a time: the columns' values and (rows, d_model)."""
+        vectors = np.load(path, mmap_mode="r")
+        rows = np.cumsum([0, *map(self._rows, pieces)])
+        for first in range(0, len(vectors), _ROWS):
+            last = min(first + _ROWS, len(vectors))
+            low = int(np.searchsorted(rows, first, side="right")) - 1
+            high = int(np.searchsorted(rows, last))
+            blocks = [
+                (pieces[i], max(first - int(rows[i]), 0), int(min(last, rows[i + 1]) - rows[i]))
+                for i in range(low, high)
+            ]
+            yield self._columns(blocks), np.array(vectors[first:last])
+
+    def _rows(self, piece: Piece) -> int:
+        return len(piece) if self.pooling is None else 1
+
+    def _columns(self, blocks: Sequence[tuple[Piece, int, int]]) -> dict[str, Any]:
+        """Columns of rows ``start`` to before ``stop`` of some pieces."""
+        columns: dict[str, Any] = {name: [] for name in self.columns}
+        for piece, start, stop in blocks:
+            for name, values in columns.items():
+                values.extend([getattr(piece, name)] * (stop - start))
+        if self.pooling is None:
+            columns["start"] = np.concatenate([piece.positions(*at) for piece, *at in blocks])
+            columns["end"] = columns["start"] + 1
+        else:
+            for name in ("start", "end"):
+                columns[name] = np.array(columns[name], dtype=np.int64)
+        return columns
+
+    def _fingerprint(self, genome: str) -> str:
+        """A hash of the weights, the sequences and the settings that change a vector."""
+        digest = hashlib.sha256(genome.encode())
+        for name, tensor in self.model.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        settings = [repr(self.tokenizer), self.pooling, self.layer, _PART]
+        digest.update(json.dumps(settings).encode())
+        for piece in self.pieces:
+            place = [len(piece), *(getattr(piece, name) for name in self.columns)]
+            digest.update(json.dumps(place).encode())
+        return digest.hexdigest()[:16]
