@@ -1,9 +1,11 @@
 """What every kernel test stands on."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+
+from dnamamba_kernels import parallel
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +15,12 @@ def _poisoned_memory() -> Iterator[None]:
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(before)
+
+
+@pytest.fixture
+def threaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Sets PyTorch's threads for one test, in which the least work is worth a thread."""
+    monkeypatch.setattr(parallel, "THREAD_OPERATIONS", 1)
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

@@ -1,0 +1,88 @@
+"""Which implementation a call gets, and that it says so once."""
+
+import logging
+import subprocess
+import sys
+
+import pytest
+import torch
+from kernels_cases import scan_case
+
+from dnamamba_kernels import backend, selective_scan
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _own_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "_default", "")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    backend._automatic.cache_clear()
+
+
+def test_the_cpu_gets_torch_and_the_log_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "dnamamba_kernels"):
+        assert [backend.choose(None, CPU) for _ in range(3)] == ["torch"] * 3
+    (record,) = caplog.records
+    assert "cpu: ops run on the torch backend" in record.getMessage()
+
+
+def test_a_call_overrules_the_block_and_the_block_the_device() -> None:
+    with backend.use("reference"):
+        assert backend.choose(None, CPU) == "reference"
+        assert backend.choose("torch", CPU) == "torch"
+    assert backend.choose(None, CPU) == "torch"
+
+
+def test_the_block_reaches_the_ops() -> None:
+    case = scan_case(1, 8, 2, 2, dtype=torch.bfloat16)
+    named, _ = selective_scan(**case.tensors, **case.options, backend="reference")
+    with backend.use("reference"):
+        assert torch.equal(selective_scan(**case.tensors, **case.options)[0], named)
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of triton, torch, reference or None, got 'cuda'"):
+        backend.choose("cuda", CPU)
+    with pytest.raises(ValueError, match="got 'cuda'"), backend.use("cuda"):
+        pass
+
+
+def test_triton_runs_on_the_cpu_under_its_interpreter_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ValueError, match=r'cannot run here.*on cpu; use backend="torch"'):
+        backend.choose("triton", CPU)
+    monkeypatch.setattr(backend, "find_spec", lambda _: object())
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert backend.choose("triton", CPU) == "triton"
+    assert backend.choose(None, CPU) == "torch"
+
+
+def test_without_triton_a_gpu_gets_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "find_spec", lambda _: None)
+    assert backend.choose(None, torch.device("cuda:0")) == "torch"
+
+
+@pytest.mark.parametrize(("capability", "name"), [((7, 5), "torch"), ((8, 0), "triton")])
+def test_a_gpu_gets_triton_if_triton_serves_it(
+    capability: tuple[int, int], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "find_spec", lambda _: object())
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert backend.choose(None, torch.device("cuda:0")) == name
+
+
+def test_importing_the_ops_imports_neither_triton_nor_the_compiler() -> None:
+    script = (
+        "import sys, dnamamba_kernels; print([m for m in ('triton', 'torch._dynamo')"
+        " if m in sys.modules], dnamamba_kernels.backend._default)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"DNAMAMBA_BACKEND": "reference"},
+    )
+    assert done.stdout.split() == ["[]", "reference"]
