@@ -1,0 +1,155 @@
+"""Time the whole model on one GPU: training through the Lightning module, inference, decoding.
+
+    python benchmarks/model_gpu.py [--steps 8] [--lengths 1024 16384 131072 1048576]
+
+d_model 256, 8 layers, expand 2, vocabulary 16, bf16 autocast, AdamW; 262 144 tokens a step (one
+row where a row is longer). Tokens a second count from the end of one step to the end of another,
+device idle at both; memory is the allocator's peak over those steps. mamba_ssm's Mamba-1 on an
+H200, measured: 1.65 / 1.83 / 1.70 / 1.40 Mtok/s at 47.5 KiB a token.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from harness import machine, print_table, write_results
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.config import MambaConfig
+from dnamamba.model import LanguageModel
+from dnamamba.training.optim import OptimizerConfig
+from dnamamba.training.pretrain import PretrainModule
+
+TOKENS = 262_144
+WARM_UP = 3
+
+
+class RandomBatches(IterableDataset[dict[str, Tensor]]):
+    """One batch of random bases, already on the device, again and again."""
+
+    def __init__(self, rows: int, length: int, device: str) -> None:
+        ids = torch.tensor(Tokenizer().base_ids, device=device)
+        tokens = ids[torch.randint(4, (rows, length + 1), device=device)]
+        weight = torch.ones(rows, length, device=device)
+        self.batch = {"tokens": tokens[:, :-1], "targets": tokens[:, 1:], "loss_weight": weight}
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        while True:
+            yield self.batch
+
+
+class Clock(pl.Callback):
+    """When each step ended, the device idle."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        synchronize()
+        self.ends.append(time.perf_counter())
+        if len(self.ends) == WARM_UP and torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+
+def synchronize() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def train(config: MambaConfig, rows: int, length: int, steps: int, device: str) -> dict[str, float]:
+    """Tokens a second and peak bytes a token of ``steps`` steps after the warm-up."""
+    clock = Clock()
+    trainer = pl.Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu", devices=1, precision="bf16-mixed",
+        max_steps=WARM_UP + steps, callbacks=[clock], logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    module = PretrainModule(config, Tokenizer(), OptimizerConfig(warmup_steps=1))
+    loader = DataLoader(RandomBatches(rows, length, device), batch_size=None)
+    with warnings.catch_warnings():  # of few workers, where none is wanted
+        warnings.simplefilter("ignore")
+        trainer.fit(module, loader)
+    seconds = statistics.median(b - a for a, b in zip(clock.ends[2:], clock.ends[3:], strict=False))
+    peak = torch.cuda.max_memory_allocated() if device == "cuda" else 0
+    return {"tokens_per_s": rows * length / seconds, "bytes_per_token": peak / (rows * length)}
+
+
+def seconds_of(work: Callable[[], object], repeats: int) -> float:
+    """Median wall time of one call, the device idle before and after."""
+    times = []
+    for _ in range(repeats + WARM_UP):
+        synchronize()
+        start = time.perf_counter()
+        work()
+        synchronize()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[WARM_UP:])
+
+
+@torch.inference_mode()
+def infer(config: MambaConfig, rows: int, length: int, repeats: int, device: str) -> float:
+    """Tokens a second of the forward."""
+    model = LanguageModel(config).to(device).eval()
+    tokens = RandomBatches(rows, length, device).batch["tokens"]
+    with torch.autocast(device, torch.bfloat16):
+        return rows * length / seconds_of(lambda: model(tokens), repeats)
+
+
+@torch.inference_mode()
+def decode(config: MambaConfig, rows: int, tokens: int, repeats: int, device: str) -> float:
+    """Tokens a second of recurrent steps, one after the other."""
+    model = LanguageModel(config).to(device, torch.bfloat16).eval()
+    start = torch.full((rows,), Tokenizer().base_ids[0], device=device)
+
+    def draw() -> None:
+        token, state = start, model.backbone.initial_state(rows)
+        for _ in range(tokens):
+            logits, state = model.step(token, state)
+            token = logits.argmax(1)
+
+    return rows * tokens / seconds_of(draw, repeats)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=8, help="timed training steps per length")
+    lengths = [1_024, 16_384, 131_072, 1_048_576]
+    parser.add_argument("--lengths", type=int, nargs="+", default=lengths, help="bases a row")
+    arguments = parser.parse_args()
+    if not torch.cuda.is_available():
+        parser.error("needs a CUDA device")
+
+    config, steps = MambaConfig(), arguments.steps
+    rows = []
+    for length in arguments.lengths:
+        batch = max(1, TOKENS // length)
+        torch.cuda.empty_cache()
+        found = train(config, batch, length, steps, "cuda")
+        forward = infer(config, batch, length, steps, "cuda")
+        rows.append([length, batch, found["tokens_per_s"] / 1e6,
+                     found["bytes_per_token"] / 2**10, forward / 1e6])  # fmt: skip
+    columns = ["L", "B", "train Mtok/s", "peak KiB/token", "forward Mtok/s"]
+    print_table("model", columns, [[*row[:2], *(f"{x:.2f}" for x in row[2:])] for row in rows])
+    decoded = {n: decode(config, n, 64, steps, "cuda") for n in (1, 64, 1024)}
+    print("decoding, tokens a second by batch:", {n: round(rate) for n, rate in decoded.items()})
+    write_results(
+        "model_gpu",
+        {
+            "gpu": torch.cuda.get_device_name(),
+            "machine": machine(),
+            "columns": columns,
+            "rows": rows,
+            "decoding_tokens_per_s": decoded,
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
