@@ -24,7 +24,7 @@ from Bio import bgzf
 from harness import machine, print_table, write_results
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 
 CONTIGS, LINE = 10, 60
 LENGTHS = {1_000: 512, 16_000: 64, 131_000: 8, 1_000_000: 1}  # length -> windows in a batch

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dnamamba.alphabet import BOS, PAD, Tokenizer
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.scoring import log_probability
 from dnamamba.inference.streaming import Chunk, carry
 from dnamamba.model import LanguageModel

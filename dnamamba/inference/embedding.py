@@ -1,6 +1,5 @@
 """Sequences to vectors: the backbone's hidden states, pooled or one a base."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, overload
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.streaming import (
     BATCH_SIZE,
     CHUNK_LENGTH,
@@ -21,6 +21,7 @@ from dnamamba.inference.streaming import (
     stream,
 )
 from dnamamba.model import Mamba
+from dnamamba.model.pooling import POOLINGS
 
 __all__ = ["Pooling", "Vectors", "backbone_of", "base_vectors", "embed", "embed_sources"]
 
@@ -124,8 +125,10 @@ def embed_sources(
                 vectors[i] = np.empty((len(sources[i]), part.shape[1]), dtype=np.float32)
             vectors[i][first : first + len(part)] = part
         return vectors
+    fold = POOLINGS[pooling](backbone_of(model).config.d_model)
     for members, inputs, chunks in _batches(model, tokenizer, sources, *settings):
-        for i, row in zip(members, _pool(chunks, inputs, pooling), strict=True):
+        pooled = pool_chunks(chunks, fold, [1] * len(members), inputs)
+        for i, row in zip(members, pooled.numpy(), strict=True):
             vectors[i] = row
     return vectors
 
@@ -188,26 +191,3 @@ def _watched(chunks: Iterator[Chunk], advance: Callable[[int], None]) -> Iterato
     for chunk in chunks:
         yield chunk
         advance(sum(chunk.real) - (len(chunk.real) if chunk.start == 0 else 0))
-
-
-def _pool(chunks: Iterator[Chunk], inputs: list[int], pooling: Pooling) -> list[Vectors]:
-    """One vector a row, gathered chunk by chunk; sums across chunks are in fp64."""
-    bases = torch.tensor(inputs)[:, None] - 1
-    pooled = torch.empty(0, dtype=torch.float64)
-    for start, hidden, real, _ in chunks:
-        rows = len(real)
-        at = torch.arange(start, start + real[0], device=hidden.device)
-        last = bases[:rows].to(hidden.device)  # (rows, 1) input position of the last base
-        counts = at == last if pooling == "last" else (at >= 1) & (at <= last)
-        filler = -math.inf if pooling == "max" else 0.0
-        kept = torch.where(counts[..., None], hidden.float(), filler)  # (rows, l, d_model)
-        part = (kept.amax(1) if pooling == "max" else kept.sum(1)).cpu().double()
-        if start == 0:
-            pooled = part
-        elif pooling == "max":
-            pooled[:rows] = torch.maximum(pooled[:rows], part)
-        else:
-            pooled[:rows] += part
-    if pooling == "mean":
-        pooled = pooled / bases
-    return list(pooled.float().numpy())

@@ -16,7 +16,7 @@ from rich.table import Table
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.files import replacing
 from dnamamba.inference.intervals import Interval, cut, intervals
 from dnamamba.inference.output import check_output

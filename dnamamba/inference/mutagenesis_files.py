@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dnamamba.data.bed import parse_region, read_bed
-from dnamamba.data.fasta import Genome
-from dnamamba.data.regions import Contigs, union
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.windows.bed import parse_region, read_bed
+from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.files import replacing
 from dnamamba.inference.mutagenesis import BASES, Effects, mutate
 from dnamamba.inference.mutagenesis_plot import plot_effects

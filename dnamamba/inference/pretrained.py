@@ -10,6 +10,7 @@ from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
+from dnamamba.inference.prediction import Alleles, Predictions, predict
 from dnamamba.inference.scoring import Scores, score
 
 __all__ = ["Pretrained", "best_device", "load"]
@@ -51,6 +52,12 @@ class Pretrained:
     def score(self, sequences: Sequence[str | bytes], **settings: Any) -> Scores:
         """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases."""
         return score(self.model, self.tokenizer, sequences, **settings)
+
+    def predict(
+        self, inputs: Sequence[str | bytes] | Sequence[Alleles], **settings: Any
+    ) -> Predictions:
+        """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities."""
+        return predict(self.model, self.tokenizer, inputs, **settings)
 
     @overload
     def generate(

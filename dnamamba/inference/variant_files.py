@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from dnamamba.data.fasta import Genome
-from dnamamba.data.text import text_lines
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.text import text_lines
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.files import replacing
 from dnamamba.inference.output import check_output

@@ -31,7 +31,7 @@ import torch
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.alleles import Tail, read_place, read_prefixes, read_tails
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, require_head

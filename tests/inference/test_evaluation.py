@@ -8,7 +8,7 @@ import pytest
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference import evaluation
 from dnamamba.inference.evaluation import evaluate, evaluate_fasta
 from dnamamba.inference.intervals import Interval, intervals

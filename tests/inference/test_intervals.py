@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.intervals import Interval, cut, intervals
 
 BASES = "AACCGGTTACGTNACGTTGCA"

@@ -11,7 +11,7 @@ from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
 from dnamamba.config import MambaConfig
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.mutagenesis import BASES, Effects, mutate
 from dnamamba.inference.mutagenesis_files import mutagenesis

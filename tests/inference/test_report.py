@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.markov import fit_markov
 from dnamamba.inference.pretrained import load
 from dnamamba.inference.report import report

@@ -10,7 +10,7 @@ import vcfpy
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.inference import variant_files
 from dnamamba.inference.variant_files import score_vcf

@@ -10,7 +10,7 @@ import torch
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.embedding import embed
 from dnamamba.inference.scoring import score

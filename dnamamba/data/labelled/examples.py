@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from dnamamba.data.genome.text import text_lines
 from dnamamba.data.labelled.labels import Label, Labels
 from dnamamba.data.labelled.tables import is_table, read_rows
-from dnamamba.data.text import text_lines
 
 __all__ = ["Example", "Fields", "Files", "read_examples", "read_fasta"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dnamamba.data.text import text_lines
+from dnamamba.data.genome.text import text_lines
 
 __all__ = ["Row", "is_table", "read_rows"]
 

@@ -9,14 +9,14 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.fasta import Genome
-from dnamamba.data.genomes import open_genomes
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.modules.resumable import DataPart, ResumableDataModule, sample_numbers
-from dnamamba.data.plans import Plans, make_plans
-from dnamamba.data.settings import GenomeSplit, WindowConfig
-from dnamamba.data.stream import WindowDataset
-from dnamamba.data.targets import next_base_batch
-from dnamamba.data.windows import WindowPlan
+from dnamamba.data.windows.plan import WindowPlan
+from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
+from dnamamba.data.windows.stream import WindowDataset
+from dnamamba.data.windows.targets import next_base_batch
 
 __all__ = ["GenomeDataModule"]
 

@@ -11,15 +11,15 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.fasta import Genome
-from dnamamba.data.genomes import open_genomes
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.labelled.labels import Codec, Labels
+from dnamamba.data.labelled.species import SpeciesDataset
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart, sample_numbers
-from dnamamba.data.plans import Plans, make_plans
-from dnamamba.data.settings import GenomeSplit, WindowConfig
-from dnamamba.data.species import SpeciesDataset
-from dnamamba.data.windows import WindowPlan
+from dnamamba.data.windows.plan import WindowPlan
+from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
 
 __all__ = ["SpeciesDataModule"]
 

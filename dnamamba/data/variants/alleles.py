@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants.record import Variant
 
 __all__ = ["Alleles", "allele_windows"]

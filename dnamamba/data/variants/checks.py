@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants.vcf import Record
 
 __all__ = ["Problem", "VariantChecks", "allele_problem", "site_problem"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.labelled.labels import Label, Labels
 from dnamamba.data.labelled.tables import read_rows
 from dnamamba.data.variants.checks import VariantChecks

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants.checks import Problem, VariantChecks, allele_problem, site_problem
 from dnamamba.data.variants.vcf import Record, read_records
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dnamamba.data.bed import read_bed
-from dnamamba.data.fasta import Genome
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.labelled.labels import Labels, strata_of
 from dnamamba.data.labelled.splits import stratified_parts
-from dnamamba.data.regions import Contigs, union
-from dnamamba.data.settings import Part
 from dnamamba.data.variants.checks import VariantChecks
 from dnamamba.data.variants.labels import LabelledVariant, VariantFields, read_labelled_variants
 from dnamamba.data.variants.record import Variant
+from dnamamba.data.windows.bed import read_bed
+from dnamamba.data.windows.regions import Contigs, union
+from dnamamba.data.windows.settings import Part
 
 __all__ = ["VariantSplit", "divide_variants", "read_variant_splits"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from dnamamba.data.text import text_lines
+from dnamamba.data.genome.text import text_lines
 
 __all__ = ["Record", "read_records"]
 

@@ -1,0 +1,105 @@
+"""Reading a genome's bases by position, without a file offset that processes could share."""
+
+import os
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.genome.index import Record
+from dnamamba.data.genome.source import Identity, identify
+
+__all__ = ["BasesFile"]
+
+Row = NDArray[np.uint8]
+
+
+class _Descriptor(FileIO):
+    """Closes itself without a word when the last reader lets go of it."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class BasesFile:
+    """The file that bases are read from: a cache of bare bases, or the FASTA by its index.
+
+    Every read is a ``pread``: it moves no shared offset, so threads and forked processes cannot
+    disturb each other. The descriptor belongs to one process; another, forked or spawned, opens
+    its own. Size, modification time and inode are compared before every batch.
+
+    Args:
+        path: the file.
+        identity: what it must be.
+        layout: (n, 4) int64, the FASTA's index: see ``Contents``.
+        bare: the file is a cache: the bases of all records laid end to end.
+    """
+
+    def __init__(
+        self, path: Path, identity: Identity, layout: NDArray[np.int64], bare: bool
+    ) -> None:
+        self._path, self._identity = path, identity
+        self._layout, self._bare = layout, bare
+        self._opened: tuple[int, _Descriptor] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+    def open(self) -> FileIO:
+        """This process's descriptor, to be held for the length of a batch.
+
+        Raises:
+            ValueError: the file is gone, or is not the one that was indexed.
+        """
+        opened = self._opened
+        try:
+            if opened is None or opened[0] != os.getpid():
+                opened = self._opened = (os.getpid(), _Descriptor(self._path))
+        except OSError as error:
+            raise ValueError(
+                f"cannot read {self._path}: {error.strerror}; open the genome again"
+            ) from error
+        if identify(opened[1].fileno()) != self._identity:
+            self._opened = None
+            raise ValueError(self._changed())
+        return opened[1]
+
+    def read(self, file: FileIO, contig: int, before: int, start: int, out: Row) -> None:
+        """Fill ``out`` with the bases from 0-based ``start`` of a contig.
+
+        Args:
+            file: what ``open`` gave.
+            contig: its number.
+            before: bases of all contigs before it.
+            start: 0-based position; the caller has checked the range.
+            out: (n,) uint8, contiguous.
+
+        Raises:
+            ValueError: the file ends early or its lines moved: it changed while in use.
+        """
+        if not len(out):
+            return
+        if self._bare:
+            self._fill(file, before + start, out)
+            return
+        record = Record("", *self._layout[contig].tolist())
+        first = record.byte_of(start)
+        raw = np.empty(record.byte_of(start + len(out) - 1) + 1 - first, dtype=np.uint8)
+        self._fill(file, first, raw)
+        bases = raw.tobytes().translate(None, b"\r\n")
+        if len(bases) != len(out):
+            raise ValueError(self._changed())
+        out[:] = np.frombuffer(bases, dtype=np.uint8)
+
+    def _fill(self, file: FileIO, place: int, out: Row) -> None:
+        done = 0
+        while done < len(out):
+            got = os.preadv(file.fileno(), [out[done:].data], place + done)
+            if not got:
+                raise ValueError(self._changed())
+            done += got
+
+    def _changed(self) -> str:
+        return f"{self._path} changed or was truncated while in use; open the genome again"

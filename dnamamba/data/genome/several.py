@@ -1,0 +1,31 @@
+"""Several genomes under distinct names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dnamamba.data.genome.fasta import Genome
+
+__all__ = ["open_genomes"]
+
+
+def open_genomes(
+    paths: Sequence[str | Path], cache_dir: str | Path | None = None
+) -> dict[str, Genome]:
+    """Open FASTA files, each named by its file; by folder and file where names would repeat.
+
+    Raises:
+        ValueError: no file, one given twice, or one that ``Genome`` refuses.
+    """
+    if not paths:
+        raise ValueError("no genome given; name at least one FASTA file in data.genomes")
+    resolved = [Path(path).resolve() for path in paths]
+    for path, given in zip(resolved, paths, strict=True):
+        if resolved.count(path) > 1:
+            raise ValueError(f"{given} is given more than once in data.genomes; name it once")
+    genomes = [Genome(path, cache_dir) for path in paths]
+    names = [genome.name for genome in genomes]
+    if len(set(names)) < len(names):
+        names = [f"{genome.path.parent.name}/{genome.name}" for genome in genomes]
+    if len(set(names)) < len(names):
+        names = [str(genome.path) for genome in genomes]
+    return dict(zip(names, genomes, strict=True))

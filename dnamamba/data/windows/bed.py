@@ -1,0 +1,105 @@
+"""Reading BED: intervals whose every row is checked against the genomes."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.genome.text import text_lines
+from dnamamba.data.windows.regions import Contigs, Regions
+
+__all__ = ["BedRows", "parse_region", "read_bed"]
+
+_SKIPPED = ("#", "track", "browser")
+_HEADERS = ("start", "chromstart", "chrom_start", "txstart", "begin")
+
+
+class BedRows(NamedTuple):
+    """The rows of a BED file as they stand: neither sorted nor joined.
+
+    Attributes:
+        regions: (R,) intervals.
+        lines: (R,) int64, the line each stands on, from 1.
+    """
+
+    regions: Regions
+    lines: NDArray[np.int64]
+
+
+def read_bed(path: str | Path, contigs: Contigs) -> BedRows:
+    """The first three columns of a BED file: contig, start, end; 0-based, half-open.
+
+    Tabs or white space part the columns, further columns are ignored. Comments, ``track`` and
+    ``browser`` lines, empty lines and one header line at the top are skipped. A contig name that
+    several genomes share is written ``genome:contig``. The file may be compressed (gzip, bgzip).
+
+    Raises:
+        ValueError: a row with too few columns, coordinates that are no integers, start >= end, a
+            contig that no genome has, or an end beyond it; names file, line and remedy.
+    """
+    path = Path(path)
+    rows: list[tuple[int, int, int]] = []
+    lines: list[int] = []
+    for number, text in enumerate(text_lines(path), 1):
+        line = text.strip()
+        if not line or line.startswith(_SKIPPED[0]) or line.split(None, 1)[0] in _SKIPPED:
+            continue
+        fields = line.split("\t") if "\t" in line else line.split()
+        if not rows and len(fields) > 1 and fields[1].strip().lower() in _HEADERS:
+            continue
+        try:
+            rows.append(_interval(fields, contigs))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number:,}: {error}") from error
+        lines.append(number)
+    columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    return BedRows(Regions(*columns), np.array(lines, dtype=np.int64))
+
+
+def parse_region(text: str, contigs: Contigs) -> Regions:
+    """One region from ``contig:start-end``, 0-based and half-open, as a row of BED.
+
+    Raises:
+        ValueError: another form, or no such place; repeats the text.
+    """
+    contig, colon, span = text.rpartition(":")
+    start, dash, end = span.partition("-")
+    if not (contig and colon and dash):
+        raise ValueError(
+            f"region {text!r} must be written contig:start-end, 0-based and half-open as in BED"
+        )
+    try:
+        row = _interval([contig, start, end], contigs)
+    except ValueError as error:
+        raise ValueError(f"region {text!r}: {error}") from error
+    return Regions(*np.array([row], dtype=np.int64).T)
+
+
+def _interval(fields: list[str], contigs: Contigs) -> tuple[int, int, int]:
+    if len(fields) < 3:
+        raise ValueError(
+            f"expected contig, start and end parted by tabs, got {len(fields)} column(s): "
+            f"{' '.join(fields)[:60]!r}"
+        )
+    start, end = _integer(fields[1], "start"), _integer(fields[2], "end")
+    contig = contigs.number(fields[0].strip())
+    length = int(contigs.length[contig])
+    if start >= end:
+        raise ValueError(
+            f"start {start} is not below end {end}; BED is 0-based and half-open, so the first "
+            "base of a contig is 0 to 1"
+        )
+    if start < 0 or end > length:
+        raise ValueError(
+            f"{start}-{end} is out of range: {contigs.names[contig]!r} has {length:,} bases; is "
+            "this BED for another version of the genome?"
+        )
+    return contig, start, end
+
+
+def _integer(field: str, name: str) -> int:
+    field = field.strip()
+    if not (field.isascii() and field.removeprefix("-").isdecimal()):
+        raise ValueError(f"{name} must be an integer without separators, got {field!r}")
+    return int(field)

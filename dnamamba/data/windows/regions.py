@@ -1,0 +1,162 @@
+"""Intervals on the contigs of one or several genomes, and their arithmetic.
+
+Coordinates are 0-based and half-open, as in BED. Everything is a few sorted arrays: a million
+intervals are combined in a fraction of a second.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dnamamba.data.genome.names import nearest_name
+
+__all__ = ["Contigs", "Regions", "difference", "intersection", "union", "widened"]
+
+Ints = NDArray[np.int64]
+
+# Contigs are laid out on one line, this far apart: intervals of two contigs can never touch.
+_SPAN = 1 << 40
+
+
+class Regions(NamedTuple):
+    """Intervals; those that the functions below return are sorted and do not overlap.
+
+    Attributes:
+        contig: (R,) int64, numbers of contigs in ``Contigs``.
+        start: (R,) int64, 0-based.
+        end: (R,) int64, exclusive.
+    """
+
+    contig: Ints
+    start: Ints
+    end: Ints
+
+    @property
+    def bases(self) -> int:
+        """Sum of the lengths."""
+        return int((self.end - self.start).sum())
+
+    def take(self, which: Ints | NDArray[np.bool_]) -> "Regions":
+        """Some of them, by number or by mask."""
+        return Regions(self.contig[which], self.start[which], self.end[which])
+
+
+@dataclass(frozen=True)
+class Contigs:
+    """The contigs of all genomes, one after the other; a contig's number is its place here.
+
+    Attributes:
+        genomes: names of the genomes.
+        names: names of the contigs.
+        genome: (C,) int64, which genome a contig belongs to.
+        within: (C,) int64, its number in that genome.
+        length: (C,) int64, in bases.
+    """
+
+    genomes: tuple[str, ...]
+    names: tuple[str, ...]
+    genome: Ints
+    within: Ints
+    length: Ints
+
+    @classmethod
+    def of(cls, genomes: Mapping[str, Mapping[str, int]]) -> "Contigs":
+        """From contig -> length of each genome."""
+        sizes = [len(contigs) for contigs in genomes.values()]
+        return cls(
+            tuple(genomes),
+            tuple(name for contigs in genomes.values() for name in contigs),
+            np.repeat(np.arange(len(sizes)), sizes),
+            np.concatenate([np.arange(size) for size in sizes]),
+            np.array([n for contigs in genomes.values() for n in contigs.values()], np.int64),
+        )
+
+    @property
+    def whole(self) -> Regions:
+        """Every contig from end to end."""
+        return Regions(np.arange(len(self.names)), np.zeros_like(self.length), self.length)
+
+    def number(self, name: str) -> int:
+        """A contig's number, by ``contig`` or ``genome:contig``.
+
+        Raises:
+            ValueError: no such contig (suggests the nearest name), or several genomes have one.
+        """
+        found = self._numbers.get(name, [])
+        if len(found) == 1:
+            return found[0]
+        if found:
+            several = [f"{self.genomes[self.genome[i]]}:{name}" for i in found]
+            raise ValueError(
+                f"several genomes have a contig {name!r}; write {' or '.join(several)}"
+            )
+        raise ValueError(f"no genome has a contig {name!r}; {nearest_name(name, self._numbers)}")
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[int]]:
+        numbers: dict[str, list[int]] = {}
+        for i, (name, genome) in enumerate(zip(self.names, self.genome, strict=True)):
+            numbers.setdefault(name, []).append(i)
+            numbers.setdefault(f"{self.genomes[genome]}:{name}", []).append(i)
+        return numbers
+
+
+def union(*parts: Regions) -> Regions:
+    """Sorted, with overlapping intervals joined. Those that merely touch stay apart."""
+    start = np.concatenate([_line(part)[0] for part in parts])
+    end = np.concatenate([_line(part)[1] for part in parts])
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], end[order]
+    if not len(start):
+        return _regions(start, end)
+    reach = np.maximum.accumulate(end)
+    first = np.concatenate([[True], start[1:] >= reach[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    return _regions(start[first], reach[last])
+
+
+def intersection(these: Regions, others: Regions) -> Regions:
+    """What lies in both. Each must be sorted and free of overlaps."""
+    return _common(_line(these), _line(others))
+
+
+def difference(these: Regions, others: Regions) -> Regions:
+    """What lies in the first and not in the second. Each must be sorted and free of overlaps."""
+    start, end = _line(others)
+    low = np.concatenate([[0], end])
+    high = np.concatenate([start, [np.iinfo(np.int64).max]])
+    between = low < high
+    return _common(_line(these), (low[between], high[between]))
+
+
+def widened(regions: Regions, by: int, contigs: Contigs) -> Regions:
+    """Grown by ``by`` bases to both sides, up to the ends of the contigs."""
+    start = np.maximum(regions.start - by, 0)
+    end = np.minimum(regions.end + by, contigs.length[regions.contig])
+    return union(Regions(regions.contig, start, end))
+
+
+def _common(these: tuple[Ints, Ints], others: tuple[Ints, Ints]) -> Regions:
+    """What lies in both; each piece of the result lies in one interval of ``these``."""
+    (start, end), (other_start, other_end) = these, others
+    low = np.searchsorted(other_end, start, side="right")
+    count = np.maximum(np.searchsorted(other_start, end, side="left") - low, 0)
+    mine = np.repeat(np.arange(len(start)), count)
+    theirs = np.arange(len(mine)) - np.repeat(np.cumsum(count) - count, count) + low[mine]
+    return _regions(
+        np.maximum(start[mine], other_start[theirs]), np.minimum(end[mine], other_end[theirs])
+    )
+
+
+def _line(regions: Regions) -> tuple[Ints, Ints]:
+    offset = regions.contig * _SPAN
+    return offset + regions.start, offset + regions.end
+
+
+def _regions(start: Ints, end: Ints) -> Regions:
+    contig = start // _SPAN
+    return Regions(contig, start - contig * _SPAN, end - contig * _SPAN)

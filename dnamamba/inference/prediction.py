@@ -1,0 +1,218 @@
+"""Sequences and variants to labels, by a fine-tuned model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.pooled import pool_chunks
+from dnamamba.inference.streaming import (
+    BATCH_SIZE,
+    CHUNK_LENGTH,
+    Chunk,
+    Encoded,
+    Source,
+    buckets,
+    encode_all,
+    evaluating,
+    stream,
+)
+from dnamamba.model.classifier import Classifier, VariantClassifier
+from dnamamba.model.heads import prediction_columns
+
+__all__ = ["Alleles", "Opposite", "Pair", "Predictions", "predict", "predict_sources"]
+
+Alleles = tuple[str | bytes, str | bytes, str | bytes, str | bytes]
+"""Bases left of a variant, reference allele, alternative allele, bases right of it."""
+
+
+class Predictions(NamedTuple):
+    """What a model says of n sequences or variants.
+
+    Attributes:
+        labels: one item each: a name, a tuple of names, or for regression a number.
+        probabilities: (n, C) float32, of each of ``classes``; for several labels each by itself;
+            (n, 0) for regression.
+        classes: the names.
+    """
+
+    labels: list[Any]
+    probabilities: NDArray[np.float32]
+    classes: tuple[str, ...]
+
+    def columns(self) -> dict[str, list[Any]]:
+        """As a table has them: ``predicted``, and ``probability_...`` of each class."""
+        return prediction_columns(self.labels, self.classes, self.probabilities)
+
+
+class Pair(NamedTuple):
+    """The two windows of a variant.
+
+    Attributes:
+        ref: the reference.
+        alt: the same with the alternative allele.
+        first: place of the variant's first base in both.
+        right: bases behind the variant, the same in both.
+    """
+
+    ref: Source
+    alt: Source
+    first: int
+    right: int
+
+
+class Opposite:
+    """The other strand of a source, read 5' to 3'."""
+
+    def __init__(self, source: Source, tokenizer: Tokenizer) -> None:
+        self.source, self.tokenizer = source, tokenizer
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """(stop - start,) token ids of the bases from ``start`` to before ``stop``."""
+        n = len(self.source)
+        return self.tokenizer.reverse_complement(self.source.ids(n - stop, n - start))
+
+
+def predict(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    inputs: Sequence[str | bytes] | Sequence[Alleles],
+    *,
+    both_strands: bool | None = None,
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str | torch.device | None = None,
+) -> Predictions:
+    """Label sequences of any length, or variants.
+
+    Predictions do not depend, beyond rounding, on the batch, on the other inputs, or on the
+    chunks: they are what validation and test of the training run saw.
+
+    Args:
+        model: a ``Classifier`` or a ``VariantClassifier``; its device and mode are given back.
+        tokenizer: the model's.
+        inputs: strings of bases for the one; (bases left of the variant, reference allele,
+            alternative allele, bases right of it) for the other; at least one.
+        both_strands: average over both strands; None: as the model was validated.
+        batch_size: sequences side by side.
+        chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
+            the sequences.
+        device: where to run, as ``cuda``; None is where the model is.
+
+    Raises:
+        ValueError: a model that was not fine-tuned, no input at all, an empty one, a letter that
+            the tokenizer refuses, or an argument out of range; names the input by its number.
+    """
+    if isinstance(model, VariantClassifier):
+        if not len(inputs):
+            raise ValueError("expected at least one variant, got none")
+        sources: Any = [_pair(tokenizer, alleles, i) for i, alleles in enumerate(inputs)]
+    else:
+        sources = encode_all(tokenizer, inputs)  # type: ignore[arg-type]
+    settings = batch_size, chunk_length, device
+    return predict_sources(model, tokenizer, sources, both_strands, *settings)
+
+
+def predict_sources(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source] | Sequence[Pair],
+    both_strands: bool | None = None,
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str | torch.device | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Predictions:
+    """What ``predict`` does, for sources; ``advance`` is told of every chunk of bases done."""
+    if not isinstance(model, Classifier | VariantClassifier):
+        raise ValueError(
+            f"predicting needs a fine-tuned model, got {type(model).__name__}, which has no "
+            "labels; fine-tune it first (dnamamba fit with a ClassificationModule)"
+        )
+    both = model.settings.both_strands if both_strands is None else both_strands
+    with evaluating(model, tokenizer, device) as there:
+        pooled = _Reader(model, tokenizer, batch_size, chunk_length, there, advance)
+        outputs = pooled.outputs(sources)
+        if both:
+            opposite = [_opposite(source, tokenizer) for source in sources]
+            outputs = (outputs + pooled.outputs(opposite)) / 2
+        probabilities = model.head.probabilities(outputs).cpu()
+    labels = model.settings.labels
+    shown = probabilities.numpy()[:, : len(labels)]
+    return Predictions(model.head.decide(probabilities, labels), shown, labels)
+
+
+class _Reader:
+    """Streams sources through a model and pools on the way."""
+
+    def __init__(
+        self,
+        model: Classifier | VariantClassifier,
+        tokenizer: Tokenizer,
+        batch_size: int,
+        chunk_length: int,
+        device: torch.device,
+        advance: Callable[[int], None] | None,
+    ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.batch_size, self.chunk_length, self.device = batch_size, chunk_length, device
+        self.advance = advance or (lambda bases: None)
+
+    def outputs(self, sources: Sequence[Any]) -> Tensor:
+        """(n, outputs) of the head."""
+        if isinstance(self.model, Classifier):
+            outputs: Tensor = self.model.head(self.vectors(sources, [0] * len(sources)))
+            return outputs
+        windows = [window for pair in sources for window in (pair.ref, pair.alt)]
+        within = self.model.settings.region == "variant"
+        first = [pair.first if within else 0 for pair in sources for _ in range(2)]
+        vectors = self.vectors(windows, first)
+        return self.model.compare(vectors[0::2], vectors[1::2])
+
+    def vectors(self, sources: Sequence[Source], first: Sequence[int]) -> Tensor:
+        """(n, d_model) fp32, each pooled from base ``first`` on."""
+        pooled = torch.empty(len(sources), self.model.config.d_model)
+        for members in buckets(sources, self.batch_size):
+            batch = [sources[i] for i in members]
+            inputs = [len(source) + 1 for source in batch]
+            settings: Any = {"chunk_length": self.chunk_length, "device": self.device}
+            chunks = self._watched(stream(self.model.backbone, batch, inputs, **settings))
+            starts = [first[i] + 1 for i in members]  # BOS is input 0
+            pooled[members] = pool_chunks(chunks, self.model.pooling, starts, inputs)
+        return pooled.to(self.device)
+
+    def _watched(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            yield chunk
+            self.advance(sum(chunk.real) - (len(chunk.real) if chunk.start == 0 else 0))
+
+
+def _opposite(source: Any, tokenizer: Tokenizer) -> Any:
+    if isinstance(source, Pair):
+        ref, alt = (Opposite(window, tokenizer) for window in (source.ref, source.alt))
+        return Pair(ref, alt, source.right, source.first)
+    return Opposite(source, tokenizer)
+
+
+def _pair(tokenizer: Tokenizer, alleles: Any, number: int) -> Pair:
+    where = f"variants[{number}]"
+    if isinstance(alleles, str | bytes) or len(alleles) != 4:
+        raise ValueError(
+            f"{where} must be (bases left of the variant, reference allele, alternative allele, "
+            f"bases right of it), got {alleles!r:.60}"
+        )
+    left, ref, alt, right = (
+        tokenizer.encode(part, contig=f"{where}, {name}")
+        for name, part in zip(("left", "reference", "alternative", "right"), alleles, strict=True)
+    )
+    if not (len(ref) and len(alt)):
+        raise ValueError(f"{where}: an allele is empty; anchor indels by a base, as a VCF does")
+    windows = [Encoded(np.concatenate([left, allele, right])) for allele in (ref, alt)]
+    return Pair(windows[0], windows[1], len(left), len(right))

@@ -1,0 +1,138 @@
+"""FASTA, BED or VCF to a table of predictions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.inference.intervals import Interval, cut, intervals
+from dnamamba.inference.output import check_output
+from dnamamba.inference.prediction import Pair, predict_sources
+from dnamamba.inference.pretrained import best_device, load
+from dnamamba.inference.progress import progress
+from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.variant_windows import variant_windows
+from dnamamba.model.classifier import Classifier, VariantClassifier
+from dnamamba.tables import TABLE_ENDINGS, require_parquet, write_table
+
+__all__ = ["predict_file"]
+
+_VCF_ENDINGS = (".vcf", ".vcf.gz", ".vcf.bgz")
+
+Columns = dict[str, list[Any]]
+
+
+def predict_file(
+    model: str,
+    input: str,
+    output: str,
+    bed: str | None = None,
+    window: int | None = None,
+    genome: str | None = None,
+    checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
+    both_strands: bool | None = None,
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Label the sequences of a FASTA, or the variants of a VCF, by a fine-tuned model.
+
+    One row a sequence: id, contig, start, end (0-based, half-open), strand; or one row an allele:
+    contig, pos (from 1, as in the VCF), id, ref, alt. Then follow the predicted label and the
+    probability of each label; for regression the predicted number.
+
+    Args:
+        model: a fine-tuned model's folder, or its training checkpoint.
+        input: a FASTA, or for a model of variants a VCF: plain, gzip or bgzip.
+        output: a .parquet or .tsv file.
+        bed: of a FASTA, label these regions instead of whole records; a minus in the strand column
+            reads the other strand.
+        window: of a FASTA, label windows of so many bases side by side; null for whole sequences.
+        genome: the reference FASTA of a VCF.
+        checks: what to do with records of a VCF that cannot be used.
+        both_strands: average over both strands; null: as the model was validated.
+        batch_size: sequences side by side.
+        chunk_length: bases at a time; bounds the memory together with batch_size.
+        device: where to run: auto (CUDA if there is a GPU), cpu, cuda, mps.
+        overwrite: replace an output that exists.
+
+    Raises:
+        ValueError: bad input; names file, record or argument, and a remedy.
+        ModuleNotFoundError: Parquet without pyarrow, or a VCF without vcfpy; names the extra.
+    """
+    path = check_output(output, TABLE_ENDINGS, overwrite)
+    if path.suffix == ".parquet":
+        require_parquet()
+    network, tokenizer = load(model, best_device(device))
+    if isinstance(network, VariantClassifier):
+        _refuse(input, {"bed": bed, "window": window}, "a VCF, which this model labels")
+        if genome is None:
+            raise ValueError(f"{model} labels variants: name their reference with --genome")
+        where, pairs = _read_variants(network, tokenizer, input, Genome(genome), checks)
+        bases = 2 * len(pairs) * (network.settings.length or 0)
+        sources: Sequence[Any] = pairs
+    elif isinstance(network, Classifier):
+        _refuse(input, {"genome": genome}, "a FASTA, which this model labels")
+        if input.endswith(_VCF_ENDINGS):
+            raise ValueError(f"{model} labels sequences, but {input} is a VCF; give a FASTA")
+        where, pieces = _read_sequences(tokenizer, input, bed, window)
+        bases = sum(map(len, pieces))
+        sources = pieces
+    else:
+        raise ValueError(
+            f"{model} is a language model, which has no labels; fine-tune it first "
+            "(configs/finetune-sequence.yaml)"
+        )
+    both = network.settings.both_strands if both_strands is None else both_strands
+    with progress("predict", bases * (2 if both else 1)) as advance:
+        found = predict_sources(
+            network, tokenizer, sources, both, batch_size, chunk_length, None, advance
+        )
+    write_table(path, {**where, **found.columns()})
+
+
+def _refuse(input: str, given: dict[str, Any], what: str) -> None:
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f"--{name} has no meaning for {what} (input: {input}); leave it out")
+
+
+def _read_sequences(
+    tokenizer: Tokenizer, fasta: str, bed: str | None, window: int | None
+) -> tuple[Columns, list[Interval]]:
+    if window is not None and window < 1:
+        raise ValueError(f"window must be at least 1 base, got {window}")
+    pieces = [piece for _, piece in cut(intervals(Genome(fasta), tokenizer, bed), window)]
+    names = "id", "contig", "start", "end", "strand"
+    return {name: [getattr(piece, name) for piece in pieces] for name in names}, pieces
+
+
+def _read_variants(
+    network: VariantClassifier,
+    tokenizer: Tokenizer,
+    vcf: str,
+    genome: Genome,
+    checks: VariantChecks,
+) -> tuple[Columns, list[Pair]]:
+    genome.check(tokenizer)
+    length = network.settings.length
+    if length is None:
+        raise ValueError("the model does not say how long its windows are (head.length)")
+    variants = list(read_variants(vcf, genome, checks, longest=length - length // 2))
+    if not variants:
+        raise ValueError(f"{vcf}: no variant is left to label")
+    windows = variant_windows(genome, tokenizer, variants, length)
+    pairs = [
+        Pair(ref, alt, variant.start - ref.start, ref.end - variant.start - len(variant.ref))
+        for variant, ref, alt in zip(variants, windows[0::2], windows[1::2], strict=True)
+    ]
+    columns: Columns = {
+        "contig": [variant.contig for variant in variants],
+        "pos": [variant.start + 1 for variant in variants],
+        "id": [variant.id or "." for variant in variants],
+        "ref": [variant.ref for variant in variants],
+        "alt": [variant.alt for variant in variants],
+    }
+    return columns, pairs

@@ -1,0 +1,316 @@
+"""VCF: one table of everything that can be wrong, and what a good record becomes."""
+
+import gzip
+import io
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from Bio import bgzf
+
+from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.variants.alleles import allele_windows
+from dnamamba.data.variants.checks import VariantChecks
+from dnamamba.data.variants.record import Variant, read_variants
+
+# 1-based:       1234567890123456789012345678901234567890
+CHR1 = "ACGTACGTACGGGGTTTTACGTRacgtnNACGTACGTACG"
+HEADER = (
+    "##fileformat=VCFv4.2\n"
+    '##INFO=<ID=SIG,Number=.,Type=String,Description="s">\n'
+    '##INFO=<ID=AF,Number=A,Type=Float,Description="a">\n'
+    '##INFO=<ID=AD,Number=R,Type=Integer,Description="d">\n'
+    '##INFO=<ID=DB,Number=0,Type=Flag,Description="f">\n'
+    '##INFO=<ID=ONE,Number=1,Type=String,Description="1">\n'
+    "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+)
+GOOD = "chr1\t1\t.\tA\tC\t.\t.\t.\n"
+
+
+def row(
+    pos: object, ref: str, alt: str, info: str = ".", contig: str = "chr1", id: str = "."
+) -> str:
+    return f"{contig}\t{pos}\t{id}\t{ref}\t{alt}\t.\t.\t{info}\n"
+
+
+def bgzip(text: bytes) -> bytes:
+    packed = io.BytesIO()
+    writer = bgzf.BgzfWriter(fileobj=packed)
+    writer.write(text)
+    writer.flush()
+    return packed.getvalue() + bgzf._bgzf_eof
+
+
+@pytest.fixture(scope="module")
+def genome(tmp_path_factory: pytest.TempPathFactory) -> Genome:
+    path = tmp_path_factory.mktemp("genome") / "ref.fa"
+    path.write_text(f">chr1\n{CHR1}\n>chr2\nTTTT\n>chrM\nGATC\n>scaffold_7\nACGT\n")
+    return Genome(path)
+
+
+def write(folder: Path, content: str | bytes, name: str = "v.vcf") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+GOOD_RECORDS: list[tuple[str, str, list[tuple[str, int, str, str]]]] = [
+    ("SNV", row(1, "A", "C"), [("chr1", 0, "A", "C")]),
+    ("last base", row(40, "G", "C"), [("chr1", 39, "G", "C")]),
+    ("insertion", row(4, "T", "TAA"), [("chr1", 3, "T", "TAA")]),
+    ("deletion", row(10, "CGGGG", "C"), [("chr1", 9, "CGGGG", "C")]),
+    ("several bases for as many", row(2, "CG", "TT"), [("chr1", 1, "CG", "TT")]),
+    ("two alleles", row(1, "A", "C,AG"), [("chr1", 0, "A", "C"), ("chr1", 0, "A", "AG")]),
+    ("lower case", row(25, "c", "g"), [("chr1", 24, "C", "G")]),
+    ("upper case of a masked base", row(25, "C", "G"), [("chr1", 24, "C", "G")]),
+    ("IUPAC code R in the FASTA, A in REF", row(23, "A", "C"), [("chr1", 22, "A", "C")]),
+    ("N in the FASTA and in REF", row(28, "N", "A"), [("chr1", 27, "N", "A")]),
+    ("unsorted", row(2, "C", "A") + row(1, "A", "C"),
+     [("chr1", 1, "C", "A"), ("chr1", 0, "A", "C")]),
+    ("blank lines", "\n" + row(1, "A", "C") + "\n\n" + row(2, "C", "A"),
+     [("chr1", 0, "A", "C"), ("chr1", 1, "C", "A")]),
+    ("no record", "", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "expected"), [r[1:] for r in GOOD_RECORDS], ids=[r[0] for r in GOOD_RECORDS]
+)
+def test_reads(
+    records: str, expected: list[tuple[str, int, str, str]], genome: Genome, tmp_path: Path
+) -> None:
+    for name, content in [
+        ("v.vcf", (HEADER + records).encode()),
+        ("crlf.vcf", (HEADER + records).replace("\n", "\r\n").encode()),
+        ("v.vcf.gz", bgzip((HEADER + records).encode())),
+        ("gzip.vcf.gz", gzip.compress((HEADER + records).encode())),
+    ]:
+        found = list(read_variants(write(tmp_path, content, name), genome))
+        assert [variant[:4] for variant in found] == expected
+
+
+BAD: list[tuple[str, str | bytes, str]] = [
+    # name, records (str) or the whole file (bytes), expected error
+    ("REF mismatch", row(1, "G", "C"),
+     r"line 9: chr1:1: REF is G, but .*ref\.fa has A; is this the genome .*mismatch=skip"),
+    ("N in REF only", row(1, "N", "C"), "line 9: chr1:1: REF is N, but .* has A"),
+    ("position 0", row(0, "A", "C"), r"line 9: POS 0 .*lies outside chr1, which has 40 bases"),
+    ("negative position", row(-3, "A", "C"), r"line 9: POS -3 .*lies outside chr1"),
+    ("past the end", row(41, "A", "C"), r"line 9: POS 41 .*lies outside chr1, which has 40 bases"),
+    ("REF across the end", row(40, "GA", "G"), r"line 9: POS 40 \(REF of 2\) lies outside chr1"),
+    ("contig without chr", row(1, "A", "C", contig="1"),
+     r"line 9: .*ref\.fa has no contig '1'; did you mean 'chr1'.*checks\.contig_names \(add_chr"),
+    ("contig absent", row(1, "A", "C", contig="plasmid"),
+     r"line 9: .* no contig 'plasmid'; .*chr1"),
+    ("position no integer", row("1e3", "A", "C"), r"line 9: invalid literal for int.*POS 1e3"),
+    ("REF missing", row(1, ".", "C"), r"line 9: REF '\.' must be of the letters ACGTN"),
+    ("REF of other letters", row(1, "A-", "A"), r"line 9: REF 'A-' must be of the letters"),
+    ("ALT of other letters", row(1, "A", "-"), r"line 9: ALT '-' must be of .*bcftools norm"),
+    ("ALT empty", row(1, "A", ""), r"line 9: ALT is empty; a missing value is written '\.'"),
+    ("ALT ends in a comma", row(1, "A", "C,"), r"line 9: ALT is empty"),
+    ("breakend without a mate", row(1, "A", "A[2["), r"v\.vcf, line 9: .*POS 1, ALT A\[2\["),
+    ("too few columns", "chr1\t1\t.\tA\tC\n", "line 9: 5 columns where a VCF has at least 8"),
+    ("spaces for tabs", "chr1 1 . A C . . .\n", r"line 9: 1 columns .*separated by tabs"),
+    ("quality no number", "chr1\t1\t.\tA\tC\tq\t.\t.\n", "line 9: could not convert string"),
+    ("second header", GOOD + HEADER, r"line 10: a header line behind the records"),
+    ("two values for three alleles", row(1, "A", "C,G,T", "AF=0.1,0.2"),
+     "line 9: INFO AF has 2 values where 3 are due"),
+    ("empty", b"", r"v\.vcf is empty"),
+    ("no header", GOOD.encode(), r"v\.vcf, line 1: expected the header of a VCF.* got 'chr1"),
+    ("FASTA", b">chr1\nACGT\n", r"v\.vcf, line 1: expected the header of a VCF.* got '>chr1"),
+    ("header without #CHROM", b"##fileformat=VCFv4.2\n", "damaged VCF header: Missing line"),
+    ("no ##fileformat", ("#CHROM" + HEADER.split("#CHROM")[1]).encode(),
+     "damaged VCF header: .*header lines"),
+    ("bgzip cut in a block", bgzip((HEADER + GOOD * 20_000).encode())[:300],
+     r"v\.vcf is truncated: the block that ends a bgzip file is missing"),
+    ("bgzip cut between blocks", bgzip((HEADER + GOOD).encode())[:-28],
+     r"v\.vcf is truncated: the block that ends a bgzip file is missing"),
+    ("gzip cut off", gzip.compress((HEADER + GOOD * 20_000).encode())[:300],
+     r"v\.vcf: truncated or damaged gzip data after line [\d,]+"),
+    ("not UTF-8", (HEADER + row(1, "A", "C", id="café")).encode("latin-1"),
+     "line 8: byte 0xe9 is not UTF-8"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "expected"), [r[1:] for r in BAD], ids=[r[0] for r in BAD])
+def test_refuses(content: str | bytes, expected: str, genome: Genome, tmp_path: Path) -> None:
+    # Line 8 is a good record: what came before the bad one is handed out.
+    path = write(tmp_path, HEADER + GOOD + content if isinstance(content, str) else content)
+    with pytest.raises(ValueError, match=expected) as caught:
+        list(read_variants(path, genome, info="AF"))
+    assert str(path) in str(caught.value)
+
+
+SKIPPED: list[tuple[str, dict[str, str], str, str]] = [
+    # name, checks, records, reason in the count
+    ("REF mismatch", {"mismatch": "skip"}, row(1, "G", "C"), "whose REF differs from the FASTA"),
+    ("position 0", {"mismatch": "skip"}, row(0, "A", "C"), "outside their contig"),
+    ("past the end", {"mismatch": "skip"}, row(99, "A", "C"), "outside their contig"),
+    ("contig absent", {"unknown_contig": "skip"}, row(1, "A", "C", contig="plasmid"),
+     "on contigs that the FASTA lacks"),
+    ("no ALT", {}, row(1, "A", "."), "without ALT"),
+    ("spanning deletion", {}, row(1, "A", "*"), r"spanning deletions (*)"),
+    ("symbolic", {}, row(1, "A", "<DEL>"), "symbolic"),
+    ("gVCF", {}, row(1, "A", "<NON_REF>"), "symbolic"),
+    ("unspecified", {}, row(1, "A", "<*>"), "symbolic"),
+    ("breakend", {}, row(1, "A", "A[chr2:3["), "breakends"),
+    ("single breakend", {}, row(1, "A", "A."), "breakends"),
+    ("ALT is REF", {}, row(1, "A", "A"), "with ALT equal to REF"),
+    ("long", {}, row(1, "A", "A" + "C" * 20), "longer than 20 bases, half the window"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("checks", "records", "reason"), [r[1:] for r in SKIPPED], ids=[r[0] for r in SKIPPED]
+)
+def test_leaves_out_and_counts(
+    checks: dict[str, str], records: str, reason: str, genome: Genome, tmp_path: Path
+) -> None:
+    path = write(tmp_path, HEADER + GOOD + records * 3 + GOOD)
+    counts: Counter[str] = Counter()
+    with pytest.warns(UserWarning, match="left out") as caught:
+        found = list(
+            read_variants(path, genome, VariantChecks(**checks), longest=20, skipped=counts)
+        )
+    assert [str(w.message) for w in caught] == [f"{path}: left out records or alleles: 3 {reason}"]
+    assert [variant.line for variant in found] == [8, 12]
+    assert counts == {reason: 3}
+    strict = VariantChecks(unsupported="error")
+    with pytest.raises(ValueError, match=r"v\.vcf, line 9: .*=skip"):
+        list(read_variants(path, genome, strict, longest=20))
+
+
+def test_the_other_alleles_of_a_record_stay(genome: Genome, tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + row(1, "A", "*,C,<NON_REF>", "AF=.,0.25,0", id="rs1;rs2"))
+    with pytest.warns(UserWarning, match=r"left out records or alleles: 1 spanning .* 1 symbolic"):
+        found = list(read_variants(path, genome, info="AF"))
+    assert found == [Variant("chr1", 0, "A", "C", "rs1;rs2", line=8, allele=2, info="0.25")]
+    assert found[0].name == "chr1:1:A:C"
+
+
+@pytest.mark.parametrize(
+    ("field", "info", "expected"),
+    [
+        ("AF", "DB;AF=0.5,0.125", ["0.5", "0.125"]),
+        ("AD", "AD=10,5,6;AF=0,1", ["5", "6"]),
+        ("SIG", "SIG=Pathogenic,_low_penetrance", ["Pathogenic,_low_penetrance"] * 2),
+        ("DB", "DB", ["1", "1"]),
+        ("ONE", "X;ONE=a%3Bb", ["a;b", "a;b"]),
+        ("ONE", "ONE=.", ["", ""]),
+        ("SIG", "ONE=1", ["", ""]),
+        ("NEW", "NEW=not in the header", ["not in the header"] * 2),
+        ("SIG", ".", ["", ""]),
+    ],
+)
+def test_info_goes_to_the_allele(
+    field: str, info: str, expected: list[str], genome: Genome, tmp_path: Path
+) -> None:
+    path = write(tmp_path, HEADER + row(1, "A", "C,G", info))
+    assert [v.info for v in read_variants(path, genome, info=field)] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "contigs"),
+    [
+        ("add_chr", ["1", "chr2", "MT"]),
+        ("add_chr", ["1", "2", "M"]),
+        ({"NC_1": "chr1", "NC_2": "chr2"}, ["NC_1", "NC_2", "chrM"]),
+    ],
+)
+def test_contig_names_are_resolved_by_choice(
+    names: str | dict[str, str], contigs: list[str], genome: Genome, tmp_path: Path
+) -> None:
+    bases = [("A", "C"), ("T", "C"), ("G", "C")]
+    records = [row(1, *pair, contig=c) for pair, c in zip(bases, contigs, strict=True)]
+    path = write(tmp_path, HEADER + "".join(records))
+    found = read_variants(path, genome, VariantChecks(contig_names=names))
+    assert [variant.contig for variant in found] == ["chr1", "chr2", "chrM"]
+
+
+def test_prefixes_are_dropped_by_choice() -> None:
+    checks = VariantChecks(contig_names="drop_chr")
+    assert [checks.contig(name) for name in ("chr1", "1", "chrM")] == ["1", "1", "MT"]
+
+
+def test_genotypes_are_not_read(genome: Genome, tmp_path: Path) -> None:
+    text = HEADER.replace("INFO\n", "INFO\tFORMAT\tsample\n") + GOOD.replace("\n", "\tGT\tbroken\n")
+    assert len(list(read_variants(write(tmp_path, text), genome))) == 1
+
+
+def test_kinds_are_chosen(genome: Genome, tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + row(1, "A", "C,AT") + row(1, "AC", "GG"))
+    with pytest.warns(UserWarning, match="1 of kind indel, 1 of kind mnv"):
+        found = list(read_variants(path, genome, VariantChecks(kinds=["snv"])))
+    assert [variant.kind for variant in found] == ["snv"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"mismatch": "drop"}, r"checks\.mismatch must be 'error' or 'skip', got 'drop'"),
+        ({"kinds": ["SNP"]}, r"checks\.kinds must be of snv, mnv and indel"),
+        ({"kinds": []}, r"checks\.kinds must be"),
+        ({"contig_names": "chr"}, r"checks\.contig_names must be 'as_is', 'add_chr'"),
+    ],
+)
+def test_unknown_choices_are_refused(options: dict[str, object], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        VariantChecks(**options)  # type: ignore[arg-type]
+
+
+def test_reading_streams(genome: Genome, tmp_path: Path) -> None:
+    """The first variant comes before the bad line behind it is read."""
+    path = write(tmp_path, HEADER + GOOD + "nonsense\n")
+    assert next(read_variants(path, genome)).start == 0
+
+
+def test_without_vcfpy_the_extra_is_named(
+    genome: Genome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "vcfpy", None)
+    with pytest.raises(ImportError, match=r"v\.vcf needs vcfpy; .*'dnamamba\[variants\]'"):
+        list(read_variants(write(tmp_path, HEADER), genome))
+
+
+def test_windows_hold_the_variant_in_the_middle(genome: Genome) -> None:
+    for start, ref, alt, length in [
+        (20, "G", "T", 8), (20, "G", "T", 9), (20, "G", "GAA", 10), (20, "GTR", "G", 10),
+        (0, "A", "C", 8), (2, "G", "T", 8), (39, "G", "A", 8), (38, "CG", "C", 8),
+        (20, "G", "T", 2),
+    ]:  # fmt: skip
+        found = allele_windows(genome, Variant("chr1", start, ref, alt), length)
+        left = CHR1[max(0, start - length // 2) : start]
+        right = length - length // 2 - max(len(ref), len(alt))
+        after = CHR1[start + len(ref) : start + len(ref) + right]
+        assert found.position == len(left)
+        assert found.ref.decode() == CHR1[start - len(left) : start + len(ref) + len(after)]
+        assert found.alt.decode() == left + alt + after
+
+
+def test_windows_by_hand(genome: Genome) -> None:
+    def cut(start: int, ref: str, alt: str, length: int) -> tuple[bytes, bytes, int]:
+        return allele_windows(genome, Variant("chr1", start, ref, alt), length)
+
+    # in the middle: 4 bases before, the variant, 3 behind
+    assert cut(4, "A", "T", 8) == (b"ACGTACGT", b"ACGTTCGT", 4)
+    # an insertion of 2: the same flanks, and the longer window has the length asked for
+    assert cut(4, "A", "ATT", 8) == (b"ACGTAC", b"ACGTATTC", 4)
+    assert cut(4, "ACG", "A", 8) == (b"ACGTACGT", b"ACGTAT", 4)
+    # clipped, not shifted, at either end
+    assert cut(1, "C", "T", 8) == (b"ACGTA", b"ATGTA", 1)
+    assert cut(39, "G", "A", 8) == (b"GTACG", b"GTACA", 4)
+    # masked and ambiguous flanks come as they are
+    assert cut(23, "a", "t", 4) == (b"TRac", b"TRtc", 2)
+
+
+def test_an_allele_too_long_for_its_window_is_named(genome: Genome) -> None:
+    with pytest.raises(ValueError, match=r"chr1:5:A:AT+: an allele of 6 bases .* raise length to"):
+        allele_windows(genome, Variant("chr1", 4, "A", "ATTTTT"), 8)
+
+
+def test_warnings_of_vcfpy_stay_away(genome: Genome, tmp_path: Path) -> None:
+    text = HEADER.replace("VCFv4.2", "VCFv4.5") + row(1, "A", "C", "UNDECLARED=1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(read_variants(write(tmp_path, text), genome, info="UNDECLARED"))) == 1
