@@ -28,7 +28,7 @@ def test_wheel_holds_the_two_packages_and_nothing_else(dist: Path) -> None:
     assert tops == {"dnamamba", "dnamamba_kernels"}
     for needed in (
         "dnamamba/py.typed",
-        "dnamamba/data/fasta.py",
+        "dnamamba/data/genome/fasta.py",
         "dnamamba_kernels/py.typed",
         "dnamamba_kernels/selective_scan/reference.py",
     ):
