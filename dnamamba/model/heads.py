@@ -11,6 +11,7 @@ regression     none                         (B, 1) in deviations    (B,) float32
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 
 from dnamamba.model.pooling import POOLINGS, PoolingName
 
-__all__ = ["HEADS", "Head", "HeadConfig", "HeadKind", "VariantHeadConfig"]
+__all__ = ["HEADS", "Head", "HeadConfig", "HeadKind", "VariantHeadConfig", "prediction_columns"]
 
 HeadKind = Literal["binary", "multiclass", "multilabel", "regression"]
 
@@ -158,17 +159,6 @@ class Head(nn.Module, ABC):
     def decide(self, probabilities: Tensor, labels: tuple[str, ...]) -> list[Any]:
         """One item a row: a name, a tuple of names, or a number."""
 
-    def columns(self, probabilities: Tensor, labels: tuple[str, ...]) -> dict[str, list[Any]]:
-        """What a table of predictions says: ``predicted``, and the probability of each label."""
-        decided = self.decide(probabilities, labels)
-        return {
-            "predicted": [";".join(x) if isinstance(x, tuple) else x for x in decided],
-            **{
-                f"probability_{label}": column.tolist()
-                for label, column in zip(labels, probabilities.unbind(1), strict=False)
-            },
-        }
-
 
 class Multiclass(Head):
     """One of several: softmax and cross-entropy."""
@@ -291,3 +281,19 @@ HEADS: dict[str, type[Head]] = {
     "regression": Regression,
 }
 """Every head, by the name that settings give it."""
+
+
+def prediction_columns(
+    decided: Sequence[Any], labels: Sequence[str], probabilities: Any
+) -> dict[str, list[Any]]:
+    """What a table of predictions says: ``predicted``, and ``probability_...`` of each label.
+
+    Args:
+        decided: n items, of ``Head.decide``.
+        labels: names of the labels; none for regression.
+        probabilities: (n, C) array or tensor.
+    """
+    return {
+        "predicted": [";".join(item) if isinstance(item, tuple) else item for item in decided],
+        **{f"probability_{name}": probabilities[:, i].tolist() for i, name in enumerate(labels)},
+    }

@@ -67,7 +67,7 @@ def _classes(probabilities: Tensor, label: Tensor) -> Figures:
     present = counts.sum(1) > 0
     recall = counts.diagonal()[present] / counts.sum(1)[present]
     ranked = (1,) if C == 2 else range(C)
-    curves = [_ranking(probabilities[:, i], (label == i).long()) for i in ranked]
+    curves = [_ranking(probabilities[:, i].contiguous(), (label == i).long()) for i in ranked]
     return {
         "accuracy": float(counts.diagonal().sum() / counts.sum()),
         "balanced_accuracy": float(recall.mean()),
@@ -82,7 +82,7 @@ def _classes(probabilities: Tensor, label: Tensor) -> Figures:
 
 
 def _several(probabilities: Tensor, label: Tensor) -> Figures:
-    columns = list(zip(probabilities.T, label.T, strict=True))
+    columns = [(p.contiguous(), y) for p, y in zip(probabilities.T, label.T, strict=True)]
     curves = [_ranking(p, y) for p, y in columns]
     hits = (probabilities >= 0.5).long() == label
     counts = [tm.binary_confusion_matrix(p, y).double() for p, y in columns]

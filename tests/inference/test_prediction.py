@@ -88,7 +88,7 @@ def test_it_says_what_the_module_says(pooling: str, both: bool, sequences: list[
         np.testing.assert_allclose(found.probabilities, expected, rtol=1e-4, atol=1e-5)
         assert found.labels == ["abc"[i] for i in expected.argmax(1)]
         assert found.classes == ("a", "b", "c")
-        assert len(set(found.labels)) > 1
+        assert np.ptp(found.probabilities[:, 0]) > 0.02
 
 
 @pytest.mark.parametrize("kind", LABELS)

@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dnamamba.model.heads import HEADS, Head, HeadConfig, Regression, VariantHeadConfig
+from dnamamba.model.heads import (
+    HEADS,
+    Head,
+    HeadConfig,
+    Regression,
+    VariantHeadConfig,
+    prediction_columns,
+)
 
 LABELS = {
     "binary": ("no", "yes"),
@@ -63,7 +70,9 @@ def test_multilabel() -> None:
     torch.testing.assert_close(multilabel.losses(outputs, label, weight), terms.mean(1))
     decided = multilabel.decide(label, LABELS["multilabel"])
     assert decided == [("y",), ("x", "y"), (), ("x",), ("y",)]
-    assert multilabel.columns(label, LABELS["multilabel"])["predicted"][:3] == ["y", "x;y", ""]
+    columns = prediction_columns(decided, LABELS["multilabel"], label)
+    assert columns["predicted"][:3] == ["y", "x;y", ""]
+    assert columns["probability_y"][:3] == [1, 1, 0]
 
 
 def test_regression_is_in_the_labels_units() -> None:
@@ -76,7 +85,8 @@ def test_regression_is_in_the_labels_units() -> None:
     torch.testing.assert_close(values[:, 0], outputs[:, 0] * 20 + 100)
     expected = ((values[:, 0] - label) / 20) ** 2
     torch.testing.assert_close(regression.losses(outputs, label), expected, rtol=1e-4, atol=1e-5)
-    assert regression.columns(values, ()) == {"predicted": values[:, 0].tolist()}
+    decided = regression.decide(values, ())
+    assert prediction_columns(decided, (), values) == {"predicted": values[:, 0].tolist()}
     with pytest.raises(ValueError, match="all the same number"):
         regression.standardise(torch.full((4,), 3.0))
 
@@ -87,7 +97,7 @@ def test_at_first_every_class_is_about_as_likely() -> None:
         fresh = Head.of(HeadConfig(kind=kind, labels=labels), 4)  # type: ignore[arg-type]
         label = torch.zeros(5, len(labels)) if kind == "multilabel" else torch.zeros(5).long()
         if kind != "regression":
-            loss = fresh.losses(fresh(VECTORS), label).mean()
+            loss = fresh.losses(fresh(VECTORS), label).mean().detach()
             assert abs(float(loss) - math.log(max(2, len(labels)))) < 0.5
 
 

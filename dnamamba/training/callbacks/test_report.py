@@ -13,7 +13,7 @@ from rich.table import Table
 from torch import Tensor
 
 from dnamamba.files import replacing
-from dnamamba.model.heads import Head
+from dnamamba.model.heads import Head, prediction_columns
 from dnamamba.tables import write_table
 from dnamamba.training.figures import figures_of, wilson
 from dnamamba.training.held_out import Outcomes
@@ -82,7 +82,9 @@ def _columns(head: Head, outcomes: Outcomes, labels: tuple[str, ...], data: Any)
         label = [";".join(names) for names in head.decide(true, labels)]
     else:
         label = true.tolist()
-    return {"id": ids, "label": label, **head.columns(outcomes.probabilities, labels)}
+    decided = head.decide(outcomes.probabilities, labels)
+    columns = prediction_columns(decided, labels, outcomes.probabilities)
+    return {"id": ids, "label": label, **columns}
 
 
 def _table(
