@@ -1,0 +1,129 @@
+"""Without a GPU: what the launchers launch compiles for one, whatever the options and types."""
+
+import os
+from typing import Any
+
+import pytest
+import torch
+
+from dnamamba_kernels.add_rms_norm import add_rms_norm
+from dnamamba_kernels.causal_conv1d import causal_conv1d
+from dnamamba_kernels.selective_scan import selective_scan
+
+pytestmark = pytest.mark.skipif(
+    torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1",
+    reason="compiled to be run here",
+)
+F32, F16, B16 = torch.float32, torch.float16, torch.bfloat16
+
+
+class Absent:
+    """As much of a GPU's driver as compiling asks for."""
+
+    def get_current_target(self) -> Any:
+        from triton.backends.compiler import GPUTarget
+
+        return GPUTarget("cuda", 90, 32)
+
+    def get_current_device(self) -> int:
+        return 0
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Launches compile, run nothing, and leave their kernel's name here."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    from triton.runtime import driver
+    from triton.runtime.jit import JITFunction
+
+    names: set[str] = set()
+    run = JITFunction.run
+
+    def compile_only(self: Any, *args: Any, warmup: bool, **kwargs: Any) -> Any:
+        kernel = run(self, *args, warmup=True, **kwargs)
+        assert "cubin" in kernel.asm
+        names.add(self.fn.__name__)
+        return kernel
+
+    monkeypatch.setattr(JITFunction, "run", compile_only)
+    monkeypatch.setattr("dnamamba_kernels.backend._triton_refuses", lambda device: "")
+    monkeypatch.setattr(driver, "_active", Absent())
+    return names
+
+
+@pytest.mark.parametrize(
+    ("B", "L", "D", "N", "dtype", "options", "softplus", "reverse"),
+    [
+        (1, 1, 1, 1, F32, "Dzbhr", True, True),
+        (2, 300, 48, 16, B16, "Dzb", True, False),
+        (1, 301, 33, 8, F32, "", False, False),
+        (1, 200, 100, 64, F16, "zhr", True, True),
+        (1, 130, 9, 200, F32, "Dbr", True, False),
+    ],
+)
+def test_scan(
+    B: int, L: int, D: int, N: int, dtype: torch.dtype, options: str, softplus: bool, reverse: bool,
+    compiled: set[str],
+) -> None:  # fmt: skip
+    both = torch.zeros(B, L, 2 * D, dtype=dtype)
+    inputs = [both[..., :D], torch.zeros(B, L, D, dtype=dtype), torch.zeros(D, N)]
+    inputs += [torch.zeros(B, L, N, dtype=dtype), torch.zeros(B, L, N, dtype=dtype)]
+    u, delta, A, b, c = (x.requires_grad_() for x in (x.detach() for x in inputs))
+    y, final = selective_scan(
+        u, delta, A, b, c,
+        torch.zeros(D) if "D" in options else None,
+        both[..., D:] if "z" in options else None,
+        torch.zeros(D) if "b" in options else None,
+        softplus,
+        torch.zeros(B, D, N) if "h" in options else None,
+        torch.zeros(B, L, dtype=torch.bool) if "r" in options else None,
+        reverse,
+        backend="triton",
+    )  # fmt: skip
+    (y.float().sum() + final.sum()).backward()
+    needed = {"pack_kernel", "output_kernel", "prepare_kernel", "carry_kernel", "adjoint_kernel"}
+    assert needed <= compiled
+    assert ("summary_kernel" in compiled) == (L > 128)
+
+
+@pytest.mark.parametrize(
+    ("D", "W", "dtype", "options", "activation", "reverse"),
+    [
+        (1, 4, F32, "bhr", "silu", True),
+        (48, 4, B16, "b", "silu", False),
+        (130, 2, F16, "", None, False),
+        (64, 3, F32, "hr", None, True),
+    ],
+)
+def test_convolution(
+    D: int, W: int, dtype: torch.dtype, options: str, activation: str | None, reverse: bool,
+    compiled: set[str],
+) -> None:  # fmt: skip
+    y, final = causal_conv1d(
+        torch.zeros(2, 20, D, dtype=dtype, requires_grad=True),
+        torch.zeros(D, W, dtype=dtype, requires_grad=True),
+        torch.zeros(D, dtype=dtype) if "b" in options else None,
+        activation,
+        torch.zeros(2, D, W - 1, dtype=dtype) if "h" in options else None,
+        torch.zeros(2, 20, dtype=torch.bool) if "r" in options else None,
+        reverse,
+        backend="triton",
+    )
+    (y.float().sum() + final.float().sum()).backward()
+    assert compiled == {"forward_kernel", "backward_kernel"}
+
+
+@pytest.mark.parametrize(("shape", "dtype", "residual"), [
+    ((1, 1), F32, True), ((2, 30, 256), B16, True), ((5, 100), F16, False), ((3, 5000), B16, True),
+])  # fmt: skip
+def test_norm(
+    shape: tuple[int, ...], dtype: torch.dtype, residual: bool, compiled: set[str]
+) -> None:
+    x = torch.zeros(shape, dtype=dtype, requires_grad=True)
+    before = torch.zeros(shape, requires_grad=True) if residual else None
+    y, total = add_rms_norm(x, before, torch.zeros(shape[-1]), 1e-5, backend="triton")
+    (y.float().sum() + total.sum()).backward()
+    assert compiled == {"forward_kernel", "backward_kernel"}
