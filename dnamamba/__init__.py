@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dnamamba.alphabet import Tokenizer
     from dnamamba.config import MambaConfig
     from dnamamba.inference.embedding import embed
+    from dnamamba.inference.embedding_files import embed_fasta
     from dnamamba.inference.generation import generate
     from dnamamba.inference.pretrained import Pretrained, load
     from dnamamba.inference.scoring import score
@@ -24,6 +25,7 @@ __all__ = [
     "Pretrained",
     "Tokenizer",
     "embed",
+    "embed_fasta",
     "generate",
     "load",
     "score",
@@ -35,6 +37,7 @@ _HOMES = {
     "Pretrained": "dnamamba.inference.pretrained",
     "Tokenizer": "dnamamba.alphabet",
     "embed": "dnamamba.inference.embedding",
+    "embed_fasta": "dnamamba.inference.embedding_files",
     "generate": "dnamamba.inference.generation",
     "load": "dnamamba.inference.pretrained",
     "score": "dnamamba.inference.scoring",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 
@@ -12,6 +12,10 @@ from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
 from dnamamba.inference.prediction import Alleles, Predictions, predict
 from dnamamba.inference.scoring import Scores, score
+
+if TYPE_CHECKING:
+    from dnamamba.data.variants import VariantChecks
+    from dnamamba.inference.variant_scores import VariantScore
 
 __all__ = ["Pretrained", "best_device", "load"]
 
@@ -52,6 +56,34 @@ class Pretrained:
     def score(self, sequences: Sequence[str | bytes], **settings: Any) -> Scores:
         """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases."""
         return score(self.model, self.tokenizer, sequences, **settings)
+
+    def score_variants(
+        self,
+        vcf: str | Path,
+        genome: str | Path,
+        checks: "VariantChecks | None" = None,
+        **settings: Any,
+    ) -> "list[VariantScore]":
+        """Effects of a VCF's alleles, in its order, without training for them.
+
+        Args:
+            vcf: plain, bgzip or gzip.
+            genome: the reference, a FASTA.
+            checks: what to do with records that cannot be used; None for the defaults.
+            **settings: ``context``, ``flank`` and others of ``variant_scores.score_variants``.
+
+        Raises:
+            ValueError: a bad record, named by file and line, or a model that predicts no bases.
+        """
+        # Whoever embeds strings should not wait for the readers of genomes to be imported.
+        from dnamamba.data.genome.fasta import Genome
+        from dnamamba.data.variants import read_variants
+        from dnamamba.inference.variant_scores import score_variants
+
+        reference = Genome(genome)
+        variants = read_variants(vcf, reference, checks)
+        model: Any = self.model
+        return list(score_variants(model, self.tokenizer, reference, variants, **settings))
 
     def predict(
         self, inputs: Sequence[str | bytes] | Sequence[Alleles], **settings: Any

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import vcfpy
 
+import dnamamba
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
@@ -124,6 +125,17 @@ def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (folder / "out.tsv").read_text().count("\nchr1\t") == 4
     assert main([*arguments, "--checks.contig_names", "add_chr"]) == 1
     assert "exists; remove it, or set overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_from_python(folder: Path) -> None:
+    scores = dnamamba.load(folder / "model").score_variants(
+        folder / "v.vcf", folder / "ref.fa", VariantChecks(kinds=["snv"]), flank=8
+    )
+    assert [score.variant.name for score in scores] == ["chr1:1:A:C", "chr1:1:A:G"]
+    expected = _score(folder, "out.tsv", flank=8).read_text().splitlines()[1:3]
+    for score, line in zip(scores, expected, strict=True):
+        assert float(line.split("\t")[5]) == pytest.approx(score.llr, abs=1e-4)
 
 
 BAD = [
