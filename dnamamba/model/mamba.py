@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from dnamamba.config import MambaConfig
 from dnamamba.model.mixer import Mixer
+from dnamamba.model.recompute import Recompute, recomputing
 from dnamamba_kernels import add_rms_norm
 
 __all__ = ["Block", "Mamba", "RMSNorm", "State", "takes_weight_decay"]
@@ -93,7 +94,13 @@ class Mamba(nn.Module):
 
     Args:
         config: the sizes; kept as ``.config`` and never changed.
+
+    Attributes:
+        recompute: what blocks compute again in the backward instead of keeping it (``Recompute``);
+            "nothing" unless set. It changes memory and time, neither results nor names.
     """
+
+    recompute: Recompute = "nothing"
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
@@ -149,7 +156,7 @@ class Mamba(nn.Module):
         part.config = replace(self.config, n_layers=layer + 1)
         part.embedding, part.layers = self.embedding, self.layers[: layer + 1]
         part.norm_f = _Sum()
-        part.training = self.training
+        part.training, part.recompute = self.training, self.recompute
         return part
 
     def forward(
@@ -215,7 +222,8 @@ class Mamba(nn.Module):
         before = (none, none) if state is None else (state.conv.unbind(), state.ssm.unbind())
         residual, conv, ssm = None, [], []
         for layer, *carried in zip(self.layers, *before, strict=True):
-            x, residual, conv_state, ssm_state = layer(x, residual, *carried, resets, lengths)
+            block = recomputing(layer, self.recompute)
+            x, residual, conv_state, ssm_state = block(x, residual, *carried, resets, lengths)
             conv.append(conv_state)
             ssm.append(ssm_state)
         hidden, _ = self.norm_f(x, residual)

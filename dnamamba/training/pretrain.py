@@ -8,6 +8,7 @@ from torch import Tensor
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.model import LanguageModel
+from dnamamba.model.recompute import Recompute
 from dnamamba.training.metrics import SequenceMetrics, token_losses
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
@@ -37,6 +38,8 @@ class PretrainModule(TrainedModule):
         tokenizer: what the ids mean; stored with the model, which is useless without.
         optimizer: AdamW and its schedule.
         compile: let ``torch.compile`` fuse the model; parameter names stay.
+        recompute: what each block computes again in the backward instead of keeping it, for less
+            memory and more time: ``nothing``, ``cheap`` (all but the scan), ``everything``.
 
     Raises:
         ValueError: the model's vocabulary is not the tokenizer's.
@@ -54,6 +57,7 @@ class PretrainModule(TrainedModule):
         tokenizer: Tokenizer = Tokenizer(),  # noqa: B008 (frozen)
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         compile: bool = False,
+        recompute: Recompute = "nothing",
     ) -> None:
         super().__init__()
         config = typed(MambaConfig, model)
@@ -66,9 +70,10 @@ class PretrainModule(TrainedModule):
             )
         parts = {"model": config, "tokenizer": self.tokenizer, "optimizer": self.optimizer}
         stored = {name: plain(part) for name, part in parts.items()}
-        self.save_hyperparameters({**stored, "compile": compile})
+        self.save_hyperparameters({**stored, "compile": compile, "recompute": recompute})
 
         self.model = LanguageModel(config)
+        self.model.backbone.recompute = recompute
         if compile:
             self.model.compile()  # in place: no wrapper that would rename the parameters
         self.train_metrics = SequenceMetrics()
