@@ -126,17 +126,21 @@ class EmbeddingJob:
 
     def read(self, path: Path, pieces: Sequence[Piece]) -> Iterator[tuple[dict[str, Any], Vectors]]:
         """A part's rows, a few at a time: the columns' values and (rows, d_model)."""
-        vectors = np.load(path, mmap_mode="r")
         rows = np.cumsum([0, *map(self._rows, pieces)])
-        for first in range(0, len(vectors), _ROWS):
-            last = min(first + _ROWS, len(vectors))
-            low = int(np.searchsorted(rows, first, side="right")) - 1
-            high = int(np.searchsorted(rows, last))
-            blocks = [
-                (pieces[i], max(first - int(rows[i]), 0), int(min(last, rows[i + 1]) - rows[i]))
-                for i in range(low, high)
-            ]
-            yield self._columns(blocks), np.array(vectors[first:last])
+        width = self.shape[1]
+        with path.open("rb") as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            for first in range(0, int(rows[-1]), _ROWS):
+                last = min(first + _ROWS, int(rows[-1]))
+                low = int(np.searchsorted(rows, first, side="right")) - 1
+                high = int(np.searchsorted(rows, last))
+                blocks = [
+                    (pieces[i], max(first - int(rows[i]), 0), int(min(last, rows[i + 1]) - rows[i]))
+                    for i in range(low, high)
+                ]
+                vectors = np.fromfile(file, "<f4", (last - first) * width)
+                yield self._columns(blocks), vectors.reshape(-1, width)
 
     def _rows(self, piece: Piece) -> int:
         return len(piece) if self.pooling is None else 1
