@@ -1,8 +1,10 @@
 """The command line: help, what it suggests, what it refuses; runs of every configuration."""
 
 import csv
+import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,12 @@ import torch
 import yaml
 
 import dnamamba
+from dnamamba import checkpoint
+from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
 from dnamamba.cli.errors import explain, nearest
+from dnamamba.config import MambaConfig
+from dnamamba.model import LanguageModel
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -194,15 +200,24 @@ class TestSuggestions:
 def test_every_configuration_runs(path: Path, tmp_path: Path) -> None:
     """As it stands but for its size, the device, and the number of steps."""
     arguments = [
-        *("--config", str(path)),
-        *("--run_dir", str(tmp_path / "run"), "--data.cache_dir", str(tmp_path / "cache")),
+        *("--config", str(path), "--run_dir", str(tmp_path / "run")),
         *("--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.max_steps=2"),
         *("--trainer.val_check_interval=1", "--trainer.limit_val_batches=1"),
         "--trainer.log_every_n_steps=1",
     ]
-    if "class_path" not in yaml.safe_load(path.read_text())["model"]:  # a pretraining
+    model = yaml.safe_load(path.read_text())["model"]
+    if "class_path" not in model:  # a pretraining
+        arguments += ["--data.cache_dir", str(tmp_path / "cache")]
         arguments += ["--data.length=256", "--data.global_batch_size=2"]
         arguments += ["--model.model.d_model=8", "--model.model.n_layers=1"]
+    else:
+        sizes = MambaConfig(d_model=8, n_layers=1, d_state=2)
+        arguments += ["--data.init_args.global_batch_size=2"]
+        if model["init_args"].get("pretrained"):
+            pretrained = checkpoint.save(tmp_path / "model", LanguageModel(sizes), Tokenizer())
+            arguments += ["--model.init_args.pretrained", str(pretrained)]
+        else:
+            arguments += ["--model.init_args.model", json.dumps(asdict(sizes))]
     assert main(["fit", *arguments]) == 0
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
 

@@ -65,12 +65,20 @@ SOURCES = (
 )  # fmt: skip
 
 
-def read(archive: tarfile.TarFile, source: Source) -> str:
-    """Bases of the one record behind a source."""
+def read_record(archive: tarfile.TarFile, source: Source) -> SeqRecord:
+    """The one record behind a source."""
     member = archive.extractfile(f"{ARCHIVE.removesuffix('.tar.gz')}/Tests/{source.member}")
     assert member is not None
     record: SeqRecord = SeqIO.read(io.TextIOWrapper(member), source.format)
-    return str(record.seq)
+    return record
+
+
+def open_archive(path: Path, parser: argparse.ArgumentParser) -> tarfile.TarFile:
+    """Biopython's source distribution, checked; an error of the parser if it is not."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != ARCHIVE_SHA256:
+        parser.error(f"{path} has sha256 {digest}, expected {ARCHIVE_SHA256}: not {ARCHIVE}")
+    return tarfile.open(path)
 
 
 def fasta(source: Source, bases: str) -> bytes:
@@ -87,14 +95,10 @@ def main() -> None:
     )
     parser.add_argument("archive", type=Path, help=f"path of {ARCHIVE}")
     path = parser.parse_args().archive
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != ARCHIVE_SHA256:
-        parser.error(f"{path} has sha256 {digest}, expected {ARCHIVE_SHA256}: not {ARCHIVE}")
-
     manifest = [f"# Written by tools/make_samples.py from {ARCHIVE} (PyPI).\n"]
-    with tarfile.open(path) as archive:
+    with open_archive(path, parser) as archive:
         for source in SOURCES:
-            bases = read(archive, source)
+            bases = str(read_record(archive, source).seq)
             data = fasta(source, bases)
             (SAMPLES / source.file).write_bytes(data)
             manifest.append(

@@ -16,10 +16,11 @@ _TRAINING = {
     "fit": "train a model on genomes, or resume a run",
     "validate": "loss and bits per base of a run's checkpoint on the validation windows",
     "test": "the same on the test windows",
-    "predict": "what a run's checkpoint says of each test window, as a table",
+    "predict": "what a run's checkpoint says of each window; or see below",
 }
 _USE = {
     "embed": "FASTA, BED or VCF to vectors, as Parquet, npz or AnnData; resumable",
+    "predict MODEL": "labels of FASTA, BED or VCF by a fine-tuned model, as a table",
     "score": "effects of a VCF's variants, without training: INFO fields or a table",
     "mutagenesis": "every substitution of a region: table, tracks, heat map",
     "generate": "continue a prompt, as FASTA",
@@ -32,6 +33,7 @@ examples:
   dnamamba fit --config configs/quickstart.yaml --ckpt_path last    resume where it stopped
   dnamamba report runs/quickstart
   dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed
+  dnamamba predict runs/finetune-sequence/model new.fa labels.tsv
   dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500
   dnamamba evaluate runs/quickstart/model genome.fa
 
@@ -72,9 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: str, arguments: list[str]) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("dnamamba").setLevel(logging.INFO)
-    if command in _TRAINING:
+    labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
+    if command in _TRAINING and not labels:
         home = import_module("dnamamba.cli.training")
-    elif command in _USE:
+    elif command in _USE or labels:
         home = import_module("dnamamba.cli.use")
     else:
         raise UsageError(f"there is no such command{nearest(command, [*_TRAINING, *_USE])}")

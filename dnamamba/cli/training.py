@@ -153,7 +153,8 @@ class TrainingCLI(LightningCLI):
         """Train, or apply a checkpoint."""
         function = getattr(self.trainer, self.command)
         path = None if self.checkpoint is None else str(self.checkpoint)
-        results = function(self.model, datamodule=self.datamodule, ckpt_path=path)
+        options = {"verbose": False} if self.command == "test" and _reports(self.model) else {}
+        results = function(self.model, datamodule=self.datamodule, ckpt_path=path, **options)
         if self.command == "predict":
             write_predictions(self.folder.path, self.trainer, results, self.config["overwrite"])
 
@@ -162,7 +163,11 @@ _ABOUT = {
     "fit": "Train a model on windows of genomes, or resume a run.",
     "validate": "Loss, perplexity, bits per base and accuracy on the validation windows.",
     "test": "Loss, perplexity, bits per base and accuracy on the test windows.",
-    "predict": "Bits per base of every window, written to run_dir/predictions.tsv.",
+    "predict": (
+        "Bits per base of every window, or the probability of every label, written to "
+        "run_dir/predictions.tsv. To label FASTA, BED or VCF by a fine-tuned model: "
+        "dnamamba predict MODEL --help"
+    ),
 }
 
 
@@ -191,6 +196,11 @@ def _names_a_class(name: str, arguments: list[str], sections: dict[str, Any]) ->
     in_file = isinstance(section, str) or (isinstance(section, dict) and "class_path" in section)
     flags = (f"--{name}", f"--{name}.class_path")
     return in_file or any(argument.partition("=")[0] in flags for argument in arguments)
+
+
+def _reports(module: pl.LightningModule) -> bool:
+    """Whether the module says itself what a test found."""
+    return bool(getattr(module, "reports", False))
 
 
 def _vocab_size(name: str) -> int:

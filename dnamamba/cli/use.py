@@ -15,6 +15,7 @@ __all__ = ["make_parser", "run"]
 
 _FUNCTIONS = {
     "embed": "dnamamba.inference.embedding_files:embed_fasta",
+    "predict": "dnamamba.inference.prediction_files:predict_file",
     "score": "dnamamba.inference.variant_files:score_vcf",
     "mutagenesis": "dnamamba.inference.mutagenesis_files:mutagenesis",
     "generate": "dnamamba.inference.generation_files:generate_fasta",
@@ -28,6 +29,11 @@ _EXAMPLES = {
         "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
         "dnamamba embed model genome.fa alleles.h5ad --vcf variants.vcf --window 1024 --layer 3",
         "torchrun --nproc-per-node 8 -m dnamamba embed model genome.fa all.parquet --window 1000",
+    ),
+    "predict": (
+        "dnamamba predict runs/finetune-sequence/model new.fa labels.tsv",
+        "dnamamba predict runs/finetune-species/model unknown.fa species.parquet --window 500",
+        "dnamamba predict runs/finetune-variant/model new.vcf labels.tsv --genome ref.fa",
     ),
     "score": (
         "dnamamba score variants.vcf --genome ref.fa --checkpoint runs/quickstart/model -o out.vcf",

@@ -33,6 +33,9 @@ class FineTuneModule(TrainedModule):
     train_metrics: MeanLoss
     held_out_metrics: HeldOut
 
+    headline = ("loss", "mcc", "auroc", "pearson")  # of these, what a validation has
+    reports = True  # TestReport says what a test found
+
     kind: ClassVar[type[Model]]
     """The model that is trained."""
 

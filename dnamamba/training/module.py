@@ -37,6 +37,10 @@ class TrainedModule(pl.LightningModule):
     """What ``throughput`` counts, as ``bases_per_second``."""
     in_bar: ClassVar[Collection[str]] = ("train/loss",)
     """The figures that progress bars show."""
+    headline: ClassVar[Collection[str]]
+    """The figures of a validation that are said on the terminal."""
+    reports: ClassVar[bool] = False
+    """Whether a callback of the module says what a test found."""
     identity: ClassVar[Collection[str]] = ("model", "tokenizer")
     """The hyper-parameters on which the weights depend."""
 

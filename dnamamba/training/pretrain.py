@@ -48,6 +48,7 @@ class PretrainModule(TrainedModule):
     monitor = ("validation/bits_per_base", "min")  # what best.ckpt follows
     rate = "bases_per_second"
     in_bar = ("train/loss", "train/perplexity")
+    headline = ("bits_per_base",)
     train_metrics: SequenceMetrics
     held_out_metrics: SequenceMetrics
 

@@ -79,10 +79,15 @@ class RunProgress(ProgressBar):
         self._advance()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        bits = trainer.callback_metrics.get("validation/bits_per_base")
-        if self._enabled and not trainer.sanity_checking and bits is not None:
+        figures = trainer.callback_metrics
+        shown = [
+            f"{float(figures[key]):.4f} {name.replace('_', ' ')}"
+            for name in getattr(pl_module, "headline", ("bits_per_base",))
+            if (key := f"validation/{name}") in figures
+        ]
+        if self._enabled and not trainer.sanity_checking and shown:
             at = f"step {trainer.global_step}: " if trainer.state.fn == "fit" else ""
-            self.console.print(f"{at}validation {float(bits):.4f} bits per base", highlight=False)
+            self.console.print(f"{at}validation {', '.join(shown)}", highlight=False)
 
     def on_exception(self, *args: Any) -> None:
         self._close()

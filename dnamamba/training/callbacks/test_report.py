@@ -97,12 +97,11 @@ def _table(
         holds = outcomes.label == i if outcomes.label.ndim == 1 else outcomes.label[:, i] > 0
         table.add_row(f"of {label}", f"{int(holds.sum()):,}")
     for name, value in figures.items():
-        text = f"{value:.4f}"
+        table.add_row(name.replace("_", " "), f"{value:.4f}")
         if name == "accuracy" and outcomes.label.ndim == 1:
             n = counts.get("windows that do not overlap", counts["samples"])
             low, high = wilson(round(value * n), n)
-            text += f"  (95 %: {low:.3f} to {high:.3f}, if {n:,} samples are independent)"
-        table.add_row(name.replace("_", " "), text)
+            table.add_row(f"  95 %, were {n:,} independent", f"{low:.3f} to {high:.3f}")
     return table
 
 
