@@ -15,15 +15,19 @@ __all__ = ["machine", "print_table", "write_results"]
 RESULTS = Path(__file__).parent / "results"
 
 
-def machine() -> dict[str, str | int]:
-    """Processor, cores and versions: a figure without them means nothing."""
+def machine(*others: str) -> dict[str, str | int]:
+    """Processor, cores and versions: a figure without them means nothing.
+
+    Args:
+        others: further distributions that the benchmark measured.
+    """
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").is_file():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         model = next(
             (s.split(":", 1)[1].strip() for s in lines if s.startswith("model name")), model
         )
-    packages = ("torch", "numpy", "pyfaidx")
+    packages = ("torch", "numpy", "pyfaidx", *others)
     return {
         "cpu": model,
         "cores": len(os.sched_getaffinity(0))

@@ -8,8 +8,9 @@ from functools import cache
 from importlib.util import find_spec
 
 import torch
+from torch import Tensor
 
-__all__ = ["BACKENDS", "choose", "use"]
+__all__ = ["BACKENDS", "choose", "fuses_step", "use"]
 
 BACKENDS = ("triton", "torch", "reference")
 
@@ -53,6 +54,18 @@ def choose(name: str | None, device: torch.device) -> str:
 # torch.compile takes the choice as a constant and does not look inside: what
 # torch.compiler.assume_constant_result does, without importing torch._dynamo (1 s) here.
 choose._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def fuses_step(state: Tensor, *others: Tensor | None) -> bool:
+    """Whether one position runs on Triton: there, in fp32 or less, and where no gradient is asked.
+
+    The recurrent step is for decoding; a gradient through it is PyTorch's.
+    """
+    differentiable = torch.is_grad_enabled() and any(
+        x is not None and x.requires_grad for x in (state, *others)
+    )
+    exact = state.dtype == torch.float64
+    return not differentiable and not exact and choose(None, state.device) == "triton"
 
 
 def _known(name: str) -> str:

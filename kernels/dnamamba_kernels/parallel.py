@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 # Operations below which a thread is not worth waking.
 THREAD_OPERATIONS = 1 << 18
+# A fifth of a block's time is spent in the interpreter, of which there is one.
+MOST_THREADS = 8
 
 
 class Block(NamedTuple):
@@ -42,7 +44,7 @@ def blocks(like: Tensor, operations: int) -> list[Block]:
     ``operations`` is how many each element takes. Where PyTorch's threads are not the CPU's, one.
     """
     batch, _, channels = like.shape
-    threads = torch.get_num_threads() if like.device.type == "cpu" else 1
+    threads = min(torch.get_num_threads(), MOST_THREADS) if like.device.type == "cpu" else 1
     threads = max(1, min(threads, like.numel() * operations // THREAD_OPERATIONS))
     # A thread of its own for each of as many rows as divide evenly; the rest from the channels.
     by_rows = gcd(batch, threads)

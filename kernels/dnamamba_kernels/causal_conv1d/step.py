@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dnamamba_kernels.backend import fuses_step
+
 __all__ = ["causal_conv1d_step"]
 
 
@@ -26,6 +28,10 @@ def causal_conv1d_step(
     Returns:
         y (B, D) in x's dtype, and the new state (B, D, W-1); ``state`` itself is left as it is.
     """
+    if fuses_step(state, x, weight, bias):
+        from dnamamba_kernels.causal_conv1d.fused_step import causal_conv1d_step_fused
+
+        return causal_conv1d_step_fused(state, x, weight, bias, activation == "silu")
     dtype = torch.promote_types(x.dtype, torch.float32)
     window = torch.cat([state, x[:, :, None]], -1)  # (B, D, W)
     y = (window.to(dtype) * weight.to(dtype)).sum(-1)

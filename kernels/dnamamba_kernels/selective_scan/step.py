@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dnamamba_kernels.backend import fuses_step
+
 __all__ = ["selective_scan_step"]
 
 
@@ -32,6 +34,11 @@ def selective_scan_step(
     Returns:
         y (B, D) in u's dtype, and the new state (B, D, N); ``state`` itself is left as it is.
     """
+    tensors = (state, u, delta, A, B, C, D, z, delta_bias)
+    if fuses_step(*tensors):
+        from dnamamba_kernels.selective_scan.fused_step import selective_scan_step_fused
+
+        return selective_scan_step_fused(*tensors, delta_softplus)
     dtype = state.dtype
     x = u.to(dtype)
     delta = delta.to(dtype)
