@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
+from dnamamba.inference.decoding import Decoder
 from dnamamba.model import LanguageModel
 from dnamamba.model.recompute import Recompute
 from dnamamba.training.optim import OptimizerConfig
@@ -118,12 +119,12 @@ def decode(config: MambaConfig, rows: int, tokens: int, repeats: int, device: st
     """Tokens a second of recurrent steps, one after the other."""
     model = LanguageModel(config).to(device, torch.bfloat16).eval()
     start = torch.full((rows,), Tokenizer().base_ids[0], device=device)
+    decoder = Decoder(model, model.backbone.initial_state(rows))
 
     def draw() -> None:
-        token, state = start, model.backbone.initial_state(rows)
+        token = start
         for _ in range(tokens):
-            logits, state = model.step(token, state)
-            token = logits.argmax(1)
+            token = decoder.step(token).argmax(1)
 
     return rows * tokens / seconds_of(draw, repeats)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.decoding import Decoder
 from dnamamba.inference.streaming import CHUNK_LENGTH, Encoded, evaluating, require_head, stream
 
 __all__ = ["generate"]
@@ -169,7 +170,7 @@ def _draw(
     """(rows, length) ids, one row a generator, each after the same prompt."""
     rows = len(generators)
     state = type(state)(*(t.repeat_interleave(rows, dim=1) for t in state))
-    logits = logits.expand(rows, -1)
+    decoder, logits = Decoder(model, state), logits.expand(rows, -1)
     drawn = np.empty((rows, length), dtype=np.uint8)
     for start in range(0, length, _BLOCK):
         width = min(_BLOCK, length - start)
@@ -180,6 +181,6 @@ def _draw(
             choice = sampling.choose(logits[:, bases].float(), noise[:, i])
             block.append(bases[choice])
             if start + i + 1 < length:
-                logits, state = model.step(block[-1], state)
+                logits = decoder.step(block[-1])
         drawn[:, start : start + width] = torch.stack(block, dim=1).cpu().numpy()
     return drawn

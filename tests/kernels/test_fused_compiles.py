@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from dnamamba_kernels.add_rms_norm import add_rms_norm
-from dnamamba_kernels.causal_conv1d import causal_conv1d
-from dnamamba_kernels.selective_scan import selective_scan
+from dnamamba_kernels import (
+    add_rms_norm,
+    causal_conv1d,
+    causal_conv1d_step,
+    selective_scan,
+    selective_scan_step,
+)
+from dnamamba_kernels.backend import use
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1",
@@ -127,3 +132,14 @@ def test_norm(
     y, total = add_rms_norm(x, before, torch.zeros(shape[-1]), 1e-5, backend="triton")
     (y.float().sum() + total.sum()).backward()
     assert compiled == {"forward_kernel", "backward_kernel"}
+
+
+@pytest.mark.parametrize(("D", "N", "dtype"), [(1, 1, F32), (512, 16, B16), (9, 200, F16)])
+def test_steps(D: int, N: int, dtype: torch.dtype, compiled: set[str]) -> None:
+    row, states = torch.zeros(2, D, dtype=dtype), torch.zeros(2, N, dtype=dtype)
+    with use("triton"):
+        causal_conv1d_step(row[:, :, None].expand(-1, -1, 3), row, row.new_zeros(D, 4), None)
+        selective_scan_step(
+            torch.zeros(2, D, N), row, row, torch.zeros(D, N), states, states, None, row
+        )
+    assert compiled == {"step_kernel"}

@@ -1,0 +1,65 @@
+"""One position of the convolution in one launch: recurrent decoding is bound by launches."""
+
+# mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
+# mypy: disable-error-code="assignment"
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from dnamamba_kernels.dense import dense
+from dnamamba_kernels.fused_math import sigmoid
+
+__all__ = ["causal_conv1d_step_fused"]
+
+
+@triton.jit
+def step_kernel(
+    state, x, weight, bias, y, new_state, channels, n_blocks,
+    x_batch, weight_channel, weight_tap,
+    W: tl.constexpr, BLOCK_D: tl.constexpr, SILU: tl.constexpr,
+):  # fmt: skip
+    pid = tl.program_id(0).to(tl.int64)
+    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
+    batch = pid // n_blocks
+    real = d < channels
+    held = (batch * channels + d) * (W - 1)
+    now = tl.load(x + batch * x_batch + d, mask=real, other=0.0)
+    tap = tl.load(weight + d * weight_channel + (W - 1) * weight_tap, mask=real, other=0.0)
+    out = now.to(tl.float32) * tap.to(tl.float32)
+    if bias is not None:
+        out += tl.load(bias + d, mask=real, other=0.0).to(tl.float32)
+    for k in tl.static_range(W - 1):
+        before = tl.load(state + held + k, mask=real, other=0.0)
+        tap = tl.load(weight + d * weight_channel + k * weight_tap, mask=real, other=0.0)
+        out += before.to(tl.float32) * tap.to(tl.float32)
+        if k > 0:
+            tl.store(new_state + held + (k - 1), before, mask=real)
+    tl.store(new_state + held + (W - 2), now, mask=real)
+    if SILU:
+        out *= sigmoid(out)
+    tl.store(y + batch * channels + d, out, mask=real)
+
+
+@torch.library.custom_op("dnamamba::causal_conv1d_step", mutates_args=())
+def causal_conv1d_step_fused(
+    state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, silu: bool
+) -> tuple[Tensor, Tensor]:
+    """``causal_conv1d_step`` without gradients."""
+    y, new_state = x.new_empty(x.shape), state.new_empty(state.shape)
+    if not x.numel():
+        return y, new_state
+    batch, channels = x.shape
+    x, block = dense(x), 128
+    n_blocks = triton.cdiv(channels, block)
+    step_kernel[(n_blocks * batch,)](
+        state.contiguous(), x, weight, bias, y, new_state, channels, n_blocks,
+        x.stride(0), *weight.stride(), W=weight.shape[1], BLOCK_D=block, SILU=silu, num_warps=4,
+    )  # fmt: skip
+    return y, new_state
+
+
+@causal_conv1d_step_fused.register_fake
+def _(state: Tensor, x: Tensor, *others: Tensor | bool | None) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape), state.new_empty(state.shape)

@@ -1,0 +1,56 @@
+"""The fused recurrent steps against the plain ones in fp64."""
+
+import pytest
+import torch
+
+from dnamamba_kernels import causal_conv1d_step, selective_scan_step
+from dnamamba_kernels.backend import use
+
+from .fused_cases import INTERPRETED, TOLERANCE, assert_same, random
+
+pytestmark = pytest.mark.skipif(
+    not INTERPRETED and not torch.cuda.is_available(), reason="no GPU, and not interpreted"
+)
+F32, B16 = torch.float32, torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("B", "D", "N", "dtype", "bare", "softplus"),
+    [(1, 1, 1, F32, False, True), (3, 100, 16, B16, False, True), (2, 5, 130, F32, True, False)],
+)
+def test_scan(B: int, D: int, N: int, dtype: torch.dtype, bare: bool, softplus: bool) -> None:
+    both, x_proj = random((B, 2 * D), 1, dtype), random((B, 2 * N + 3), 2, dtype)
+    state = random((B, D, N), 3)
+    inputs = [both[:, :D], random((B, D), 4, dtype), -random((D, N), 5).abs()]
+    inputs += [x_proj[:, 3 : 3 + N], x_proj[:, 3 + N :]]
+    if not bare:
+        inputs += [random((D,), 6), both[:, D:], random((D,), 7)]
+    options = {} if softplus else {"delta_softplus": False}
+    with use("triton"):
+        got = selective_scan_step(state, *inputs, **options)
+    exact = [x.double() for x in (state, *inputs)]
+    assert got[0].dtype == dtype
+    assert_same(got, selective_scan_step(*exact, **options), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("B", "D", "W", "dtype", "activation"),
+    [(1, 1, 4, F32, "silu"), (3, 130, 3, B16, "silu"), (2, 5, 2, F32, None)],
+)
+def test_convolution(B: int, D: int, W: int, dtype: torch.dtype, activation: str | None) -> None:
+    state, both = random((B, D, W - 1), 1, dtype), random((B, 2 * D), 2, dtype)
+    x, weight = both[:, :D], random((D, 1, W), 3, dtype)[:, 0]
+    bias = random((D,), 4, dtype) if activation else None
+    with use("triton"):
+        got = causal_conv1d_step(state, x, weight, bias, activation)
+    exact = (None if t is None else t.double() for t in (state, x, weight, bias))
+    assert_same(got, causal_conv1d_step(*exact, activation), TOLERANCE[dtype])  # type: ignore[arg-type]
+    assert torch.equal(got[1][..., -1], x)
+
+
+def test_a_gradient_goes_through_pytorch() -> None:
+    state = random((1, 2, 3), 1).requires_grad_()
+    values = [random(shape, 2) for shape in ((1, 2), (1, 2), (2, 3), (1, 3), (1, 3))]
+    with use("triton"):
+        selective_scan_step(state, *values)[0].sum().backward()
+    assert state.grad is not None
