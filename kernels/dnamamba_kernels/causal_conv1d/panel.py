@@ -113,9 +113,11 @@ class Panel:
     def sums(self) -> Tensor:
         """The outputs before the activation (R, T, D)."""
         y = self.tap(0) * self.taps[0]
+        if self.bias is not None:
+            y.add_(self.bias)
         for k in range(1, len(self.taps)):
             y.addcmul_(self.tap(k), self.taps[k])
-        return y if self.bias is None else y.add_(self.bias)
+        return y
 
     def outputs(self) -> Tensor:
         return F.silu(self.sums(), inplace=True) if self.silu else self.sums()
