@@ -28,9 +28,11 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable '.[io]'
 	touch $@
 
-quickstart: $(READY)  ## the main job on the bundled genomes: about 5 minutes on 2 cores
+quickstart: $(READY)  ## the main job on the bundled genomes: a few minutes on 2 cores
 	$(BIN)/dnamamba fit --config configs/quickstart.yaml
 	$(BIN)/dnamamba report runs/quickstart
+	$(BIN)/dnamamba fit --config configs/quickstart-finetune.yaml
+	$(BIN)/dnamamba test --config configs/quickstart-finetune.yaml
 
 test: lint types layers  ## everything that CI checks
 	$(BIN)/python -m pytest
