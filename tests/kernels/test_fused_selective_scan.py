@@ -61,7 +61,7 @@ def check(
         return selective_scan(*rest, softplus, h, resets, reverse, backend=backend)  # type: ignore[arg-type]
 
     got = run(partial(call, backend="triton"), inputs, exact=False)
-    # The plain recurrence keeps every state for autograd; PyTorch's scan, held against it, does not.
+    # The plain recurrence keeps every state for autograd; PyTorch's scan, held to it, does not.
     truth = "reference" if L <= 1000 else "torch"
     expected = run(partial(call, backend=truth), inputs, exact=True)
     assert [x.dtype for x in got[:2]] == [dtype, torch.float32]
