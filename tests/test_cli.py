@@ -137,11 +137,20 @@ class TestSuggestions:
                 "unknown flag --data.lenght; did you mean --data.length",
             ),
             (["fit", "--optimizer.lr=1"], "did you mean --model.optimizer.lr?"),
-            (["fit", "--data.length=abc"], "data.length: Expected a int. Got value: abc"),
+            (["fit", "--data.length=abc"], "data.length: expected int; got abc"),
             (["fit", "--run_dir=x"], "data.genomes must be given"),
             (["fit", "--config", "no.yaml"], "there is no configuration file no.yaml"),
             (["fit", "--data.tokenizer.name=dna", "--data.genomes=a"], "data.tokenizer.name"),
             (["embed", "a", "b", "c.npz", "--poling", "mean"], "did you mean --pooling?"),
+            (["embed", "a", "b", "c.npz", "--pool", "mean"], "did you mean --pooling?"),
+            (["embed", "a", "b", "c.npz", "--pooling", "men"], "expected one of 'mean', 'max', "),
+            (["fit", "--trainer.max_step", "9"], "did you mean --trainer.max_steps?"),
+            (
+                ["fit", "--run_dir=x", "--data.genomes=a", "--model.tokenizer.name=byte"],
+                "set data.tokenizer.name instead",
+            ),
+            (["zebra"], "there is no such command; there are fit, validate, test, predict, embed,"),
+            (["fit", "--config", "configs"], "cannot read the configuration configs: Is a dir"),
             (["generate", "a"], "output must be given"),
         ],
     )
@@ -167,7 +176,7 @@ class TestSuggestions:
                 "did you mean data.split.validation.fraction?",
             ),
             ({"trainer": {"max_step": 5}}, "did you mean trainer.max_steps?"),
-            ({"trainer": {"max_steps": "many"}}, "trainer.max_steps: Expected a int"),
+            ({"trainer": {"max_steps": "many"}}, "trainer.max_steps: expected int"),
         ],
     )
     def test_wrong_keys(
@@ -187,7 +196,9 @@ class TestSuggestions:
     ) -> None:
         (tmp_path / "a.yaml").write_text("data: [1\nmodel: {")
         assert main(["fit", f"--config={tmp_path / 'a.yaml'}"]) == 2
-        assert "a.yaml is not YAML" in capsys.readouterr().err
+        error = capsys.readouterr().err.strip()
+        assert "a.yaml is not YAML" in error
+        assert len(error.splitlines()) == 1
 
     def test_debug_shows_where(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["evaluate", "nowhere", "x.fa"]) == 1
@@ -287,6 +298,10 @@ class TestRuns:
             (["--model.model.d_conv=9"], "d_conv must be 2, 3 or 4, got 9"),
             (["--model.optimizer.lr=-1"], "optimizer.lr must be positive, got -1"),
             (["--trainer.accelerator=abacus"], "invalid accelerator"),
+            (["--trainer.devices=0"], "trainer"),
+            (["--checkpoint_every=0"], "checkpoint_every must be at least 1 step, got 0"),
+            (["--data.split.test.contigs=[a]"], "got contigs ['a'] and fraction 0.2; take one"),
+            (["--data.split.guard=9999"], "the split and its guard leave no base"),
         ],
     )
     def test_bad_values_are_one_line(
@@ -297,6 +312,52 @@ class TestRuns:
         assert said in error
         assert "Traceback" not in error
         assert not list((tmp_path / "run").rglob("*.ckpt"))
+
+    def test_without_a_progress_bar(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        flags = ["--trainer.max_steps=2", "--trainer.enable_progress_bar=false"]
+        assert main(["fit", "-c", config(tmp_path), *flags]) == 0
+        assert step(tmp_path / "run") == 2
+        assert "perplexity" not in capsys.readouterr().err
+
+    def test_predictions_are_refused_before_the_work(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = config(tmp_path)
+        assert main(["fit", "-c", path]) == 0
+        assert main(["predict", "-c", path]) == 0
+        table = tmp_path / "run" / "predictions.tsv"
+        assert f"written to {table}" in capsys.readouterr().err
+        monkeypatch.setattr("pytorch_lightning.Trainer.predict", None)
+        assert main(["predict", "-c", path]) == 1
+        assert f"{table} exists; set --overwrite" in capsys.readouterr().err
+
+    def test_a_warning_of_the_input_is_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "a.fa").write_text(">empty\n>a\nACGTACGT\n")
+        checkpoint.save(
+            tmp_path / "model",
+            LanguageModel(MambaConfig(d_model=8, n_layers=1)),
+            Tokenizer(),
+        )
+        command = [
+            "embed",
+            str(tmp_path / "model"),
+            str(tmp_path / "a.fa"),
+            str(tmp_path / "a.npz"),
+        ]
+        run = [sys.executable, "-m", "dnamamba", *command]
+        done = subprocess.run(run, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        said = [line for line in done.stderr.splitlines() if "empty" in line]
+        assert said[0].startswith("warning: ")
+        assert "UserWarning" not in done.stderr
+
+    def test_a_device_that_there_is_not(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["generate", "m", str(tmp_path / "o.fa"), "--device", "gpuu"]) == 1
+        assert "device must be auto, cpu, cuda, cuda:N or mps, got" in capsys.readouterr().err
 
     def test_a_class_path_takes_another_module(self, tmp_path: Path) -> None:
         arguments = {

@@ -151,8 +151,10 @@ def load_folder(folder: Path) -> tuple[Model, Tokenizer]:
     try:
         content = json.loads(where.read_bytes())
     except FileNotFoundError as error:
+        inside = folder / "model"  # of a run's folder
+        meant = f"; did you mean {inside}?" if (inside / CONFIG).is_file() else ""
         raise CheckpointError(
-            f"{folder} has no {CONFIG}; expected a folder that dnamamba saved"
+            f"{folder} has no {CONFIG}; expected a folder that dnamamba saved{meant}"
         ) from error
     except ValueError as error:
         raise CheckpointError(f"{where} is damaged, it is not JSON: {error}") from error

@@ -34,12 +34,18 @@ def load_training(path: Path) -> tuple[Model, Tokenizer]:
         if damaged is not None:
             raise ValueError(f"record {damaged} is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True)
-        parameters, state = content["hyper_parameters"], content["state_dict"]
-        parameters["model"], parameters["tokenizer"]
     except Exception as error:  # whatever a damaged pickle can raise
         raise CheckpointError(
             f"{path} does not load as a training checkpoint of dnamamba: "
             f"{type(error).__name__}: {error}"
+        ) from error
+    try:
+        parameters, state = content["hyper_parameters"], content["state_dict"]
+        parameters["model"], parameters["tokenizer"]
+    except (KeyError, TypeError, IndexError) as error:
+        raise CheckpointError(
+            f"{path} is no training checkpoint of dnamamba: it lacks {error}; expected a .ckpt "
+            "file that `dnamamba fit` wrote"
         ) from error
     return from_training(parameters, state, str(path))
 

@@ -4,9 +4,12 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 from dnamamba.cli.errors import UsageError, nearest
 
@@ -39,6 +42,8 @@ examples:
 
 dnamamba COMMAND --help lists a command's options.
 --debug shows where an error came from."""
+
+_python_warning = warnings.formatwarning
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,15 +79,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: str, arguments: list[str]) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("dnamamba").setLevel(logging.INFO)
+    warnings.formatwarning = _warning
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
         home = import_module("dnamamba.cli.training")
     elif command in _USE or labels:
         home = import_module("dnamamba.cli.use")
     else:
-        raise UsageError(f"there is no such command{nearest(command, [*_TRAINING, *_USE])}")
+        known = dict.fromkeys(name.partition(" ")[0] for name in (*_TRAINING, *_USE))
+        hint = nearest(command, known) or f"; there are {', '.join(known)}"
+        raise UsageError(f"there is no such command{hint}")
     status: int = home.run(command, arguments)
     return status
+
+
+def _warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: Any = None
+) -> str:
+    """What is said of the user's files in one line; of code, Python's own form."""
+    if category is UserWarning and Path(filename).is_relative_to(Path(__file__).parents[1]):
+        return f"warning: {message}\n"
+    return _python_warning(message, category, filename, lineno, line)
 
 
 def _say(command: str, error: Exception, debug: bool, status: int) -> int:

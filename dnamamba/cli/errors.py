@@ -45,18 +45,22 @@ def explain(message: str, known: Iterable[str]) -> str:
         return unknown_key(f"{key[1]}.{key[2]}", known)
     if missing := re.match(r"the following arguments are required: (.*)", message):
         return f"{missing[1]} must be given"
+    if linked := re.match(r"argument (\S+) --> (\S+): ", message):
+        return f"{linked[2]} always is what {linked[1]} is; set {linked[1]} instead"
     return _types(re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", message))
 
 
 def _types(message: str) -> str:
     """Types by their names in YAML, and a mismatch with several types in one line."""
     message = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", message).replace("NoneType", "null")
+    message = re.sub(r"typing\.Literal\[([^]]*)\]", r"\1", message)
     union = re.fullmatch(
         r"(.*?: ).*Subtypes: \[(.*?)\]\n.*Given value: (.*)", message.strip(), re.DOTALL
     )
     if union:
         return f"{union[1]}expected one of {union[2]}; got {union[3]}"
-    return message
+    message = re.sub(r"Expected an? ('\w.*)\. Got value: ", r"expected one of \1; got ", message)
+    return re.sub(r"Expected an? (\w+)\. Got value: ", r"expected \1; got ", message)
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

@@ -35,7 +35,9 @@ class RunFolder:
         path = {"last": self.last, "best": self.best}.get(name, Path(name))
         if not path.is_file():
             others = sorted(str(other) for other in self.checkpoints.glob("*.ckpt"))
-            found = f"there are {', '.join(others)}" if others else f"{self.path} has none yet"
+            found = f"{self.path} has none yet"
+            if others:
+                found = f"choose with --ckpt_path among {', '.join(others)}"
             raise FileNotFoundError(f"there is no checkpoint {path}; {found}")
         return path
 
@@ -63,13 +65,27 @@ class RunFolder:
                 path.unlink()
         return None
 
+    def refuse_predictions(self, overwrite: bool) -> None:
+        """Say before the work, not after it, that its table is there already.
+
+        Raises:
+            ValueError: it is, and ``overwrite`` is False.
+        """
+        held = sorted(self.path.glob("predictions*.tsv"))
+        if held and not overwrite:
+            raise ValueError(f"{held[0]} exists; set --overwrite to replace it")
+
     def _files(self) -> list[Path]:
         names = ("metrics.csv", "config.yaml", "model/config.json", "model/model.safetensors")
         return [*(self.path / name for name in names), *self.checkpoints.glob("*.ckpt")]
 
 
 def callbacks(
-    folder: RunFolder, module: pl.LightningModule, checkpoint_every: int | None, log_every: int
+    folder: RunFolder,
+    module: pl.LightningModule,
+    checkpoint_every: int | None,
+    log_every: int,
+    progress_bar: bool = True,
 ) -> list[pl.Callback]:
     """What a command adds to the trainer.
 
@@ -78,8 +94,11 @@ def callbacks(
         module: the module; ``best.ckpt`` follows the figure that it names in ``monitor``.
         checkpoint_every: steps between two saves; None for a command that does not train.
         log_every: steps between two log lines.
+        progress_bar: whether to show where the run stands.
     """
-    progress: list[pl.Callback] = [RunProgress(every_n_steps=log_every or 1)]
+    progress: list[pl.Callback] = []
+    if progress_bar:
+        progress.append(RunProgress(every_n_steps=log_every or 1))
     if checkpoint_every is None:
         return progress
     extra: list[Any] = [

@@ -44,7 +44,10 @@ _NOISE = (
 def run(command: str, arguments: list[str]) -> int:
     """Build model, data and trainer from the arguments and run ``command`` on them."""
     _quiet()
-    cli = TrainingCLI(command, arguments)
+    try:
+        cli = TrainingCLI(command, arguments)
+    except MisconfigurationException as error:  # of the trainer, which is made here
+        raise ValueError(f"{error} Check the flags --trainer.*") from error
     try:
         cli.run()
     except SIGTERMException:
@@ -89,7 +92,11 @@ class TrainingCLI(LightningCLI):
             trainer_defaults={"log_every_n_steps": 10, "enable_model_summary": False},
             seed_everything_default=1,
             parser_class=_Parser,
-            parser_kwargs={"prog": f"dnamamba {command}", "description": _ABOUT[command]},
+            parser_kwargs={
+                "prog": f"dnamamba {command}",
+                "description": _ABOUT[command],
+                "allow_abbrev": False,
+            },
             args=arguments,
             run=False,
             auto_configure_optimizers=False,
@@ -124,6 +131,10 @@ class TrainingCLI(LightningCLI):
             if key not in known:
                 raise UsageError(unknown_key(key, known))
         self.config = parser.parse_args(args)
+        if self.config["checkpoint_every"] < 1:
+            raise ValueError(
+                f"checkpoint_every must be at least 1 step, got {self.config['checkpoint_every']}"
+            )
         self.folder = RunFolder(self.config["run_dir"])
 
     def before_instantiate_classes(self) -> None:
@@ -133,6 +144,8 @@ class TrainingCLI(LightningCLI):
             )
         else:
             self.checkpoint = self.folder.find(self.config["ckpt_path"] or "best")
+        if self.command == "predict":
+            self.folder.refuse_predictions(self.config["overwrite"])
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
@@ -144,7 +157,8 @@ class TrainingCLI(LightningCLI):
             config["logger"] = [MetricsFile(self.folder.path), *given] if fit else given or False
         every = self.config["checkpoint_every"] if fit else None
         config["callbacks"] = _listed(config["callbacks"])
-        extra = callbacks(self.folder, self.model, every, config["log_every_n_steps"])
+        progress_bar = config["enable_progress_bar"] is not False
+        extra = callbacks(self.folder, self.model, every, config["log_every_n_steps"], progress_bar)
         if not fit:
             self.save_config_callback = None
         return self._instantiate_trainer(config, extra)
@@ -156,7 +170,9 @@ class TrainingCLI(LightningCLI):
         options = {"verbose": False} if self.command == "test" and _reports(self.model) else {}
         results = function(self.model, datamodule=self.datamodule, ckpt_path=path, **options)
         if self.command == "predict":
-            write_predictions(self.folder.path, self.trainer, results, self.config["overwrite"])
+            overwrite = self.config["overwrite"]
+            written = write_predictions(self.folder.path, self.trainer, results, overwrite)
+            print(f"written to {written}", file=sys.stderr)
 
 
 _ABOUT = {
@@ -184,7 +200,9 @@ def _sections(arguments: list[str]) -> dict[str, Any]:
         except FileNotFoundError as error:
             raise UsageError(f"there is no configuration file {path}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not YAML: {error}") from error
+            raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        except OSError as error:
+            raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
         if not isinstance(content, dict):
             raise UsageError(f"{path} holds no sections; expected model, data, trainer, run_dir")
         sections |= content

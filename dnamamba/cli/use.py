@@ -91,6 +91,7 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
         description=text.description,
         epilog="\n".join(["examples:", *(f"  {line}" for line in _EXAMPLES[command])]),
         formatter_class=_Help,
+        allow_abbrev=False,
     )
     about = {param.arg_name: param.description for param in text.params}
     parameters = inspect.signature(function).parameters

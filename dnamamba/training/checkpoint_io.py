@@ -13,6 +13,8 @@ from dnamamba.files import replacing
 
 __all__ = ["AtomicCheckpointIO"]
 
+_PARTS = ("state_dict", "pytorch-lightning_version")
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its target, syncs it and moves it into place.
@@ -56,6 +58,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise ValueError(f"{path} does not load as a checkpoint: {error}") from error
+        lacking = [name for name in _PARTS if name not in checkpoint]
+        if lacking:
+            raise ValueError(
+                f"{path} is no checkpoint of a training run: it lacks {', '.join(lacking)}; name "
+                "a .ckpt file that `dnamamba fit` wrote"
+            )
         return checkpoint
 
 

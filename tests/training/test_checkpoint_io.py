@@ -25,12 +25,14 @@ if event == "kill":
     os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(1 << 20)}, path)
 """
+RUN: dict[str, Any] = {"state_dict": {}, "pytorch-lightning_version": "2.6.0"}
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     path = tmp_path / "last.ckpt"
-    AtomicCheckpointIO().save_checkpoint({"weights": torch.arange(1000.0), "step": 7}, path)
+    content = {**RUN, "weights": torch.arange(1000.0), "step": 7}
+    AtomicCheckpointIO().save_checkpoint(content, path)
     return path
 
 
@@ -54,7 +56,7 @@ def test_disk_full_and_kill_leave_the_last_checkpoint(saved: Path) -> None:
 
     assert subprocess.run([*command, "kill"]).returncode == -9
     assert load(saved)["step"] == 7
-    AtomicCheckpointIO().save_checkpoint({"step": 8}, saved)
+    AtomicCheckpointIO().save_checkpoint({**RUN, "step": 8}, saved)
     assert load(saved)["step"] == 8
     assert [path.name for path in saved.parent.iterdir()] == ["last.ckpt"]
 
@@ -74,6 +76,17 @@ def test_damage_is_named_with_a_remedy(saved: Path, damage: str) -> None:
         load(saved)
     (saved.parent / "step=5.ckpt").touch()
     with pytest.raises(ValueError, match=r"resume from another one in its folder: step=5\.ckpt"):
+        load(saved)
+
+
+def test_what_no_training_run_wrote(saved: Path) -> None:
+    torch.save({"state_dict": {}}, saved)
+    with pytest.raises(
+        ValueError, match=r"last\.ckpt is no checkpoint of a training run: it lacks"
+    ):
+        load(saved)
+    torch.save([1], saved)
+    with pytest.raises(ValueError, match="no checkpoint of a training run"):
         load(saved)
 
 

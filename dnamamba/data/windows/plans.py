@@ -124,6 +124,7 @@ def _described(name: str, regions: Regions, laid: Tiling, kept: Tiling, contigs:
     dropped = len(regions.contig) - len(laid.contig)
     padded = len(short.contig) - dropped
     notes = [
+        "" if len(regions.contig) else "include, exclude, the split and its guard leave no base",
         f"{padded:,} region(s) shorter than a window, padded" if padded else "",
         f"left out: {dropped:,} region(s) shorter than a window, {short.bases:,} bases"
         if dropped

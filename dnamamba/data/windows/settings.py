@@ -75,9 +75,12 @@ class Part:
         object.__setattr__(self, "contigs", tuple(self.contigs))  # YAML and JSON give lists
         if not 0 <= self.fraction < 1:
             raise ValueError(f"a split's fraction must be from 0 to below 1, got {self.fraction}")
-        if bool(self.contigs) + bool(self.bed) + bool(self.fraction) > 1:
+        ways = {"contigs": list(self.contigs), "bed": self.bed, "fraction": self.fraction}
+        given = [f"{name} {value}" for name, value in ways.items() if value]
+        if len(given) > 1:
             raise ValueError(
-                f"a part of the split is named by contigs, bed or fraction, not by several: {self}"
+                "a part of the split is named by contigs, bed or fraction, not by several: got "
+                f"{' and '.join(given)}; take one away (contigs: [], bed: null, fraction: 0)"
             )
 
     def __bool__(self) -> bool:

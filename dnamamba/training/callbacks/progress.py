@@ -1,5 +1,6 @@
 """Where a run stands, while it runs and when it has ended."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -206,10 +207,13 @@ def readable(count: float, unit: str) -> str:
 def _figures(trainer: pl.Trainer) -> str:
     metrics = trainer.progress_bar_metrics
     text = [
-        f"{name} {float(metrics[f'train/{name}']):.3f}"
+        f"{name} {value:.3f}"
         for name in ("loss", "perplexity")
-        if f"train/{name}" in metrics
+        # NaN where no base was scored; a NaN of the model's own stops the run.
+        if not math.isnan(value := float(metrics.get(f"train/{name}", math.nan)))
     ]
+    if not text and "train/loss" in metrics:
+        text.append("no base scored")
     if "train/bases_per_second" in metrics:
         text.append(readable(float(metrics["train/bases_per_second"]), "bp/s"))
     return "  ".join(text)
