@@ -112,6 +112,20 @@ def test_a_step_is_a_scan_of_length_one(row: int, dtype: torch.dtype) -> None:
     torch.testing.assert_close(new, expected_state)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_not_even_nan_crosses_a_mark_or_a_row(backend: str, reverse: bool) -> None:
+    case = scan_case(2, 40, 6, 4)
+    resets = torch.zeros(2, 40, dtype=torch.bool)
+    resets[:, 20] = True
+    case.given["u"][0, 30 if reverse else 3] = math.nan
+    y, _ = selective_scan(**case.tensors, resets=resets, reverse=reverse, backend=backend)
+    assert not y[0].isfinite().all()
+    assert y[1].isfinite().all()
+    clean = y[0, :20] if reverse else y[0, 20:]
+    assert clean.isfinite().all()
+
+
 def test_takes_slices_of_a_projection_and_leaves_its_inputs_alone() -> None:
     case = scan_case(2, 65, 48, 16)
     u, delta, z = (case.given[k] for k in ("u", "delta", "z"))

@@ -39,8 +39,9 @@ class Slab:
         self.a, self.g = like.new_empty(size), like.new_empty(size)
         h = like.new_empty(positions + 1, *state)
         self.before, self.after = (h[1:], h[:-1]) if reverse else (h[:-1], h[1:])
-        order = slice(None, None, -1 if reverse else 1)
-        self.a_steps, self.g_steps, self.h_steps = (t.unbind(0)[order] for t in (self.a, self.g, h))
+        self.order = slice(None, None, -1 if reverse else 1)
+        a_steps, g_steps, h_steps = (t.unbind(0)[self.order] for t in (self.a, self.g, h))
+        self.a_steps, self.g_steps, self.h_steps = a_steps, g_steps, h_steps
 
     def scan(self, signals: Signals, A: Tensor, cuts: Tensor | None, start: Tensor) -> Tensor:
         """h_t = a_t h_{t-1} + Δ_t u_t B_t from ``start`` (R, N, D); the state at the end.
@@ -48,13 +49,24 @@ class Slab:
         A is (N, D); at ``cuts`` (T, R) no state enters.
         """
         torch.mul(signals.step[:, :, None], A, out=self.a).exp_()
-        if cuts is not None:
-            self.a[cuts] = 0.0
         torch.mul(signals.weighted[:, :, None], signals.B[..., None], out=self.after)
         self.h_steps[0].copy_(start)
-        for a, before, h in zip(self.a_steps, self.h_steps, self.h_steps[1:], strict=False):
-            h.addcmul_(a, before)
+        cut = self._cut(cuts)
+        steps = zip(self.a_steps, self.h_steps, self.h_steps[1:], strict=False)
+        for k, (a, before, h) in enumerate(steps):
+            h.addcmul_(a, before.masked_fill(cut[k], 0.0) if k in cut else before)
         return self.h_steps[-1]
+
+    def _cut(self, cuts: Tensor | None) -> dict[int, Tensor]:
+        """Zero the decays at cuts; by step, the rows (R, 1, 1) that no state enters.
+
+        A decay of zero stops any state but an infinite one: that takes the rows.
+        """
+        if cuts is None:
+            return {}
+        self.a[cuts] = 0.0
+        rows = cuts[:, :, None, None].unbind(0)[self.order]
+        return {k: rows[k] for k, any_row in enumerate(cuts.any(1).tolist()[self.order]) if any_row}
 
     def read(self, signals: Signals, y: Tensor) -> None:
         """y_t = C_t · h_t, into ``y`` (T, R, D)."""
