@@ -70,8 +70,6 @@ def test_less_is_kept() -> None:
     assert held("everything") < 0.6 * held("nothing")
 
 
-# Dynamo's own, at an autograd.Function.
-@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
 @pytest.mark.parametrize("recompute", ["cheap", "everything"])
 def test_compiled(recompute: str) -> None:
     loss, expected = gradients("nothing")
