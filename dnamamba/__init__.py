@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dnamamba.inference.embedding import embed
     from dnamamba.inference.embedding_files import embed_fasta
     from dnamamba.inference.generation import generate
+    from dnamamba.inference.prediction import predict
     from dnamamba.inference.pretrained import Pretrained, load
     from dnamamba.inference.scoring import score
     from dnamamba.model.mamba import Mamba
@@ -28,6 +29,7 @@ __all__ = [
     "embed_fasta",
     "generate",
     "load",
+    "predict",
     "score",
 ]
 
@@ -40,6 +42,7 @@ _HOMES = {
     "embed_fasta": "dnamamba.inference.embedding_files",
     "generate": "dnamamba.inference.generation",
     "load": "dnamamba.inference.pretrained",
+    "predict": "dnamamba.inference.prediction",
     "score": "dnamamba.inference.scoring",
 }
 

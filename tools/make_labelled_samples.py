@@ -25,7 +25,7 @@ from Bio.SeqRecord import SeqRecord
 from make_samples import SAMPLES, SOURCES, open_archive, read_record
 
 WINDOW = 150
-BLOCK = 5000  # bp; windows of one block share a group
+BLOCK = 2000  # bp; windows of one block share a group
 PER_CLASS = 300  # variants
 BASES = "ACGT"
 # The repeat's second copy, as data/samples/heldout/exclude.bed has it.
