@@ -1,0 +1,63 @@
+"""What the README shows works: its Python runs, its commands, files and settings are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from dnamamba import checkpoint
+from dnamamba.alphabet import Tokenizer
+from dnamamba.cli import _TRAINING, _USE
+from dnamamba.config import MambaConfig
+from dnamamba.data.windows.settings import GenomeSplit, Part, WindowConfig
+from dnamamba.model import LanguageModel
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_first_lines_give_what_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = LanguageModel(MambaConfig(d_model=64, n_layers=1, d_state=4))
+    checkpoint.save("runs/quickstart/model", model, Tokenizer())
+    names: dict[str, object] = {}
+    exec(blocks("python")[0], names)
+    assert names["vectors"].shape == (2, 64)
+    assert len(names["dna"]) == 60
+    assert names["scores"].log_likelihood.shape == (1,)
+
+
+def test_the_model_goes_on_where_it_stopped() -> None:
+    names: dict[str, object] = {"torch": torch}
+    exec(blocks("python")[1], names)
+    assert names["hidden"].shape == (1, 3, 128)
+
+
+def test_the_settings_are_settings() -> None:
+    (text,) = blocks("yaml")
+    data = yaml.safe_load(text)["data"]
+    WindowConfig(**data["windows"])
+    GenomeSplit(**{name: Part(**part) for name, part in data["split"].items()})
+
+
+def test_commands_and_files_exist() -> None:
+    commands = set(re.findall(r"(?<!from )dnamamba ([a-z]+) +[-A-Zair]", README))
+    assert commands
+    assert commands <= {*_TRAINING, *_USE}
+    targets = set(re.findall(r"make ([a-z]+)", README))
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
+    paths = re.findall(
+        r"`?((?:configs|data|docs|benchmarks|kernels|dnamamba)/[\w./-]*\w\.(?:md|yaml|py|png))",
+        README,
+    )
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
