@@ -107,7 +107,7 @@ class Tokenizer:
         """Token ids of a sequence.
 
         Args:
-            sequence: bases, one byte each.
+            sequence: bases, one byte each; also what turns into bytes, as Biopython's ``Seq``.
             contig: name used in the error.
             start: 0-based position of the first base on the contig, used in the error.
 
@@ -115,9 +115,17 @@ class Tokenizer:
             (L,) uint8, a fresh array.
 
         Raises:
-            ValueError: a byte that the policy refuses; names contig and 0-based position.
+            ValueError: a byte that the policy refuses; names contig and 0-based position. Or no
+                sequence at all.
         """
-        raw = sequence.encode("latin-1", "replace") if isinstance(sequence, str) else sequence
+        if isinstance(sequence, str):
+            raw = sequence.encode("latin-1", "replace")
+        elif hasattr(sequence, "__bytes__"):
+            raw = bytes(sequence)
+        elif isinstance(sequence, bytearray | memoryview | np.ndarray):
+            raw = sequence
+        else:
+            raise ValueError(f"{contig} must be a string or bytes, got {type(sequence).__name__}")
         ids = np.empty(len(raw), dtype=np.uint8)
         at = look_up(self.table, np.frombuffer(raw, dtype=np.uint8), ids)
         if at >= 0:

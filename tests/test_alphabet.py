@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from Bio.Seq import Seq
 
 from dnamamba.alphabet import (
     BOS,
@@ -194,6 +195,15 @@ def test_encode_into_refuses_other_shapes() -> None:
         Tokenizer().encode_into(raw, np.empty(8, np.uint8))
     with pytest.raises(ValueError, match="C-contiguous"):
         Tokenizer().encode_into(raw, np.empty((4, 2), np.uint8).T)
+
+
+def test_what_can_be_encoded() -> None:
+    expected = Tokenizer().encode(b"ACGT")
+    raw = np.frombuffer(b"ACGT", dtype=np.uint8)
+    for same in ("ACGT", Seq("ACGT"), bytearray(b"ACGT"), memoryview(b"ACGT"), raw):
+        assert np.array_equal(Tokenizer().encode(same), expected)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="prompt must be a string or bytes, got list"):
+        Tokenizer().encode(["A", "C"], contig="prompt")  # type: ignore[arg-type]
 
 
 def test_encoded_ids_are_the_callers() -> None:

@@ -82,18 +82,20 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequence[str | bytes]) -> list[E
     """Token ids of sequences given by a user.
 
     Raises:
-        ValueError: one string in place of a list, an empty list or sequence, or a letter that the
-            tokenizer refuses; names the sequence by its position.
+        ValueError: one string in place of a list, an empty list or sequence, what is no sequence,
+            or a letter that the tokenizer refuses; names the sequence by its position.
     """
     if isinstance(sequences, str | bytes):
         raise ValueError("expected a list of sequences, got one string; wrap it in a list")
-    if not len(sequences):
+    encoded = [
+        Encoded(tokenizer.encode(sequence, contig=f"sequences[{i}]"))
+        for i, sequence in enumerate(sequences)
+    ]
+    if not encoded:
         raise ValueError("expected at least one sequence, got none")
-    encoded = []
-    for i, sequence in enumerate(sequences):
-        if not len(sequence):
-            raise ValueError(f"sequences[{i}] is empty; leave it out")
-        encoded.append(Encoded(tokenizer.encode(sequence, contig=f"sequences[{i}]")))
+    empty = [i for i, sequence in enumerate(encoded) if not len(sequence)]
+    if empty:
+        raise ValueError(f"sequences[{empty[0]}] is empty; leave it out")
     return encoded
 
 

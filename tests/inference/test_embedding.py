@@ -136,6 +136,7 @@ def test_a_borrowed_device_is_given_back(
         ("ACGT", {}, "got one string; wrap it in a list"),
         (["ACGT", "ACLT"], {}, r"sequences\[1\], position 2 .*protein"),
         (["AC GT"], {}, r"sequences\[0\], position 2"),
+        (["ACGT", None], {}, r"sequences\[1\] must be a string or bytes, got NoneType"),
         (["ACGT"], {"pooling": "sum"}, "pooling must be 'mean', 'max', 'last' or None, got 'sum'"),
         (["ACGT"], {"batch_size": 0}, "batch_size must be at least 1, got 0"),
         (["ACGT"], {"chunk_length": 0}, "chunk_length must be at least 1, got 0"),

@@ -222,9 +222,9 @@ class TestExport:
 
 
 class TestWhatIsSaid:
-    def said(self, make: Make, data: Any, terminal: bool) -> str:
+    def said(self, make: Make, data: Any, terminal: bool, width: int = 140) -> str:
         text = io.StringIO()
-        console = Console(file=text, force_terminal=terminal, width=140, color_system=None)
+        console = Console(file=text, force_terminal=terminal, width=width, color_system=None)
         trainer = make(
             max_steps=6,
             log_every_n_steps=2,
@@ -262,3 +262,9 @@ class TestWhatIsSaid:
         assert "6/6" in said
         assert "loss" in said
         assert "bp/s" in said
+
+    def test_nothing_is_cut_off_in_80_columns(self, toy_data: type, quiet_trainer: Make) -> None:
+        said = self.said(quiet_trainer, toy_data(24), terminal=True, width=80)
+        assert " 6/6 " in said
+        assert "bp/s" in said
+        assert "…" not in said

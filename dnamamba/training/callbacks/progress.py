@@ -99,11 +99,12 @@ class RunProgress(ProgressBar):
     def _open(self, title: str, total: float, done: int = 0) -> None:
         if not self._enabled or not self.console.is_terminal:
             return
+        roomy = self.console.width >= 100  # in 80 columns the figures matter more
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=40 if roomy else 4),
             MofNCompleteColumn(),
-            TimeElapsedColumn(),
+            *([TimeElapsedColumn()] if roomy else []),
             TimeRemainingColumn(),
             TextColumn("{task.fields[figures]}"),
             console=self.console,
