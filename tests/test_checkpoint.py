@@ -324,7 +324,9 @@ def test_bad_training_checkpoints_are_named(tmp_path):
     with pytest.raises(CheckpointError, match=r"does not load.*record .* is damaged"):
         load(path)
     training_checkpoint(path, build(), hyper_parameters={"lr": 3})
-    with pytest.raises(CheckpointError, match=r"no training checkpoint of dnamamba: it lacks 'model'"):
+    with pytest.raises(
+        CheckpointError, match=r"no training checkpoint of dnamamba: it lacks 'model'"
+    ):
         load(path)
     training_checkpoint(
         path,
