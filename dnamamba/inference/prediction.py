@@ -174,7 +174,8 @@ class _Reader:
         within = self.model.settings.region == "variant"
         first = [pair.first if within else 0 for pair in sources for _ in range(2)]
         vectors = self.vectors(windows, first)
-        return self.model.compare(vectors[0::2], vectors[1::2])
+        compared: Tensor = self.model.head(self.model.compared(vectors[0::2], vectors[1::2]))
+        return compared
 
     def vectors(self, sources: Sequence[Source], first: Sequence[int]) -> Tensor:
         """(n, d_model) fp32, each pooled from base ``first`` on."""

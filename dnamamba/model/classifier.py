@@ -64,8 +64,12 @@ class Classifier(_Classifier):
         Returns:
             (B, outputs) fp32: see ``dnamamba.model.heads``.
         """
-        outputs: Tensor = self.head(self._pooled(tokens, lengths))
+        outputs: Tensor = self.head(self.features(tokens, lengths))
         return outputs
+
+    def features(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """What the head reads: the pooled vectors (B, d_model) fp32; arguments of ``forward``."""
+        return self._pooled(tokens, lengths)
 
     def both_strands(self, tokens: Tensor, lengths: Tensor, complement: Tensor) -> Tensor:
         """``forward`` averaged over the two strands, exactly the same for either of them.
@@ -108,15 +112,20 @@ class VariantClassifier(_Classifier):
         Returns:
             (B, outputs) fp32: see ``dnamamba.model.heads``.
         """
+        outputs: Tensor = self.head(self.features(tokens, lengths, position))
+        return outputs
+
+    def features(self, tokens: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
+        """What the head reads (B, 3 d_model), fp32; arguments of ``forward``."""
         B, _, L = tokens.shape
         first = position.repeat_interleave(2) if self.settings.region == "variant" else None
         vectors = self._pooled(tokens.reshape(2 * B, L), lengths.reshape(2 * B), first)
-        return self.compare(*vectors.view(B, 2, -1).unbind(1))
+        return self.compared(*vectors.view(B, 2, -1).unbind(1))
 
-    def compare(self, ref: Tensor, alt: Tensor) -> Tensor:
-        """Outputs of the head for the vectors (B, d_model) of both windows."""
-        outputs: Tensor = self.head(torch.cat([ref, alt - ref, alt * ref], 1))
-        return outputs
+    @staticmethod
+    def compared(ref: Tensor, alt: Tensor) -> Tensor:
+        """What the head reads (B, 3 d_model) of the vectors (B, d_model) of both windows."""
+        return torch.cat([ref, alt - ref, alt * ref], 1)
 
     def both_strands(
         self, tokens: Tensor, lengths: Tensor, position: Tensor, right: Tensor, complement: Tensor

@@ -92,7 +92,11 @@ class VariantHeadConfig(HeadConfig):
 
 
 class Head(nn.Module, ABC):
-    """Dropout and a linear map from a vector to outputs.
+    """Standardisation, dropout and a linear map from a vector to outputs.
+
+    Pooled vectors of different sequences differ little: without standardisation the weights would
+    have to grow for thousands of steps before they tell them apart. ``center`` and ``scale`` are
+    taken once, before training, and stored with the weights.
 
     Args:
         width: of the vector.
@@ -101,9 +105,13 @@ class Head(nn.Module, ABC):
     """
 
     label_kind: ClassVar[Literal["class", "multilabel", "number"]]
+    center: Tensor
+    scale: Tensor
 
     def __init__(self, width: int, outputs: int, dropout: float) -> None:
         super().__init__()
+        self.register_buffer("center", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(width, outputs)
         nn.init.normal_(self.linear.weight, std=0.02)
@@ -133,10 +141,25 @@ class Head(nn.Module, ABC):
         """How many outputs there are for so many labels."""
         return labels
 
+    @torch.no_grad()
+    def standardise_inputs(self, vectors: Tensor) -> None:
+        """Take ``center`` and ``scale`` from vectors (n, width) of training sequences.
+
+        An entry that hardly varies among them is not blown up: its deviation counts as at least a
+        tenth of the median one. Fewer than 2 vectors change nothing.
+        """
+        if len(vectors) < 2:
+            return
+        deviation = vectors.double().std(0)
+        least = max(float(deviation.median()) / 10, 1e-12)
+        self.center.copy_(vectors.double().mean(0))
+        self.scale.copy_(1 / deviation.clamp(min=least))
+
     def forward(self, vector: Tensor) -> Tensor:
         """(B, width) fp32 -> outputs (B, outputs) fp32."""
         with torch.autocast(vector.device.type, enabled=False):
-            return self.linear(self.dropout(vector.to(self.linear.weight))).float()
+            standard = (vector.float() - self.center) * self.scale
+            return self.linear(self.dropout(standard.to(self.linear.weight))).float()
 
     @abstractmethod
     def losses(self, outputs: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:

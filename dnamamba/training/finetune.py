@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -23,6 +24,8 @@ from dnamamba.training.tuning import TuningConfig, adapt, depth_of, frozen_below
 __all__ = ["ClassificationModule", "FineTuneModule"]
 
 Model = Classifier | VariantClassifier
+
+_SAMPLES = 256  # from which the spread of the head's inputs is taken
 
 
 class FineTuneModule(TrainedModule):
@@ -106,8 +109,27 @@ class FineTuneModule(TrainedModule):
     def forward(self, batch: Batch) -> Tensor:
         """Outputs of the head; in evaluation, and where the head says so, of both strands."""
         if self.head.both_strands and not self.training:
-            return self._both_strands(batch)
-        return self._one_strand(batch)
+            outputs: Tensor = self.model.both_strands(*self._inputs(batch, True), self.complement)
+        else:
+            outputs = self.model(*self._inputs(batch))
+        return outputs
+
+    def on_train_start(self) -> None:
+        """Before the first step, standardise what the head reads."""
+        super().on_train_start()
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if self.global_step or getattr(data, "codec", None) is None:
+            return
+        # The same samples on every rank, in batches that fit.
+        dataset, size = data.dataset("train"), len(data.dataset("train"))
+        batch = max(1, data.global_batch_size // self.trainer.world_size)
+        parts = [np.arange(i, min(i + batch, size)) for i in range(0, min(_SAMPLES, size), batch)]
+        with torch.no_grad():
+            vectors = [
+                self.model.features(*(x.to(self.device) for x in self._inputs(dataset[part])))
+                for part in parts
+            ]
+        self.model.head.standardise_inputs(torch.cat(vectors))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss; with class weights each sample's times that of its class."""
@@ -158,10 +180,8 @@ class FineTuneModule(TrainedModule):
         outputs = self(batch)
         self.held_out_metrics.update(self.model.head, batch["index"], outputs, batch["label"])
 
-    def _one_strand(self, batch: Batch) -> Tensor:
-        raise NotImplementedError
-
-    def _both_strands(self, batch: Batch) -> Tensor:
+    def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
+        """The model's arguments: of ``forward``, or of ``both_strands`` but the last."""
         raise NotImplementedError
 
 
@@ -208,10 +228,5 @@ class ClassificationModule(FineTuneModule):
         settings = tuning, optimizer, class_weights, monitor
         super().__init__(pretrained, model, tokenizer, typed(HeadConfig, head), *settings)
 
-    def _one_strand(self, batch: Batch) -> Tensor:
-        outputs: Tensor = self.model(batch["tokens"], batch["lengths"])
-        return outputs
-
-    def _both_strands(self, batch: Batch) -> Tensor:
-        both: Tensor = self.model.both_strands(batch["tokens"], batch["lengths"], self.complement)
-        return both
+    def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
+        return batch["tokens"], batch["lengths"]

@@ -40,11 +40,6 @@ class VariantModule(FineTuneModule):
         settings = tuning, optimizer, class_weights, monitor
         super().__init__(pretrained, model, tokenizer, typed(VariantHeadConfig, head), *settings)
 
-    def _one_strand(self, batch: Batch) -> Tensor:
-        outputs: Tensor = self.model(batch["tokens"], batch["lengths"], batch["position"])
-        return outputs
-
-    def _both_strands(self, batch: Batch) -> Tensor:
-        windows = (batch[name] for name in ("tokens", "lengths", "position", "right"))
-        outputs: Tensor = self.model.both_strands(*windows, self.complement)
-        return outputs
+    def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
+        places = ("position", "right") if both_strands else ("position",)
+        return tuple(batch[name] for name in ("tokens", "lengths", *places))

@@ -101,6 +101,22 @@ def test_at_first_every_class_is_about_as_likely() -> None:
             assert abs(float(loss) - math.log(max(2, len(labels)))) < 0.5
 
 
+def test_standardised_inputs() -> None:
+    torch.manual_seed(0)
+    spread = torch.tensor([1e-3, 5.0, 2.0, 3.0])
+    vectors = torch.randn(50, 4) * spread + 100
+    multiclass = head("multiclass")
+    multiclass.standardise_inputs(vectors[:1])  # too few to say anything
+    assert not multiclass.center.any()
+    multiclass.standardise_inputs(vectors)
+    standard = (vectors - multiclass.center) * multiclass.scale
+    torch.testing.assert_close(standard.std(0)[1:], torch.ones(3))
+    assert float(standard.std(0)[0]) < 0.05  # hardly varies: it is not blown up
+    torch.testing.assert_close(multiclass(vectors), multiclass.linear(standard))
+    multiclass.standardise_inputs(torch.ones(3, 4))  # nothing varies
+    assert multiclass(vectors).isfinite().all()
+
+
 def test_dropout_only_in_training() -> None:
     torch.manual_seed(0)
     dropped = Head.of(HeadConfig(kind="binary", labels=("a", "b"), dropout=0.5), 4)

@@ -141,7 +141,8 @@ def test_a_frozen_backbone_stays(pretrained: Path, table: Path, make: Make) -> N
     make(max_steps=0).fit(net, source)
     before = weights(net)
     make(max_steps=3).fit(net, source)
-    assert moved(before, net) == {"model.head.linear.weight", "model.head.linear.bias"}
+    head = {f"model.head.{name}" for name in ("linear.weight", "linear.bias", "center", "scale")}
+    assert moved(before, net) == head
 
 
 def test_gradual_unfreezing_moves_one_depth_more_each_time(table: Path, make: Make) -> None:
@@ -192,23 +193,44 @@ def test_class_weights_make_classes_count_the_same(
         def on_before_backward(self, trainer: Any, pl_module: Any, loss: torch.Tensor) -> None:
             losses.append(float(loss.detach()))
 
-        def on_train_batch_end(self, trainer: Any, m: Any, out: Any, batch: Any, i: int) -> None:
-            batches.append(batch)
+        def on_train_batch_start(self, trainer: Any, m: Any, batch: Any, batch_idx: int) -> None:
+            seen.append((deepcopy(net.model), batch))
 
-    batches: list[Any] = []
-    make(max_steps=0).fit(net, source)
-    twin = deepcopy(net.model)
+    seen: list[Any] = []
     make(
         max_steps=1, limit_val_batches=0, callbacks=[Spy()], accumulate_grad_batches=accumulate
     ).fit(net, source)
     weight = source.class_weights
     counts = np.bincount(source.train_targets())
     torch.testing.assert_close(weight, torch.tensor(counts.sum() / (2 * counts)).float())
-    probability = twin(batches[0]["tokens"], batches[0]["lengths"]).detach().sigmoid()[:, 0]
-    label = batches[0]["label"]
+    twin, batch = seen[0]
+    probability = twin(batch["tokens"], batch["lengths"]).detach().sigmoid()[:, 0]
+    label = batch["label"]
     chosen = torch.where(label == 1, probability, 1 - probability)
     expected = -(chosen.log() * weight[label]).mean() / accumulate
     assert math.isclose(losses[0], float(expected), rel_tol=1e-5)
+
+
+def test_the_head_s_inputs_are_standardised_once(table: Path, make: Make, tmp_path: Path) -> None:
+    net, source = module(), data(table)
+    before: list[torch.Tensor] = []
+
+    class Spy(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, m: Any, batch: Any, batch_idx: int) -> None:
+            if not before:
+                with torch.no_grad():
+                    parts = source.dataset("train")[np.arange(len(source.dataset("train")))]
+                    x = net.model.features(parts["tokens"], parts["lengths"])
+                before.append((x - net.model.head.center) * net.model.head.scale)
+
+    trainer = make(max_steps=2, limit_val_batches=0, callbacks=[Spy()])
+    trainer.fit(net, source)
+    torch.testing.assert_close(before[0].mean(0), torch.zeros(16), atol=1e-4, rtol=0)
+    torch.testing.assert_close(before[0].std(0), torch.ones(16), atol=1e-3, rtol=0)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    center = net.model.head.center.clone()
+    make(max_steps=4, limit_val_batches=0).fit(net, source, ckpt_path=tmp_path / "a.ckpt")
+    assert torch.equal(net.model.head.center, center)
 
 
 def test_held_out_figures_do_not_depend_on_batches(table: Path, make: Make) -> None:
