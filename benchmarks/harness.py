@@ -1,5 +1,6 @@
 """What every benchmark says beside its figures, and where it leaves them."""
 
+import datetime
 import json
 import os
 import platform
@@ -16,7 +17,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine(*others: str) -> dict[str, str | int]:
-    """Processor, cores and versions: a figure without them means nothing.
+    """Date, processor, cores and versions: a figure without them means nothing.
 
     Args:
         others: further distributions that the benchmark measured.
@@ -29,6 +30,7 @@ def machine(*others: str) -> dict[str, str | int]:
         )
     packages = ("torch", "numpy", "pyfaidx", *others)
     return {
+        "date": datetime.date.today().isoformat(),
         "cpu": model,
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
