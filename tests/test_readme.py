@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 
 from dnamamba import checkpoint
@@ -36,7 +35,7 @@ def test_the_first_lines_give_what_they_say(
 
 
 def test_the_model_goes_on_where_it_stopped() -> None:
-    names: dict[str, object] = {"torch": torch}
+    names: dict[str, object] = {}
     exec(blocks("python")[1], names)
     assert names["hidden"].shape == (1, 3, 128)
 
