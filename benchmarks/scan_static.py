@@ -26,7 +26,12 @@ from triton.compiler import ASTSource
 
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import BACKWARD_STEPS, FORWARD_STEPS, plan
+from dnamamba_kernels.selective_scan.fused_plan import (
+    BACKWARD_STAGES,
+    FORWARD_STAGES,
+    STEPS,
+    plan,
+)
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
 SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.3e12
@@ -45,11 +50,11 @@ SHAPES = {
 }
 
 HALF = ["u", "delta", "z", "y", "dy", "dz", "du", "ddelta"]
-N, BLOCK = 16, 32
+N = 16
 CONSTANTS = {
     "resets": None,
     "N": N,
-    "BLOCK_D": BLOCK,
+    "STEPS": STEPS,
     "SOFTPLUS": True,
     "REVERSE": False,
     "WHOLE": True,
@@ -69,7 +74,6 @@ class Count:
     """One kernel's inner loop, instructions of a warp for each position (32 channels)."""
 
     kernel: str
-    steps: int
     registers: int
     spilled_bytes: int
     layout_changes: int
@@ -87,13 +91,18 @@ class Count:
         )
 
 
-def compile_kernel(kernel: Any, steps: int) -> Any:
+def compile_kernel(kernel: Any) -> Any:
     """The kernel as the launcher would have it compiled on an H200."""
     signature, constants, attributes = {}, {}, {}
+    p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
+    cuts = {
+        "BLOCK_D": p.back_block if back else p.block,
+        "STAGES": BACKWARD_STAGES if back else FORWARD_STAGES,
+    }
     for i, name in enumerate(kernel.arg_names):
-        if name == "STEPS" or name in CONSTANTS:
+        if name in CONSTANTS or name in cuts:
             signature[name] = "constexpr"
-            constants[(i,)] = steps if name == "STEPS" else CONSTANTS[name]
+            constants[(i,)] = CONSTANTS.get(name, cuts.get(name))
         elif name in NUMBERS or name.endswith("_batch"):
             signature[name] = "i32"
             if name in DIVISIBLE or name.endswith("_batch"):
@@ -102,7 +111,7 @@ def compile_kernel(kernel: Any, steps: int) -> Any:
             signature[name] = "*bf16" if name in HALF else "*fp32"
             attributes[(i,)] = [["tt.divisibility", 16]]
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": 1})
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": p.back_warps if back else p.warps})
 
 
 def disassemble(cubin: bytes) -> tuple[list[tuple[int, str]], dict[str, int]]:
@@ -139,23 +148,22 @@ def inner_loop(instructions: list[tuple[int, str]]) -> Counter[str]:
     return Counter(name.split(".")[0] for name in names)
 
 
-def count(name: str, kernel: Any, steps: int, n_bytes: float) -> Count:
-    compiled = compile_kernel(kernel, steps)
+def count(name: str, kernel: Any, n_bytes: float) -> Count:
+    compiled = compile_kernel(kernel)
     instructions, usage = disassemble(compiled.asm["cubin"])
     opcodes = inner_loop(instructions)
 
     def each(*names: str) -> float:
-        return sum(opcodes[x] for x in names) / steps
+        return sum(opcodes[x] for x in names) / STEPS
 
     text = compiled.asm["ttgir"]
     changes = [x for x in text[text.find("scf.for") :].splitlines() if "convert_layout" in x]
     return Count(
         kernel=name,
-        steps=steps,
         registers=usage["registers"],
         spilled_bytes=usage["stack"],
         layout_changes=len(changes),
-        issued=opcodes.total() / steps,
+        issued=opcodes.total() / STEPS,
         special=each("MUFU"),
         memory=each("LDG", "STG", "LDS", "STS", "LDSM", "STSM", "SHFL", "LDL", "STL"),
         integer=each(
@@ -167,15 +175,15 @@ def count(name: str, kernel: Any, steps: int, n_bytes: float) -> Count:
 
 def counts() -> dict[str, Count]:
     """Every kernel that walks along the sequence."""
-    border = 4 * N / BACKWARD_STEPS
-    shares = 2 * 4 * N / BLOCK  # of dB and dC
+    border = 4 * N / STEPS
+    shares = 2 * 4 * N / 32  # of dB and dC
     return {
-        name: count(name, kernel, steps, n_bytes)
-        for name, kernel, steps, n_bytes in (
-            ("summary", forward.summary_kernel, FORWARD_STEPS, 4),
-            ("output", forward.output_kernel, FORWARD_STEPS, 8),
-            ("prepare", backward.prepare_kernel, BACKWARD_STEPS, 10 + border),
-            ("adjoint", backward.adjoint_kernel, BACKWARD_STEPS, 12 + border + 2 * shares),
+        name: count(name, kernel, n_bytes)
+        for name, kernel, n_bytes in (
+            ("summary", forward.summary_kernel, 4),
+            ("output", forward.output_kernel, 8),
+            ("prepare", backward.prepare_kernel, 10 + border),
+            ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares),
         )
     }
 

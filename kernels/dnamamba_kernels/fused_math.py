@@ -26,25 +26,6 @@ def log1p_unit(v):
 
 
 @triton.jit
-def exp2_fma(x):
-    """2^x on the FMA and integer pipes alone, relative error below 2e-7; exactly 1 at 0.
-
-    x = n + f with f in [-1/2, 1/2]: 2^f is a polynomial of degree 5, n goes into the exponent.
-    Below 2^-126 it stays there, and from 2^128 on it is infinite.
-    """
-    x = tl.minimum(tl.maximum(x, -126.0), 128.0)
-    rounded = x + 12582912.0  # 1.5 * 2^23: the sum's last bits are n
-    f = x - (rounded - 12582912.0)
-    p = tl.fma(f, 0.00132647273, 0.00967151299)
-    p = tl.fma(f, p, 0.0555073358)
-    p = tl.fma(f, p, 0.240222424)
-    p = tl.fma(f, p, 0.693147004)
-    p = tl.fma(f, p, 1.0)
-    exponent = rounded.to(tl.int32, bitcast=True) << 23
-    return (p.to(tl.int32, bitcast=True) + exponent).to(tl.float32, bitcast=True)
-
-
-@triton.jit
 def softplus(x):
     """log(1 + exp(x)), accurate in both tails; 0 at -inf."""
     return tl.maximum(x, 0.0) + log1p_unit(tl.exp2(-tl.abs(x) * LOG2E))

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 
 from dnamamba_kernels.fused_math import sigmoid, softplus
-from dnamamba_kernels.selective_scan.fused_masks import crosses, existing
+from dnamamba_kernels.selective_scan.fused_rows import crosses, existing, fetch, row
 
 LN2 = tl.constexpr(0.6931471805599453)
 
@@ -22,15 +22,15 @@ def prepare_kernel(
     dz, borders, local, product, dskip,
     length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch, dz_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, STAGES: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
 ):  # fmt: skip
     """One chunk swept in scan order, one thread a channel.
 
-    Writes Δ, the gradient before the gate, the states that enter every STEPS positions, and the
-    chunk's adjoint summary: with a the adjoint of the state that leaves the chunk, the adjoint of
+    Writes the gate's gradient, the states that enter every STEPS positions, and the chunk's
+    adjoint summary: with a the adjoint of the state that leaves the chunk, the adjoint of
     the state that enters it is ``local + product * a``.
     """
     pid = tl.program_id(0).to(tl.int64)
@@ -63,19 +63,22 @@ def prepare_kernel(
     adjoint = tl.zeros((N, BLOCK_D), tl.float32)
     dthrough = tl.zeros((BLOCK_D,), tl.float32)
     start = (first + k) * chunk
-    for s0 in range(start, tl.minimum(start + chunk, length), STEPS):
-        us, deltas, zs, dys, dzs = (), (), (), (), ()
-        for i in tl.static_range(STEPS):
-            t = length - 1 - (s0 + i) if REVERSE else s0 + i
-            here = real if WHOLE else real & (s0 + i < length)
-            us += (tl.load(u + t * U_ROW, mask=here, other=0.0),)
-            deltas += (tl.load(delta + t * DELTA_ROW, mask=here, other=0.0),)
-            dys += (tl.load(dy + t * DY_ROW, mask=here, other=0.0),)
-            if z is not None:
-                zs += (tl.load(z + t * Z_ROW, mask=here, other=0.0),)
+    end = tl.minimum(start + chunk, length)
+    last = start + (tl.cdiv(end - start, STEPS) - 1) * STEPS
+    us = fetch(u, start, length, real, U_ROW, STEPS, REVERSE, WHOLE)
+    deltas = fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
+    zs = fetch(z, start, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+    dys = fetch(dy, start, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
+    for s0 in tl.range(start, end, STEPS, num_stages=STAGES):
+        after = tl.minimum(s0 + STEPS, last)
+        next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
+        next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
+        next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+        next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
+        dzs = ()
         entered = h
         for i in tl.static_range(STEPS):
-            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            t = row(s0 + i, length, REVERSE)
             inside = WHOLE | (s0 + i < length)
             step = deltas[i].to(tl.float32) + shift
             if SOFTPLUS:
@@ -103,15 +106,25 @@ def prepare_kernel(
             dthrough += dout * value
         if z is not None:
             for i in tl.static_range(STEPS):
-                t = length - 1 - (s0 + i) if REVERSE else s0 + i
+                t = row(s0 + i, length, REVERSE)
                 here = real if WHOLE else real & (s0 + i < length)
                 tl.store(dz + t * DZ_ROW, dzs[i], mask=here)
         tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
+        us, deltas, zs, dys = next_us, next_deltas, next_zs, next_dys
     out = (batch * n_chunks + k) * N * CHANNELS + nd
     tl.store(local + out, adjoint, mask=real[None, :])
     tl.store(product + out, passed, mask=real[None, :])
     if skip is not None:
         tl.store(dskip + (batch * n_chunks + k) * CHANNELS + d, dthrough, mask=real)
+
+
+@triton.jit
+def fetch_tile(
+    x, s0, i4, length, real, ROW: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr
+):  # fmt: skip
+    """Four rows as one tile, as ``fetch`` reads them."""
+    here = real[None, :] & (WHOLE | (s0 + i4 < length))
+    return tl.load(x + row(s0 + i4, length, REVERSE) * ROW, mask=here, other=0.0)
 
 
 @triton.jit
@@ -138,9 +151,8 @@ def rows_of_pair(x, y):
 
 
 @triton.jit
-def tile_of(backwards):
-    """Four vectors, the last row first, as a tile of four rows."""
-    r3, r2, r1, r0 = backwards
+def tile_of(r0, r1, r2, r3):
+    """Four vectors as a tile of four rows."""
     x = tl.join(tl.join(r0, r2), tl.join(r1, r3))
     return tl.reshape(tl.permute(x, (1, 2, 0)), (4, r0.shape[0]))
 
@@ -151,14 +163,14 @@ def adjoint_kernel(
     du, ddelta, dbc, ddecay, dbias,
     length, chunk, n_chunks, n_blocks, first, origin, rows,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch, du_batch, ddelta_batch, block_stride,
-    N: tl.constexpr, BLOCK_D: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STAGES: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DU_ROW: tl.constexpr, DDELTA_ROW: tl.constexpr,
 ):  # fmt: skip
     """One chunk swept backwards: every gradient, from the adjoint that leaves the chunk.
 
-    STEPS positions at a time: forward from their border, keeping the states in registers, then
+    Four positions at a time: forward from their border, keeping the states in registers, then
     back. The tile lies over lanes in both directions, because both are summed over: N for du and
     dΔ, CHANNELS for dB and dC, of which each block of CHANNELS writes its own share (no atomics).
     """
@@ -188,7 +200,7 @@ def adjoint_kernel(
     dy += batch * dy_batch + d[None, :]
     if z is not None:
         z += batch * z_batch + d[None, :]
-    dbc += block * block_stride + (batch * rows - origin) * (2 * N) + n
+    dbc += block * block_stride + (batch * rows - origin) * (2 * N)
     if resets is not None:
         resets += batch * resets_batch
     chunk_states = (batch * n_chunks + k) * N * CHANNELS
@@ -198,43 +210,55 @@ def adjoint_kernel(
     dshift = tl.zeros((4, BLOCK_D), tl.float32)
     start = (first + k) * chunk
     n_tiles = tl.cdiv(tl.minimum(chunk, length - start), 4)
-    for j in range(n_tiles):
+    last = start + (n_tiles - 1) * 4
+    deltas = fetch_tile(delta, last, i4, length, real, DELTA_ROW, REVERSE, WHOLE)
+    us = fetch_tile(u, last, i4, length, real, U_ROW, REVERSE, WHOLE)
+    dys = fetch_tile(dy, last, i4, length, real, DY_ROW, REVERSE, WHOLE)
+    zs = dys
+    if z is not None:
+        zs = fetch_tile(z, last, i4, length, real, Z_ROW, REVERSE, WHOLE)
+    for j in tl.range(n_tiles, num_stages=STAGES):
         tile = n_tiles - 1 - j
         s0 = start + tile * 4
-        t4 = length - 1 - (s0 + i4) if REVERSE else s0 + i4
-        here = real[None, :] & (WHOLE | (s0 + i4 < length))
+        t4 = row(s0 + i4, length, REVERSE)
+        inside4 = WHOLE | (s0 + i4 < length)
+        here = real[None, :] & inside4
         h = tl.load(borders + (chunk_states * per_chunk + tile * N * CHANNELS) + nd,
                     mask=real[None, :], other=0.0)  # fmt: skip
-        raw = tl.load(delta + t4 * DELTA_ROW, mask=here, other=0.0).to(tl.float32) + shift
+        raw = deltas.to(tl.float32) + shift
         step4 = softplus(raw) if SOFTPLUS else raw
         step4 = step4 if WHOLE else tl.where(here, step4, 0.0)
-        u4 = tl.load(u + t4 * U_ROW, mask=here, other=0.0).to(tl.float32)
-        dout4 = tl.load(dy + t4 * DY_ROW, mask=here, other=0.0).to(tl.float32)
+        u4 = us.to(tl.float32)
+        dout4 = dys.to(tl.float32)
         if z is not None:
-            gate = tl.load(z + t4 * Z_ROW, mask=here, other=0.0).to(tl.float32)
+            gate = zs.to(tl.float32)
             dout4 *= gate * sigmoid(gate)
+        before = tl.maximum(s0 - 4, start)
+        deltas = fetch_tile(delta, before, i4, length, real, DELTA_ROW, REVERSE, WHOLE)
+        us = fetch_tile(u, before, i4, length, real, U_ROW, REVERSE, WHOLE)
+        dys = fetch_tile(dy, before, i4, length, real, DY_ROW, REVERSE, WHOLE)
+        if z is not None:
+            zs = fetch_tile(z, before, i4, length, real, Z_ROW, REVERSE, WHOLE)
         made, dos = rows_of_pair(step4, dout4)
         xs = rows_of(step4 * u4)
-        hs = ()
+        hs, dcs, dbs = (), (), ()
         for i in tl.static_range(4):
-            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            t = row(s0 + i, length, REVERSE)
             inside = WHOLE | (s0 + i < length)
             b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
             if resets is not None:
                 h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
             hs += (h,)
             h = tl.exp2(a * made[i][None, :]) * h + b[:, None] * xs[i][None, :]
-            dc = tl.sum(h * dos[i][None, :], 1)
-            tl.store(dbc + t * (2 * N) + N, dc, mask=inside & (n < N))
+            dcs += (tl.sum(h * dos[i][None, :], 1),)
         dxs, das = (), ()
         for i in tl.static_range(3, -1, -1):
-            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            t = row(s0 + i, length, REVERSE)
             inside = WHOLE | (s0 + i < length)
             b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
             c = tl.load(packed + t * (2 * N) + N, mask=inside, other=0.0)
             g += c[:, None] * dos[i][None, :]
-            db = tl.sum(g * xs[i][None, :], 1)
-            tl.store(dbc + t * (2 * N), db, mask=inside & (n < N))
+            dbs += (tl.sum(g * xs[i][None, :], 1),)
             dxs += (tl.sum(g * b[:, None], 0),)
             g *= tl.exp2(a * made[i][None, :])
             if resets is not None:
@@ -242,8 +266,12 @@ def adjoint_kernel(
             v = g * hs[i]
             da += v * made[i][None, :]
             das += (tl.sum(v * a, 0),)
-        dx4 = tile_of(dxs)
-        dstep4 = tile_of(das) * LN2 + dx4 * u4
+        # Stored once a tile: each store costs a change of layout, and nothing overlaps across it.
+        share = dbc + t4 * (2 * N) + n[None, :]
+        tl.store(share, tile_of(dbs[3], dbs[2], dbs[1], dbs[0]), mask=inside4)
+        tl.store(share + N, tile_of(dcs[0], dcs[1], dcs[2], dcs[3]), mask=inside4)
+        dx4 = tile_of(dxs[3], dxs[2], dxs[1], dxs[0])
+        dstep4 = tile_of(das[3], das[2], das[1], das[0]) * LN2 + dx4 * u4
         if SOFTPLUS:
             dstep4 *= sigmoid(raw)
         if not WHOLE:
@@ -254,3 +282,24 @@ def adjoint_kernel(
     tl.store(ddecay + chunk_states + nd, da, mask=real[None, :])
     if bias is not None:
         tl.store(dbias + (batch * n_chunks + k) * CHANNELS + d, tl.sum(dshift, 0), mask=real)
+
+
+@triton.jit
+def unpack_kernel(
+    dbc, db, dc, rows, length, n_blocks, n_states, block_stride,
+    db_batch, db_row, dc_batch, dc_row,
+    N: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
+    """The shares of all blocks of channels, added up in their order: the gradients of B and C."""
+    r = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    n = tl.arange(0, 2 * N)[None, :]
+    share = dbc + r * (2 * N) + n
+    total = tl.zeros((ROWS, 2 * N), tl.float32)
+    for _ in range(n_blocks):
+        total += tl.load(share, mask=r < rows, other=0.0)
+        share += block_stride
+    batch, t = r // length, r % length
+    tl.store(db + batch * db_batch + t * db_row + n, total, mask=(r < rows) & (n < n_states))
+    c = n - N
+    tl.store(dc + batch * dc_batch + t * dc_row + c, total,
+             mask=(r < rows) & (c >= 0) & (c < n_states))  # fmt: skip

@@ -14,8 +14,8 @@ Positions are counted in scan order (``s``); ``t`` is the row in memory.
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.fused_math import exp2_fma, sigmoid, softplus
-from dnamamba_kernels.selective_scan.fused_masks import crosses, existing
+from dnamamba_kernels.fused_math import sigmoid, softplus
+from dnamamba_kernels.selective_scan.fused_rows import crosses, existing, fetch, row
 
 
 @triton.jit
@@ -42,7 +42,7 @@ def summary_kernel(
     u, delta, bias, decay, packed, resets, local, product,
     length, zero, span, n_spans, n_blocks,
     u_batch, delta_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, STAGES: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
 ):  # fmt: skip
@@ -66,14 +66,15 @@ def summary_kernel(
     total = tl.zeros((BLOCK_D,), tl.float32)
     uncut = 1.0
     start = k * span
-    for s0 in range(start, start + span, STEPS):
-        us, deltas = (), ()
+    last = start + span - STEPS
+    us = fetch(u, start, length, real, U_ROW, STEPS, REVERSE, True)
+    deltas = fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, True)
+    for s0 in tl.range(start, start + span, STEPS, num_stages=STAGES):
+        after = tl.minimum(s0 + STEPS, last)
+        next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, True)
+        next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, True)
         for i in tl.static_range(STEPS):
-            t = length - 1 - (s0 + i) if REVERSE else s0 + i
-            us += (tl.load(u + t * U_ROW, mask=real, other=0.0),)
-            deltas += (tl.load(delta + t * DELTA_ROW, mask=real, other=0.0),)
-        for i in tl.static_range(STEPS):
-            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            t = row(s0 + i, length, REVERSE)
             step = deltas[i].to(tl.float32) + shift
             if SOFTPLUS:
                 step = softplus(step)
@@ -83,11 +84,9 @@ def summary_kernel(
                 h = tl.where(cut, 0.0, h)
                 uncut = tl.where(cut, 0.0, uncut)
             x = step * us[i].to(tl.float32)
-            exponent = a * step[None, :]
-            # The special-function unit is the bound: one exponential in STEPS is spared to it.
-            e = exp2_fma(exponent) if i == 0 else tl.exp2(exponent)
-            h = e * h + b[:, None] * x[None, :]
+            h = tl.exp2(a * step[None, :]) * h + b[:, None] * x[None, :]
             total += step
+        us, deltas = next_us, next_deltas
     out = (batch * n_spans + k) * N * CHANNELS + nd
     tl.store(local + out, h, mask=real[None, :])
     tl.store(product + out, tl.exp2(a * total[None, :]) * uncut, mask=real[None, :])
@@ -141,7 +140,7 @@ def output_kernel(
     u, delta, z, skip, bias, decay, packed, resets, carried, y, final, states,
     length, zero, chunk, span, n_spans, n_blocks,
     u_batch, delta_batch, z_batch, y_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, STAGES: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, Y_ROW: tl.constexpr,
@@ -174,22 +173,23 @@ def output_kernel(
         entering = carried + (batch * n_spans + k) * N * CHANNELS + nd
         h = tl.load(entering, mask=real[None, :], other=0.0)
     end = tl.minimum((k + 1) * span, length)
+    last = k * span + (tl.cdiv(end - k * span, STEPS) - 1) * STEPS
+    us = fetch(u, k * span, length, real, U_ROW, STEPS, REVERSE, WHOLE)
+    deltas = fetch(delta, k * span, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
+    zs = fetch(z, k * span, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
     for start in range(k * span, end, chunk):
         if states is not None:
             entered = states + (batch * tl.cdiv(length, chunk) + start // chunk) * N * CHANNELS + nd
             tl.store(entered, h, mask=real[None, :])
-        for s0 in range(start, tl.minimum(start + chunk, end), STEPS):
+        for s0 in tl.range(start, tl.minimum(start + chunk, end), STEPS, num_stages=STAGES):
             # Loads first, stores last: the compiler moves no load across a store.
-            us, deltas, zs, ys = (), (), (), ()
+            after = tl.minimum(s0 + STEPS, last)
+            next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
+            next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
+            next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+            ys = ()
             for i in tl.static_range(STEPS):
-                t = length - 1 - (s0 + i) if REVERSE else s0 + i
-                here = real if WHOLE else real & (s0 + i < length)
-                us += (tl.load(u + t * U_ROW, mask=here, other=0.0),)
-                deltas += (tl.load(delta + t * DELTA_ROW, mask=here, other=0.0),)
-                if z is not None:
-                    zs += (tl.load(z + t * Z_ROW, mask=here, other=0.0),)
-            for i in tl.static_range(STEPS):
-                t = length - 1 - (s0 + i) if REVERSE else s0 + i
+                t = row(s0 + i, length, REVERSE)
                 inside = WHOLE | (s0 + i < length)
                 step = deltas[i].to(tl.float32) + shift
                 if SOFTPLUS:
@@ -208,8 +208,9 @@ def output_kernel(
                     out *= gate * sigmoid(gate)
                 ys += (out,)
             for i in tl.static_range(STEPS):
-                t = length - 1 - (s0 + i) if REVERSE else s0 + i
+                t = row(s0 + i, length, REVERSE)
                 here = real if WHOLE else real & (s0 + i < length)
                 tl.store(y + t * Y_ROW, ys[i], mask=here)
+            us, deltas, zs = next_us, next_deltas, next_zs
     if k == n_spans - 1:
         tl.store(final + batch * N * CHANNELS + nd, h, mask=real[None, :])

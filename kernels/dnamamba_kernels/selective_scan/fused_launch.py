@@ -9,8 +9,9 @@ from torch import Tensor
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
 from dnamamba_kernels.selective_scan.fused_plan import (
-    BACKWARD_STEPS,
-    FORWARD_STEPS,
+    BACKWARD_STAGES,
+    FORWARD_STAGES,
+    STEPS,
     Plan,
     segments,
 )
@@ -46,7 +47,7 @@ class Scan:
         resets = None if self.resets is None else self.resets[part]
         return replace(self, u=u, delta=delta, B=B, C=C, z=z, resets=resets)
 
-    def modes(self, p: Plan, block: int, warps: int = 1) -> dict[str, int | bool]:
+    def modes(self, p: Plan, block: int, warps: int, stages: int) -> dict[str, int | bool]:
         """The compile-time arguments that every kernel takes."""
         return {
             "N": p.states,
@@ -56,6 +57,7 @@ class Scan:
             "DELTA_ROW": self.delta.stride(1),
             "SOFTPLUS": self.softplus,
             "REVERSE": self.reverse,
+            "STAGES": stages,
             "num_warps": warps,
         }
 
@@ -68,7 +70,7 @@ def run_forward(
     packed, decay, marks = _pack(s, p), _decay(s, p), _marks(s)
     entering = _by_state(initial_state, p)
     n_blocks = triton.cdiv(channels, p.block)
-    modes = s.modes(p, p.block) | {"STEPS": FORWARD_STEPS}
+    modes = s.modes(p, p.block, p.warps, FORWARD_STAGES) | {"STEPS": STEPS}
     if p.n_spans > 1:
         n = p.n_spans - 1
         local = decay.new_empty(batch, n, p.states, channels)
@@ -85,7 +87,7 @@ def run_forward(
         states if states.numel() else None,
         length, 0, p.chunk, p.span, p.n_spans, n_blocks,
         s.u.stride(0), s.delta.stride(0), _stride(s.z, 0), y.stride(0), _stride(marks, 0),
-        **modes, Z_ROW=_stride(s.z, 1), Y_ROW=y.stride(1), WHOLE=length % FORWARD_STEPS == 0,
+        **modes, Z_ROW=_stride(s.z, 1), Y_ROW=y.stride(1), WHOLE=length % STEPS == 0,
     )  # fmt: skip
     final_state.copy_(final[:, : s.A.shape[1]].transpose(1, 2))
     if s.reverse and s.resets is not None:
@@ -165,12 +167,12 @@ def _segment(
     sizes = {
         "Z_ROW": _stride(s.z, 1),
         "DY_ROW": dy.stride(1),
-        "WHOLE": length % BACKWARD_STEPS == 0,
+        "WHOLE": length % STEPS == 0,
     }
     batches = (s.u.stride(0), s.delta.stride(0), _stride(s.z, 0), dy.stride(0), _stride(marks, 0))
 
     n_blocks = triton.cdiv(channels, p.block)
-    borders = decay.new_empty(batch, count, p.chunk // BACKWARD_STEPS, p.states, channels)
+    borders = decay.new_empty(batch, count, p.chunk // STEPS, p.states, channels)
     local = decay.new_empty(batch, count, p.states, channels)
     product = torch.empty_like(local)
     dskip = None if s.D is None else decay.new_empty(batch, count, channels)
@@ -178,7 +180,8 @@ def _segment(
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, states, dy,
         grads.z, borders, local, product, dskip,
         length, 0, p.chunk, count, n_blocks, first, p.n_chunks, *batches, _stride(grads.z, 0),
-        **s.modes(p, p.block), **sizes, DZ_ROW=_stride(grads.z, 1), STEPS=BACKWARD_STEPS,
+        **s.modes(p, p.block, p.warps, FORWARD_STAGES), **sizes,
+        DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
     )  # fmt: skip
     left = decay.new_empty(batch, p.states, channels)
     leaving = _carry(local, product, adjoint, left, count)
@@ -192,13 +195,10 @@ def _segment(
         grads.u, grads.delta, dbc, ddecay, dbias,
         length, p.chunk, count, n_blocks, first, origin, rows,
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
-        **s.modes(p, p.back_block, p.back_warps), **sizes,
+        **s.modes(p, p.back_block, p.back_warps, BACKWARD_STAGES), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
     )  # fmt: skip
-    total = dbc.sum(0)
-    n_states = s.A.shape[1]
-    grads.B[:, origin : origin + rows] = total[:, :, 0, :n_states]
-    grads.C[:, origin : origin + rows] = total[:, :, 1, :n_states]
+    _unpack(dbc, grads.B[:, origin : origin + rows], grads.C[:, origin : origin + rows])
     grads.A += ddecay.sum((0, 1))
     if dskip is not None:
         grads.D += dskip.sum((0, 1))
@@ -231,6 +231,17 @@ def _pack(s: Scan, p: Plan) -> Tensor:
         N=p.states, ROWS=rows, num_warps=4,
     )  # fmt: skip
     return packed
+
+
+def _unpack(shares: Tensor, dB: Tensor, dC: Tensor) -> None:
+    """Shares (blocks, B, rows, 2, N), summed, into the gradients (B, rows, N)."""
+    n_blocks, batch, length, _, states = shares.shape
+    rows = max(1, 512 // states)
+    backward.unpack_kernel[(triton.cdiv(batch * length, rows),)](
+        shares, dB, dC, batch * length, length, n_blocks, dB.shape[2], shares.stride(0),
+        *dB.stride()[:2], *dC.stride()[:2],
+        N=states, ROWS=rows, num_warps=4,
+    )  # fmt: skip
 
 
 def _decay(s: Scan, p: Plan) -> Tensor:

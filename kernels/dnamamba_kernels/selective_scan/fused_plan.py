@@ -6,15 +6,18 @@ from math import ceil
 
 __all__ = ["Plan", "plan", "segments"]
 
-# Warps that leave no scheduler of a large card idle (132 multiprocessors, 4 schedulers each).
+# Schedulers of a large card: 132 multiprocessors with 4 each.
 SCHEDULERS = 528
-# Positions unrolled: their loads are in flight together, and as many states wait in registers.
-FORWARD_STEPS = 8
-BACKWARD_STEPS = 4
+# Positions unrolled: as many rows are read ahead, and as many states wait in registers.
+STEPS = 4
+# Iterations for which B, C and kept states are on their way through shared memory.
+FORWARD_STAGES, BACKWARD_STAGES = 3, 2
 # Bounds of a chunk: shorter ones cost memory traffic, longer ones parallelism in the backward.
 MIN_CHUNK, MAX_CHUNK = 64, 256
+# A longer span leaves more of the card idle at the end than its carry costs.
+MAX_SPAN = 512
 # Bytes of scratch that the backward may hold at a time.
-WORKSPACE = 512 * 2**20
+WORKSPACE = 640 * 2**20
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Plan:
 
     Attributes:
         states: N padded to a power of two, the tile's height.
-        block: channels of a forward program, one warp.
+        block: channels of a program, ``warps`` warps; all but the adjoint's.
         back_block: channels of an adjoint program, ``back_warps`` warps.
         span: positions of a forward program; the whole length where channels fill the card, which
             saves the summaries and with them half of the exponentials.
@@ -33,6 +36,7 @@ class Plan:
 
     states: int
     block: int
+    warps: int
     back_block: int
     back_warps: int
     span: int
@@ -43,20 +47,22 @@ class Plan:
 
 def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
     states = 1 << (n_states - 1).bit_length()
-    block = min(32, max(8, 2048 // states))
+    width = min(32, max(8, 2048 // states))  # channels of a warp
+    warps = min(4, 1 << (ceil(channels / width) - 1).bit_length())
+    block = width * warps
     back_block = min(32, max(8, 512 // states))
-    warps = max(1, batch) * ceil(channels / block)
+    along = max(1, batch) * ceil(channels / width)  # warps side by side at one position
 
-    # About 16 warps per scheduler: the last ones to start leave little of the card idle.
-    wanted = ceil(length * warps / (16 * SCHEDULERS))
-    wanted = 1 << (wanted - 1).bit_length()
+    # About 12 warps per scheduler: the last ones to start leave little of the card idle.
+    wanted = 1 << (ceil(length * along / (12 * SCHEDULERS)) - 1).bit_length()
     chunk = min(max(MIN_CHUNK, wanted), MAX_CHUNK)
-    span = max(chunk, wanted)
-    if warps >= 0.6 * SCHEDULERS or length <= 2 * chunk:
+    span = min(max(chunk, wanted), max(chunk, MAX_SPAN))
+    if along >= 2.5 * SCHEDULERS or length <= 2 * chunk:
         span = ceil(length / chunk) * chunk
     return Plan(
         states=states,
         block=block,
+        warps=warps,
         back_block=back_block,
         back_warps=max(1, states * back_block // 512),
         span=span,
@@ -76,10 +82,14 @@ def segments(
     """
     n_blocks = ceil(channels / p.back_block)
     # The borders' states and the blocks' shares of dB and dC, all fp32.
-    position = 4 * p.states * (channels / BACKWARD_STEPS + 2 * n_blocks)
+    position = 4 * p.states * (channels / STEPS + 2 * n_blocks)
     room = int(WORKSPACE / position)  # positions
     rows = min(batch, max(1, room // length))
     count = min(p.n_chunks, max(1, room // (rows * p.chunk)))
+    # Whole waves of the adjoint's programs, of which two fit on a scheduler.
+    wave = 2 * SCHEDULERS / (rows * n_blocks)
+    if count < p.n_chunks and count > wave:
+        count = int(count // wave * wave)
     for start in range(0, batch, rows):
         pieces = []
         for last in range(p.n_chunks, 0, -count):
