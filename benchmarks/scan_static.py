@@ -26,12 +26,7 @@ from triton.compiler import ASTSource
 
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import (
-    BACKWARD_STAGES,
-    FORWARD_STAGES,
-    STEPS,
-    plan,
-)
+from dnamamba_kernels.selective_scan.fused_plan import STEPS, plan
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
 SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.3e12
@@ -63,8 +58,8 @@ CONSTANTS = {
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
 }
-NUMBERS = {"length", "zero", "span", "chunk", "n_spans", "n_chunks", "n_blocks", "first", "origin",
-           "rows", "all_chunks", "block_stride"}  # fmt: skip
+NUMBERS = {"length", "zero", "span", "chunk", "n_spans", "n_chunks", "n_blocks",
+           "first", "origin", "rows", "all_chunks", "block_stride"}  # fmt: skip
 # What the launcher would find divisible by 16.
 DIVISIBLE = {"length", "span", "chunk", "rows", "block_stride"}
 
@@ -95,14 +90,11 @@ def compile_kernel(kernel: Any) -> Any:
     """The kernel as the launcher would have it compiled on an H200."""
     signature, constants, attributes = {}, {}, {}
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
-    cuts = {
-        "BLOCK_D": p.back_block if back else p.block,
-        "STAGES": BACKWARD_STAGES if back else FORWARD_STAGES,
-    }
+    block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
     for i, name in enumerate(kernel.arg_names):
-        if name in CONSTANTS or name in cuts:
+        if name in CONSTANTS or name == "BLOCK_D":
             signature[name] = "constexpr"
-            constants[(i,)] = CONSTANTS.get(name, cuts.get(name))
+            constants[(i,)] = CONSTANTS.get(name, block)
         elif name in NUMBERS or name.endswith("_batch"):
             signature[name] = "i32"
             if name in DIVISIBLE or name.endswith("_batch"):
@@ -111,7 +103,7 @@ def compile_kernel(kernel: Any) -> Any:
             signature[name] = "*bf16" if name in HALF else "*fp32"
             attributes[(i,)] = [["tt.divisibility", 16]]
     source = ASTSource(fn=kernel, signature=signature, constexprs=constants, attrs=attributes)
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": p.back_warps if back else p.warps})
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
 
 
 def disassemble(cubin: bytes) -> tuple[list[tuple[int, str]], dict[str, int]]:

@@ -11,7 +11,17 @@ import triton
 import triton.language as tl
 
 from dnamamba_kernels.fused_math import sigmoid, softplus
-from dnamamba_kernels.selective_scan.fused_rows import crosses, existing, fetch, row
+from dnamamba_kernels.selective_scan.fused_rows import (
+    crosses,
+    existing,
+    fetch,
+    fetch_tile,
+    maps_of,
+    row,
+    rows_of,
+    rows_of_pair,
+    tile_of,
+)
 
 LN2 = tl.constexpr(0.6931471805599453)
 
@@ -21,8 +31,9 @@ def prepare_kernel(
     u, delta, z, skip, bias, decay, packed, resets, carried, dy,
     dz, borders, local, product, dskip,
     length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
-    u_batch, delta_batch, z_batch, dy_batch, resets_batch, dz_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, STAGES: tl.constexpr,
+    u_batch, delta_batch, z_batch, dy_batch, resets_batch,
+    dz_batch,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
@@ -39,6 +50,7 @@ def prepare_kernel(
     batch = pid // n_blocks // n_chunks
     real = existing(d, CHANNELS, BLOCK_D)
     n = tl.arange(0, N)
+    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
     nd = n[:, None] * CHANNELS + d[None, :] + zero
     a = tl.load(decay + nd, mask=real[None, :], other=0.0)
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
@@ -47,7 +59,7 @@ def prepare_kernel(
     u += batch * u_batch + d
     delta += batch * delta_batch + d
     dy += batch * dy_batch + d
-    packed += batch * length * (2 * N) + n
+    packed += batch * length * (2 * N) + pair[None, :]
     if z is not None:
         z += batch * z_batch + d
         dz += batch * dz_batch + d
@@ -69,40 +81,39 @@ def prepare_kernel(
     deltas = fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
     zs = fetch(z, start, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
     dys = fetch(dy, start, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
-    for s0 in tl.range(start, end, STEPS, num_stages=STAGES):
+    maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, WHOLE)
+    for s0 in range(start, end, STEPS):
         after = tl.minimum(s0 + STEPS, last)
         next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
+        bs, cs = maps_of(maps)
+        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         dzs = ()
         entered = h
         for i in tl.static_range(STEPS):
-            t = row(s0 + i, length, REVERSE)
-            inside = WHOLE | (s0 + i < length)
             step = deltas[i].to(tl.float32) + shift
             if SOFTPLUS:
                 step = softplus(step)
             if not WHOLE:
-                step = tl.where(inside, step, 0.0)
-            b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
-            c = tl.load(packed + t * (2 * N) + N, mask=inside, other=0.0)
+                step = tl.where(s0 + i < length, step, 0.0)
             e = tl.exp2(a * step[None, :])
             value = us[i].to(tl.float32)
             dout = dys[i].to(tl.float32)
             if resets is not None:
-                cut = crosses(resets, t, length, REVERSE)
+                cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
                 h = tl.where(cut, 0.0, h)
                 passed = tl.where(cut, 0.0, passed)
-            h = e * h + b[:, None] * (step * value)[None, :]
+            h = e * h + bs[i][:, None] * (step * value)[None, :]
             if z is not None:
-                out = tl.sum(c[:, None] * h, 0) + through * value
+                out = tl.sum(cs[i][:, None] * h, 0) + through * value
                 gate = zs[i].to(tl.float32)
                 open_ = sigmoid(gate)
                 dzs += (dout * out * open_ * (1.0 + gate * (1.0 - open_)),)
                 dout *= gate * open_
             passed = e * passed
-            adjoint += passed * (c[:, None] * dout[None, :])
+            adjoint += passed * (cs[i][:, None] * dout[None, :])
             dthrough += dout * value
         if z is not None:
             for i in tl.static_range(STEPS):
@@ -119,51 +130,13 @@ def prepare_kernel(
 
 
 @triton.jit
-def fetch_tile(
-    x, s0, i4, length, real, ROW: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr
-):  # fmt: skip
-    """Four rows as one tile, as ``fetch`` reads them."""
-    here = real[None, :] & (WHOLE | (s0 + i4 < length))
-    return tl.load(x + row(s0 + i4, length, REVERSE) * ROW, mask=here, other=0.0)
-
-
-@triton.jit
-def rows_of(x):
-    """A tile of four rows as four vectors."""
-    even, odd = tl.split(tl.permute(tl.reshape(x, (2, 2, x.shape[1])), (2, 0, 1)))
-    r0, r2 = tl.split(even)
-    r1, r3 = tl.split(odd)
-    return r0, r1, r2, r3
-
-
-@triton.jit
-def rows_of_pair(x, y):
-    """Two such tiles through one change of layout."""
-    pair = tl.reshape(tl.join(x, y), (2, 2, x.shape[1], 2))
-    even, odd = tl.split(tl.permute(pair, (2, 3, 0, 1)))
-    r0, r2 = tl.split(even)
-    r1, r3 = tl.split(odd)
-    x0, y0 = tl.split(r0)
-    x1, y1 = tl.split(r1)
-    x2, y2 = tl.split(r2)
-    x3, y3 = tl.split(r3)
-    return (x0, x1, x2, x3), (y0, y1, y2, y3)
-
-
-@triton.jit
-def tile_of(r0, r1, r2, r3):
-    """Four vectors as a tile of four rows."""
-    x = tl.join(tl.join(r0, r2), tl.join(r1, r3))
-    return tl.reshape(tl.permute(x, (1, 2, 0)), (4, r0.shape[0]))
-
-
-@triton.jit
 def adjoint_kernel(
     u, delta, z, skip, bias, decay, packed, resets, leaving, dy, borders,
     du, ddelta, dbc, ddecay, dbias,
     length, chunk, n_chunks, n_blocks, first, origin, rows,
-    u_batch, delta_batch, z_batch, dy_batch, resets_batch, du_batch, ddelta_batch, block_stride,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STAGES: tl.constexpr,
+    u_batch, delta_batch, z_batch, dy_batch, resets_batch,
+    du_batch, ddelta_batch, block_stride,
+    N: tl.constexpr, BLOCK_D: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DU_ROW: tl.constexpr, DDELTA_ROW: tl.constexpr,
@@ -181,6 +154,7 @@ def adjoint_kernel(
     batch = pid // n_blocks // n_chunks
     real = existing(d, CHANNELS, BLOCK_D)
     n = tl.arange(0, N)
+    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
     nd = n[:, None] * CHANNELS + d[None, :]
     a = tl.load(decay + nd, mask=real[None, :], other=0.0)
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
@@ -196,7 +170,7 @@ def adjoint_kernel(
     delta += batch * delta_batch + d[None, :]
     du += batch * du_batch + d[None, :]
     ddelta += batch * ddelta_batch + d[None, :]
-    packed += batch * length * (2 * N) + n
+    packed += batch * length * (2 * N) + pair[None, :]
     dy += batch * dy_batch + d[None, :]
     if z is not None:
         z += batch * z_batch + d[None, :]
@@ -211,13 +185,14 @@ def adjoint_kernel(
     start = (first + k) * chunk
     n_tiles = tl.cdiv(tl.minimum(chunk, length - start), 4)
     last = start + (n_tiles - 1) * 4
-    deltas = fetch_tile(delta, last, i4, length, real, DELTA_ROW, REVERSE, WHOLE)
-    us = fetch_tile(u, last, i4, length, real, U_ROW, REVERSE, WHOLE)
-    dys = fetch_tile(dy, last, i4, length, real, DY_ROW, REVERSE, WHOLE)
+    deltas = fetch_tile(delta, last, length, real, DELTA_ROW, REVERSE, WHOLE)
+    us = fetch_tile(u, last, length, real, U_ROW, REVERSE, WHOLE)
+    dys = fetch_tile(dy, last, length, real, DY_ROW, REVERSE, WHOLE)
     zs = dys
     if z is not None:
-        zs = fetch_tile(z, last, i4, length, real, Z_ROW, REVERSE, WHOLE)
-    for j in tl.range(n_tiles, num_stages=STAGES):
+        zs = fetch_tile(z, last, length, real, Z_ROW, REVERSE, WHOLE)
+    maps = fetch_tile(packed, last, length, pair >= 0, 2 * N, REVERSE, WHOLE)
+    for j in range(n_tiles):
         tile = n_tiles - 1 - j
         s0 = start + tile * 4
         t4 = row(s0 + i4, length, REVERSE)
@@ -233,33 +208,30 @@ def adjoint_kernel(
         if z is not None:
             gate = zs.to(tl.float32)
             dout4 *= gate * sigmoid(gate)
+        bs, cs = maps_of(maps)
         before = tl.maximum(s0 - 4, start)
-        deltas = fetch_tile(delta, before, i4, length, real, DELTA_ROW, REVERSE, WHOLE)
-        us = fetch_tile(u, before, i4, length, real, U_ROW, REVERSE, WHOLE)
-        dys = fetch_tile(dy, before, i4, length, real, DY_ROW, REVERSE, WHOLE)
+        maps = fetch_tile(packed, before, length, pair >= 0, 2 * N, REVERSE, WHOLE)
+        deltas = fetch_tile(delta, before, length, real, DELTA_ROW, REVERSE, WHOLE)
+        us = fetch_tile(u, before, length, real, U_ROW, REVERSE, WHOLE)
+        dys = fetch_tile(dy, before, length, real, DY_ROW, REVERSE, WHOLE)
         if z is not None:
-            zs = fetch_tile(z, before, i4, length, real, Z_ROW, REVERSE, WHOLE)
+            zs = fetch_tile(z, before, length, real, Z_ROW, REVERSE, WHOLE)
         made, dos = rows_of_pair(step4, dout4)
         xs = rows_of(step4 * u4)
         hs, dcs, dbs = (), (), ()
         for i in tl.static_range(4):
             t = row(s0 + i, length, REVERSE)
-            inside = WHOLE | (s0 + i < length)
-            b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
             if resets is not None:
                 h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
             hs += (h,)
-            h = tl.exp2(a * made[i][None, :]) * h + b[:, None] * xs[i][None, :]
+            h = tl.exp2(a * made[i][None, :]) * h + bs[i][:, None] * xs[i][None, :]
             dcs += (tl.sum(h * dos[i][None, :], 1),)
         dxs, das = (), ()
         for i in tl.static_range(3, -1, -1):
             t = row(s0 + i, length, REVERSE)
-            inside = WHOLE | (s0 + i < length)
-            b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
-            c = tl.load(packed + t * (2 * N) + N, mask=inside, other=0.0)
-            g += c[:, None] * dos[i][None, :]
+            g += cs[i][:, None] * dos[i][None, :]
             dbs += (tl.sum(g * xs[i][None, :], 1),)
-            dxs += (tl.sum(g * b[:, None], 0),)
+            dxs += (tl.sum(g * bs[i][:, None], 0),)
             g *= tl.exp2(a * made[i][None, :])
             if resets is not None:
                 g = tl.where(crosses(resets, t, length, REVERSE), 0.0, g)

@@ -15,7 +15,14 @@ import triton
 import triton.language as tl
 
 from dnamamba_kernels.fused_math import sigmoid, softplus
-from dnamamba_kernels.selective_scan.fused_rows import crosses, existing, fetch, row
+from dnamamba_kernels.selective_scan.fused_rows import (
+    crosses,
+    existing,
+    fetch,
+    fetch_tile,
+    maps_of,
+    row,
+)
 
 
 @triton.jit
@@ -42,7 +49,7 @@ def summary_kernel(
     u, delta, bias, decay, packed, resets, local, product,
     length, zero, span, n_spans, n_blocks,
     u_batch, delta_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, STAGES: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
 ):  # fmt: skip
@@ -53,13 +60,14 @@ def summary_kernel(
     batch = pid // n_blocks // n_spans
     real = existing(d, CHANNELS, BLOCK_D)
     n = tl.arange(0, N)
+    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
     nd = n[:, None] * CHANNELS + d[None, :] + zero
     a = tl.load(decay + nd, mask=real[None, :], other=0.0)
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
 
     u += batch * u_batch + d
     delta += batch * delta_batch + d
-    packed += batch * length * (2 * N) + n
+    packed += batch * length * (2 * N) + pair[None, :]
     if resets is not None:
         resets += batch * resets_batch
     h = tl.zeros((N, BLOCK_D), tl.float32)
@@ -69,22 +77,23 @@ def summary_kernel(
     last = start + span - STEPS
     us = fetch(u, start, length, real, U_ROW, STEPS, REVERSE, True)
     deltas = fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, True)
-    for s0 in tl.range(start, start + span, STEPS, num_stages=STAGES):
+    maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, True)
+    for s0 in range(start, start + span, STEPS):
         after = tl.minimum(s0 + STEPS, last)
         next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, True)
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, True)
+        bs, _ = maps_of(maps)
+        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, True)
         for i in tl.static_range(STEPS):
-            t = row(s0 + i, length, REVERSE)
             step = deltas[i].to(tl.float32) + shift
             if SOFTPLUS:
                 step = softplus(step)
-            b = tl.load(packed + t * (2 * N))
             if resets is not None:
-                cut = crosses(resets, t, length, REVERSE)
+                cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
                 h = tl.where(cut, 0.0, h)
                 uncut = tl.where(cut, 0.0, uncut)
             x = step * us[i].to(tl.float32)
-            h = tl.exp2(a * step[None, :]) * h + b[:, None] * x[None, :]
+            h = tl.exp2(a * step[None, :]) * h + bs[i][:, None] * x[None, :]
             total += step
         us, deltas = next_us, next_deltas
     out = (batch * n_spans + k) * N * CHANNELS + nd
@@ -140,7 +149,7 @@ def output_kernel(
     u, delta, z, skip, bias, decay, packed, resets, carried, y, final, states,
     length, zero, chunk, span, n_spans, n_blocks,
     u_batch, delta_batch, z_batch, y_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, STAGES: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, Y_ROW: tl.constexpr,
@@ -155,6 +164,7 @@ def output_kernel(
     batch = pid // n_blocks // n_spans
     real = existing(d, CHANNELS, BLOCK_D)
     n = tl.arange(0, N)
+    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
     nd = n[:, None] * CHANNELS + d[None, :] + zero
     a = tl.load(decay + nd, mask=real[None, :], other=0.0)
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
@@ -163,7 +173,7 @@ def output_kernel(
     u += batch * u_batch + d
     delta += batch * delta_batch + d
     y += batch * y_batch + d
-    packed += batch * length * (2 * N) + n
+    packed += batch * length * (2 * N) + pair[None, :]
     if z is not None:
         z += batch * z_batch + d
     if resets is not None:
@@ -177,32 +187,32 @@ def output_kernel(
     us = fetch(u, k * span, length, real, U_ROW, STEPS, REVERSE, WHOLE)
     deltas = fetch(delta, k * span, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
     zs = fetch(z, k * span, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+    maps = fetch_tile(packed, k * span, length, pair >= 0, 2 * N, REVERSE, WHOLE)
     for start in range(k * span, end, chunk):
         if states is not None:
             entered = states + (batch * tl.cdiv(length, chunk) + start // chunk) * N * CHANNELS + nd
             tl.store(entered, h, mask=real[None, :])
-        for s0 in tl.range(start, tl.minimum(start + chunk, end), STEPS, num_stages=STAGES):
+        for s0 in range(start, tl.minimum(start + chunk, end), STEPS):
             # Loads first, stores last: the compiler moves no load across a store.
             after = tl.minimum(s0 + STEPS, last)
             next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
             next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
             next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+            bs, cs = maps_of(maps)
+            maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
             ys = ()
             for i in tl.static_range(STEPS):
-                t = row(s0 + i, length, REVERSE)
-                inside = WHOLE | (s0 + i < length)
                 step = deltas[i].to(tl.float32) + shift
                 if SOFTPLUS:
                     step = softplus(step)
                 if not WHOLE:
-                    step = tl.where(inside, step, 0.0)
-                b = tl.load(packed + t * (2 * N), mask=inside, other=0.0)
-                c = tl.load(packed + t * (2 * N) + N, mask=inside, other=0.0)
+                    step = tl.where(s0 + i < length, step, 0.0)
                 if resets is not None:
+                    t = row(s0 + i, length, REVERSE)
                     h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
                 value = us[i].to(tl.float32)
-                h = tl.exp2(a * step[None, :]) * h + b[:, None] * (step * value)[None, :]
-                out = tl.sum(c[:, None] * h, 0) + through * value
+                h = tl.exp2(a * step[None, :]) * h + bs[i][:, None] * (step * value)[None, :]
+                out = tl.sum(cs[i][:, None] * h, 0) + through * value
                 if z is not None:
                     gate = zs[i].to(tl.float32)
                     out *= gate * sigmoid(gate)

@@ -9,8 +9,6 @@ from torch import Tensor
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
 from dnamamba_kernels.selective_scan.fused_plan import (
-    BACKWARD_STAGES,
-    FORWARD_STAGES,
     STEPS,
     Plan,
     segments,
@@ -47,7 +45,7 @@ class Scan:
         resets = None if self.resets is None else self.resets[part]
         return replace(self, u=u, delta=delta, B=B, C=C, z=z, resets=resets)
 
-    def modes(self, p: Plan, block: int, warps: int, stages: int) -> dict[str, int | bool]:
+    def modes(self, p: Plan, block: int, warps: int) -> dict[str, int | bool]:
         """The compile-time arguments that every kernel takes."""
         return {
             "N": p.states,
@@ -57,7 +55,6 @@ class Scan:
             "DELTA_ROW": self.delta.stride(1),
             "SOFTPLUS": self.softplus,
             "REVERSE": self.reverse,
-            "STAGES": stages,
             "num_warps": warps,
         }
 
@@ -70,7 +67,7 @@ def run_forward(
     packed, decay, marks = _pack(s, p), _decay(s, p), _marks(s)
     entering = _by_state(initial_state, p)
     n_blocks = triton.cdiv(channels, p.block)
-    modes = s.modes(p, p.block, p.warps, FORWARD_STAGES) | {"STEPS": STEPS}
+    modes = s.modes(p, p.block, p.warps) | {"STEPS": STEPS}
     if p.n_spans > 1:
         n = p.n_spans - 1
         local = decay.new_empty(batch, n, p.states, channels)
@@ -86,7 +83,8 @@ def run_forward(
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, entering, y, final,
         states if states.numel() else None,
         length, 0, p.chunk, p.span, p.n_spans, n_blocks,
-        s.u.stride(0), s.delta.stride(0), _stride(s.z, 0), y.stride(0), _stride(marks, 0),
+        s.u.stride(0), s.delta.stride(0), _stride(s.z, 0), y.stride(0),
+        _stride(marks, 0),
         **modes, Z_ROW=_stride(s.z, 1), Y_ROW=y.stride(1), WHOLE=length % STEPS == 0,
     )  # fmt: skip
     final_state.copy_(final[:, : s.A.shape[1]].transpose(1, 2))
@@ -169,7 +167,10 @@ def _segment(
         "DY_ROW": dy.stride(1),
         "WHOLE": length % STEPS == 0,
     }
-    batches = (s.u.stride(0), s.delta.stride(0), _stride(s.z, 0), dy.stride(0), _stride(marks, 0))
+    batches = (
+        s.u.stride(0), s.delta.stride(0), _stride(s.z, 0), dy.stride(0),
+        _stride(marks, 0),
+    )  # fmt: skip
 
     n_blocks = triton.cdiv(channels, p.block)
     borders = decay.new_empty(batch, count, p.chunk // STEPS, p.states, channels)
@@ -180,7 +181,7 @@ def _segment(
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, states, dy,
         grads.z, borders, local, product, dskip,
         length, 0, p.chunk, count, n_blocks, first, p.n_chunks, *batches, _stride(grads.z, 0),
-        **s.modes(p, p.block, p.warps, FORWARD_STAGES), **sizes,
+        **s.modes(p, p.block, p.warps), **sizes,
         DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
     )  # fmt: skip
     left = decay.new_empty(batch, p.states, channels)
@@ -195,7 +196,7 @@ def _segment(
         grads.u, grads.delta, dbc, ddecay, dbias,
         length, p.chunk, count, n_blocks, first, origin, rows,
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
-        **s.modes(p, p.back_block, p.back_warps, BACKWARD_STAGES), **sizes,
+        **s.modes(p, p.back_block, p.back_warps), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
     )  # fmt: skip
     _unpack(dbc, grads.B[:, origin : origin + rows], grads.C[:, origin : origin + rows])

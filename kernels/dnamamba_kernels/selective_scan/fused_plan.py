@@ -10,8 +10,6 @@ __all__ = ["Plan", "plan", "segments"]
 SCHEDULERS = 528
 # Positions unrolled: as many rows are read ahead, and as many states wait in registers.
 STEPS = 4
-# Iterations for which B, C and kept states are on their way through shared memory.
-FORWARD_STAGES, BACKWARD_STAGES = 3, 2
 # Bounds of a chunk: shorter ones cost memory traffic, longer ones parallelism in the backward.
 MIN_CHUNK, MAX_CHUNK = 64, 256
 # A longer span leaves more of the card idle at the end than its carry costs.

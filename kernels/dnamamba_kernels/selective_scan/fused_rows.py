@@ -1,4 +1,4 @@
-"""Which channels and rows of a fused scan are real, and reading a few rows ahead of their use.
+"""Rows of a fused scan: which are real, reading four ahead of their use, and handing them out.
 
 Positions are counted in scan order (``s``); ``t`` is the row in memory.
 """
@@ -45,3 +45,51 @@ def fetch(
             here = real if WHOLE else real & (s0 + i < length)
             rows += (tl.load(x + row(s0 + i, length, REVERSE) * ROW, mask=here, other=0.0),)
     return rows
+
+
+@triton.jit
+def fetch_tile(x, s0, length, real, stride, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
+    """Four rows as one tile (4, columns); ``real`` says which columns exist."""
+    s = s0 + tl.arange(0, 4)[:, None]
+    here = real[None, :] & (WHOLE | (s < length))
+    return tl.load(x + row(s, length, REVERSE) * stride, mask=here, other=0.0)
+
+
+@triton.jit
+def rows_of(x):
+    """A tile of four rows as four vectors."""
+    even, odd = tl.split(tl.permute(tl.reshape(x, (2, 2, x.shape[1])), (2, 0, 1)))
+    r0, r2 = tl.split(even)
+    r1, r3 = tl.split(odd)
+    return r0, r1, r2, r3
+
+
+@triton.jit
+def rows_of_pair(x, y):
+    """Two such tiles through one change of layout."""
+    pair = tl.reshape(tl.join(x, y), (2, 2, x.shape[1], 2))
+    even, odd = tl.split(tl.permute(pair, (2, 3, 0, 1)))
+    r0, r2 = tl.split(even)
+    r1, r3 = tl.split(odd)
+    x0, y0 = tl.split(r0)
+    x1, y1 = tl.split(r1)
+    x2, y2 = tl.split(r2)
+    x3, y3 = tl.split(r3)
+    return (x0, x1, x2, x3), (y0, y1, y2, y3)
+
+
+@triton.jit
+def tile_of(r0, r1, r2, r3):
+    """Four vectors as a tile of four rows."""
+    x = tl.join(tl.join(r0, r2), tl.join(r1, r3))
+    return tl.reshape(tl.permute(x, (1, 2, 0)), (4, r0.shape[0]))
+
+
+@triton.jit
+def maps_of(tile):
+    """Four rows of B_t and C_t side by side -> four vectors B_t, four vectors C_t.
+
+    One change of layout serves the tile, after which every thread holds the states that it needs.
+    """
+    b, c = tl.split(tl.permute(tl.reshape(tile, (4, 2, tile.shape[1] // 2)), (0, 2, 1)))
+    return rows_of_pair(b, c)
