@@ -44,15 +44,17 @@ class Decoder:
     def _capture(self) -> None:
         device = self._tokens.device
         # What compiles or allocates at its first call must have done so before the capture.
-        aside = torch.cuda.Stream(device)
+        aside, spare = (
+            torch.cuda.Stream(device),
+            type(self._state)(*(x.clone() for x in self._state)),
+        )
         aside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):
-                self._model.step(self._tokens, self._state)
+                self._model.step(self._tokens, spare, in_place=True)
         torch.cuda.current_stream(device).wait_stream(aside)
+        del spare
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(device), torch.cuda.graph(graph):
-            self._logits, after = self._model.step(self._tokens, self._state)
-            for kept, new in zip(self._state, after, strict=True):
-                kept.copy_(new)
+            self._logits, _ = self._model.step(self._tokens, self._state, in_place=True)
         self._graph = graph

@@ -42,9 +42,12 @@ class LanguageModel(nn.Module):
         hidden, state = self.backbone(tokens, state, resets, lengths)
         return self.head(hidden), state
 
-    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits (B, V) of the next token after one token a row (B,), and the new state."""
-        hidden, state = self.backbone.step(tokens, state)
+    def step(self, tokens: Tensor, state: State, in_place: bool = False) -> tuple[Tensor, State]:
+        """Logits (B, V) of the next token after one token a row (B,), and the new state.
+
+        Arguments and errors are those of ``Mamba.step``.
+        """
+        hidden, state = self.backbone.step(tokens, state, in_place)
         return self.head(hidden), state
 
     def head(self, hidden: Tensor) -> Tensor:

@@ -88,6 +88,19 @@ class Block(nn.Module):
         x, conv_state, ssm_state = self.mixer(x, conv_state, ssm_state, resets, lengths)
         return x, residual, conv_state, ssm_state
 
+    def step(
+        self,
+        x: Tensor,
+        residual: Tensor | None,
+        conv_state: Tensor,
+        ssm_state: Tensor,
+        in_place: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """``forward`` for one position, x (B, d_model)."""
+        x, residual = self.norm(x, residual)
+        x, conv_state, ssm_state = self.mixer.step(x, conv_state, ssm_state, in_place)
+        return x, residual, conv_state, ssm_state
+
 
 class Mamba(nn.Module):
     """The backbone: embedding, ``n_layers`` blocks, a final norm.
@@ -191,12 +204,14 @@ class Mamba(nn.Module):
         self._check(tokens, state, resets, lengths)
         return self._run(tokens, state, resets, lengths)
 
-    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, tokens: Tensor, state: State, in_place: bool = False) -> tuple[Tensor, State]:
         """``forward`` for one token a row, in fewer operations: recurrent decoding.
 
         Args:
             tokens: (B,) ids; uint8, int32 or int64.
-            state: what came before; ``initial_state`` at the start. It is left as it is.
+            state: what came before; ``initial_state`` at the start.
+            in_place: replace ``state`` by the new state; where no gradient is asked for, and in
+                the dtype in which the projections run. Else it is left as it is.
 
         Returns:
             Hidden states (B, d_model) and the new state.
@@ -207,17 +222,30 @@ class Mamba(nn.Module):
         if tokens.dim() != 1:
             raise ValueError(f"tokens must be (B,), got {tuple(tokens.shape)}")
         self._check_state(state, tokens.shape[0])
-        return self._run(tokens, state)
+        x, residual, conv, ssm = self._embed(tokens), None, [], []
+        for layer, *before in zip(
+            self.layers, state.conv.unbind(), state.ssm.unbind(), strict=True
+        ):
+            assert isinstance(layer, Block)
+            x, residual, *after = layer.step(x, residual, before[0], before[1], in_place)
+            conv_state, ssm_state = after
+            conv.append(conv_state)
+            ssm.append(ssm_state)
+        hidden, _ = self.norm_f(x, residual)
+        return hidden, state if in_place else State(torch.stack(conv), torch.stack(ssm))
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        # An embedding reads int32 or int64; batches travel as uint8.
+        return self.embedding(tokens.int() if tokens.dtype == torch.uint8 else tokens)
 
     def _run(
         self,
         tokens: Tensor,
         state: State | None,
-        resets: Tensor | None = None,
-        lengths: Tensor | None = None,
+        resets: Tensor | None,
+        lengths: Tensor | None,
     ) -> tuple[Tensor, State]:
-        # An embedding reads int32 or int64; batches travel as uint8.
-        x = self.embedding(tokens.int() if tokens.dtype == torch.uint8 else tokens)
+        x = self._embed(tokens)
         none = [None] * len(self.layers)
         before = (none, none) if state is None else (state.conv.unbind(), state.ssm.unbind())
         residual, conv, ssm = None, [], []

@@ -36,6 +36,8 @@ from dnamamba.config import MambaConfig
 from dnamamba_kernels import (
     causal_conv1d,
     causal_conv1d_step,
+    fuses_mixer,
+    mixer,
     selective_scan,
     selective_scan_step,
 )
@@ -98,8 +100,7 @@ class Mixer(nn.Module):
         """Mix along the sequence.
 
         Args:
-            x: (B, L, d_model); or (B, d_model), one position of a sequence whose states are
-                given, in fewer operations (``resets`` and ``lengths`` do not apply then).
+            x: (B, L, d_model).
             conv_state: (B, D, W-1), the inputs before x, oldest first; None is zeros.
             ssm_state: (B, D, N) fp32; None is zeros.
             resets: (B, L) bool, the first position of each packed segment.
@@ -108,19 +109,14 @@ class Mixer(nn.Module):
         Returns:
             x's shape, and the two states after each row's last real position.
         """
+        taps, A = (self.conv1d.weight[:, 0], self.conv1d.bias), -torch.exp(self.A_log)
+        if lengths is None and self._fuses(x):
+            y, tail, final = self._fused(x, taps, A, conv_state, ssm_state, resets)
+            return self.out_proj(y), tail, final
+
         inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
         if conv_state is not None:
             conv_state = conv_state.to(inputs.dtype)
-        taps, A = (self.conv1d.weight[:, 0], self.conv1d.bias), -torch.exp(self.A_log)
-
-        if x.dim() == 2:
-            if conv_state is None or ssm_state is None:
-                raise ValueError("one position, x (B, d_model), needs both states before it")
-            u, tail = causal_conv1d_step(conv_state, inputs, *taps)
-            delta, bias, B, C = self._select(u)
-            y, final = selective_scan_step(ssm_state, u, delta, A, B, C, self.D, z, bias)
-            return self.out_proj(y), tail, final
-
         padding = None
         if lengths is not None:
             padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
@@ -136,20 +132,72 @@ class Mixer(nn.Module):
         )
         return self.out_proj(y), tail, final
 
+    def step(
+        self, x: Tensor, conv_state: Tensor, ssm_state: Tensor, in_place: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``forward`` for one position, x (B, d_model), in fewer operations.
+
+        With ``in_place`` the two states, which must lie dense, are replaced by those returned.
+        """
+        inputs, z = self.in_proj(x).chunk(2, dim=-1)
+        weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
+        held = conv_state if in_place else conv_state.to(inputs.dtype)
+        u, tail = causal_conv1d_step(held, inputs, weight, bias, in_place=in_place)
+        delta, shift, B, C = self._select(u)
+        y, final = selective_scan_step(
+            ssm_state, u, delta, self.A_log, B, C, self.D, z, shift, log_A=True, in_place=in_place
+        )
+        return self.out_proj(y), tail, final
+
+    def _fuses(self, x: Tensor) -> bool:
+        """Whether one op can stand for everything up to the scan: nothing wrapped, no hook."""
+        linears = (self.in_proj, self.x_proj, self.dt_proj)
+        plain = all(_is_plain(linear, nn.Linear) for linear in linears)
+        plain = plain and _is_plain(self.conv1d, nn.Conv1d)
+        plain = plain and self.in_proj.bias is None and self.x_proj.bias is None
+        return plain and fuses_mixer(x.device, x.dtype)
+
+    def _fused(
+        self,
+        x: Tensor,
+        taps: tuple[Tensor, Tensor | None],
+        A: Tensor,
+        conv_state: Tensor | None,
+        ssm_state: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Everything up to the scan in one op, which keeps little for the backward."""
+        device = x.device.type
+        autocast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+        return mixer(
+            x.to(dtype),
+            self.in_proj.weight.to(dtype),
+            *taps,
+            self.x_proj.weight.to(dtype),
+            self.dt_proj.weight.to(dtype),
+            self.dt_proj.bias,
+            A,
+            self.D,
+            None if conv_state is None else conv_state.to(dtype),
+            ssm_state,
+            resets,
+        )
+
     def _select(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         """delta, its bias (None where already added), B and C of u (..., D)."""
         N = self.A_log.shape[1]
         x = self.x_proj(u)
         rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
-        if _is_plain(self.dt_proj):
+        if _is_plain(self.dt_proj, nn.Linear):
             # The scan adds the bias in fp32: in bf16 the sum would lose 1.5 % of a Δ of 1e-3.
             return F.linear(rank, self.dt_proj.weight), self.dt_proj.bias, B, C
         return self.dt_proj(rank), None, B, C
 
 
-def _is_plain(linear: nn.Module) -> bool:
-    """True where calling the module is nothing but its matrix and bias: no adapter, no hook."""
-    return type(linear) is nn.Linear and not (linear._forward_hooks or linear._forward_pre_hooks)
+def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """True where calling the module is nothing but its weight and bias: no adapter, no hook."""
+    return type(module) is kind and not (module._forward_hooks or module._forward_pre_hooks)
 
 
 def _tail(

@@ -22,7 +22,7 @@ Recompute = Literal["nothing", "cheap", "everything"]
 """
 
 # The scan costs more than all the rest, and its output is a quarter of what the rest would keep.
-_KEPT = {"dnamamba::selective_scan", "dnamamba::chunked_scan"}
+_KEPT = {"dnamamba::selective_scan", "dnamamba::chunked_scan", "dnamamba::mixer"}
 
 
 def recomputing(block: Callable[..., Any], what: Recompute) -> Callable[..., Any]:

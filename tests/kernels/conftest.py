@@ -1,11 +1,15 @@
 """What every kernel test stands on."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 
 from dnamamba_kernels import parallel
+
+# What cuBLAS asks for where deterministic algorithms are (below); read when it starts.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 @pytest.fixture(autouse=True)

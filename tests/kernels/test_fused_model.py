@@ -15,22 +15,28 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def results(backend: str, recompute: str, autocast: bool) -> list[Tensor]:
+def results(backend: str, recompute: str, autocast: bool, padded: bool) -> list[Tensor]:
     torch.manual_seed(0)
     model = LanguageModel(MambaConfig(d_model=8, n_layers=2, d_state=4)).to(DEVICE)
     model.backbone.recompute = recompute  # type: ignore[assignment]
     tokens = torch.randint(4, 9, (2, 20), device=DEVICE)
-    lengths = torch.tensor([20, 13], device=DEVICE)
+    lengths = torch.tensor([20, 13], device=DEVICE) if padded else None
     resets = torch.zeros(2, 20, dtype=torch.bool, device=DEVICE)
     resets[0, 7] = True
     with use(backend), torch.autocast(DEVICE, torch.bfloat16, enabled=autocast):
         logits, state = model(tokens, model.backbone.initial_state(2), resets, lengths)
-        (logits[0].float().square().sum() + state.ssm.sum()).backward()
+        loss = (
+            logits[0].float().square().sum() + state.ssm.sum() + state.conv.float().square().sum()
+        )
+        loss.backward()
     return [logits[0].detach(), state.ssm.detach(), *(p.grad for p in model.parameters())]
 
 
 @pytest.mark.parametrize("recompute", ["nothing", "cheap", "everything"])
 @pytest.mark.parametrize(("autocast", "tolerance"), [(False, 1e-5), (True, 4e-2)])
-def test_states_and_gradients(recompute: str, autocast: bool, tolerance: float) -> None:
-    got = results("triton", recompute, autocast)
-    assert_same(got, results("torch", "nothing", autocast), tolerance)
+@pytest.mark.parametrize("padded", [False, True])  # only without padding is a mixer one op
+def test_states_and_gradients(
+    recompute: str, autocast: bool, tolerance: float, padded: bool
+) -> None:
+    got = results("triton", recompute, autocast, padded)
+    assert_same(got, results("torch", "nothing", autocast, padded), tolerance)

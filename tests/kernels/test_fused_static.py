@@ -27,10 +27,10 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, flo
 @pytest.mark.parametrize(
     ("name", "issued", "special", "registers", "spilled_bytes"),
     [
-        ("summary", 123, 15, 96, 0),
-        ("output", 136, 19, 96, 0),
+        ("summary", 105, 17, 104, 0),
+        ("output", 145, 19, 128, 0),
         ("prepare", 214, 19, 184, 0),
-        ("adjoint", 424, 32, 255, 128),
+        ("adjoint", 424, 40, 255, 128),
     ],
 )
 def test_instructions_of_one_position(

@@ -28,9 +28,13 @@ def test_scan(B: int, D: int, N: int, dtype: torch.dtype, bare: bool, softplus: 
     options = {} if softplus else {"delta_softplus": False}
     with use("triton"):
         got = selective_scan_step(state, *inputs, **options)
+        held, rates = state.clone(), [*inputs[:2], torch.log(-inputs[2]), *inputs[3:]]
+        again = selective_scan_step(held, *rates, **options, log_A=True, in_place=True)
     exact = [x.double() for x in (state, *inputs)]
     assert got[0].dtype == dtype
     assert_same(got, selective_scan_step(*exact, **options), TOLERANCE[dtype])
+    assert again[1] is held
+    assert_same(again, got, TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize(
@@ -43,6 +47,10 @@ def test_convolution(B: int, D: int, W: int, dtype: torch.dtype, activation: str
     bias = random((D,), 4, dtype) if activation else None
     with use("triton"):
         got = causal_conv1d_step(state, x, weight, bias, activation)
+        held = state.clone()
+        again = causal_conv1d_step(held, x, weight, bias, activation, in_place=True)
+    assert again[1] is held
+    assert all(torch.equal(a, b) for a, b in zip(again, got, strict=True))
     exact = (None if t is None else t.double() for t in (state, x, weight, bias))
     assert_same(got, causal_conv1d_step(*exact, activation), TOLERANCE[dtype])  # type: ignore[arg-type]
     assert torch.equal(got[1][..., -1], x)

@@ -202,10 +202,7 @@ def _final_state(
     seen = min(taps, length)
     state = x[:, :seen].flip(1) if reverse else x[:, length - seen :]
     if resets is not None:
-        # Marks between an input and the end of the scan, where in reverse a mark at 0 lies too.
-        marks = (resets[:, :seen] if reverse else resets[:, length - seen :].flip(1)).long()
-        crossed = marks.cumsum(1) if reverse else marks.cumsum(1) - marks
-        state = torch.where(crossed.flip(1)[:, :, None] > 0, 0.0, state)
+        state = torch.where(_crossed(resets, seen, reverse), 0.0, state)
     if seen < taps:
         carried = x.new_zeros(batch, taps - seen, channels)
         if initial_state is not None:
@@ -214,6 +211,34 @@ def _final_state(
                 carried = torch.where(resets.any(1)[:, None, None], 0.0, carried)
         state = torch.cat([carried, state], 1)
     return state.transpose(1, 2).contiguous()
+
+
+def _crossed(resets: Tensor, seen: int, reverse: bool) -> Tensor:
+    """(B, seen, 1): which of the last inputs, oldest first, a mark parts from the scan's end."""
+    # In reverse a mark at 0 lies before the end too.
+    marks = (resets[:, :seen] if reverse else resets[:, resets.shape[1] - seen :].flip(1)).long()
+    crossed = marks.cumsum(1) if reverse else marks.cumsum(1) - marks
+    return crossed.flip(1)[:, :, None] > 0
+
+
+def add_through_final_state(
+    dfinal: Tensor, resets: Tensor | None, dx: Tensor, dstate: Tensor | None
+) -> None:
+    """Add to dx (B, L, D) and dstate (B, D, W-1) what comes through a forward scan's last inputs.
+
+    ``_final_state`` differentiated by hand, for where autograd does not reach.
+    """
+    taps, length = dfinal.shape[2], dx.shape[1]
+    seen = min(taps, length)
+    inside = dfinal[:, :, taps - seen :].transpose(1, 2)
+    if resets is not None:
+        inside = inside.masked_fill(_crossed(resets, seen, False), 0.0)
+    dx[:, length - seen :] += inside
+    if dstate is not None and seen < taps:
+        carried = dfinal[:, :, : taps - seen]
+        if resets is not None:
+            carried = carried.masked_fill(resets.any(1)[:, None, None], 0.0)
+        dstate[:, :, seen:] += carried
 
 
 @torch.library.custom_op("dnamamba::causal_conv1d", mutates_args=())
@@ -254,11 +279,29 @@ def _backward(
     reverse: bool,
 ) -> list[Tensor]:
     """Gradients of x, weight, bias and initial_state; empty where absent."""
+    dx = x.new_empty(x.shape)
+    return [dx, *run_backward(dy, x, weight, bias, initial_state, resets, silu, reverse, dx)]
+
+
+def run_backward(
+    dy: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    initial_state: Tensor | None,
+    resets: Tensor | None,
+    silu: bool,
+    reverse: bool,
+    dx: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Fill ``dx``; the gradients of weight, bias and initial_state, empty where absent."""
     batch, length, channels = x.shape
     W = weight.shape[1]
-    dx, dweight, dbias, dstate = out = _empty_gradients(x, weight, bias, initial_state)
+    dweight, dbias, dstate = out = _empty_gradients(weight, bias, initial_state)
     if not x.numel():
-        return [gradient.zero_() for gradient in out]
+        for gradient in (dx, *out):
+            gradient.zero_()
+        return dweight, dbias, dstate
     dy, x = dense(dy), dense(x)
     marks = None if resets is None else resets.contiguous().view(torch.uint8)
     n_blocks, n_rows = triton.cdiv(channels, BLOCK_D), triton.cdiv(length, ROWS * BLOCKS)
@@ -275,7 +318,7 @@ def _backward(
     dweight.copy_(total[:W].flip(0).t())
     if bias is not None:
         dbias.copy_(total[W])
-    return out
+    return dweight, dbias, dstate
 
 
 @_forward.register_fake

@@ -16,10 +16,11 @@ __all__ = ["causal_conv1d_step_fused"]
 
 @triton.jit
 def step_kernel(
-    state, x, weight, bias, y, new_state, channels, n_blocks,
+    state, x, weight, bias, y, channels, n_blocks,
     x_batch, weight_channel, weight_tap,
     W: tl.constexpr, BLOCK_D: tl.constexpr, SILU: tl.constexpr,
 ):  # fmt: skip
+    """One block of channels of one row; the state moves on by one input where it lies."""
     pid = tl.program_id(0).to(tl.int64)
     d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
     batch = pid // n_blocks
@@ -35,31 +36,31 @@ def step_kernel(
         tap = tl.load(weight + d * weight_channel + k * weight_tap, mask=real, other=0.0)
         out += before.to(tl.float32) * tap.to(tl.float32)
         if k > 0:
-            tl.store(new_state + held + (k - 1), before, mask=real)
-    tl.store(new_state + held + (W - 2), now, mask=real)
+            tl.store(state + held + (k - 1), before, mask=real)
+    tl.store(state + held + (W - 2), now, mask=real)
     if SILU:
         out *= sigmoid(out)
     tl.store(y + batch * channels + d, out, mask=real)
 
 
-@torch.library.custom_op("dnamamba::causal_conv1d_step", mutates_args=())
+@torch.library.custom_op("dnamamba::causal_conv1d_step", mutates_args=("state",))
 def causal_conv1d_step_fused(
     state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, silu: bool
-) -> tuple[Tensor, Tensor]:
-    """``causal_conv1d_step`` without gradients."""
-    y, new_state = x.new_empty(x.shape), state.new_empty(state.shape)
+) -> Tensor:
+    """``causal_conv1d_step`` in place and without gradients; ``state`` lies dense."""
+    y = x.new_empty(x.shape)
     if not x.numel():
-        return y, new_state
+        return y
     batch, channels = x.shape
-    x, block = dense(x), 128
+    x, block = dense(x), 128  # a thread for each channel: none reads what another replaces
     n_blocks = triton.cdiv(channels, block)
     step_kernel[(n_blocks * batch,)](
-        state.contiguous(), x, weight, bias, y, new_state, channels, n_blocks,
+        state, x, weight, bias, y, channels, n_blocks,
         x.stride(0), *weight.stride(), W=weight.shape[1], BLOCK_D=block, SILU=silu, num_warps=4,
     )  # fmt: skip
-    return y, new_state
+    return y
 
 
 @causal_conv1d_step_fused.register_fake
-def _(state: Tensor, x: Tensor, *others: Tensor | bool | None) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), state.new_empty(state.shape)
+def _(state: Tensor, x: Tensor, *others: Tensor | bool | None) -> Tensor:
+    return x.new_empty(x.shape)

@@ -15,6 +15,8 @@ def causal_conv1d_step(
     weight: Tensor,
     bias: Tensor | None = None,
     activation: str | None = "silu",
+    *,
+    in_place: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """``causal_conv1d`` for a single position: the same sum, arguments without L.
 
@@ -24,14 +26,18 @@ def causal_conv1d_step(
         weight: (D, W), oldest input first.
         bias: (D,), or None.
         activation: "silu" or None.
+        in_place: replace ``state``, which must lie dense, by the new state; where no gradient is
+            asked for.
 
     Returns:
-        y (B, D) in x's dtype, and the new state (B, D, W-1); ``state`` itself is left as it is.
+        y (B, D) in x's dtype, and the new state (B, D, W-1): ``state`` itself with ``in_place``,
+        else another tensor.
     """
     if fuses_step(state, x, weight, bias):
         from dnamamba_kernels.causal_conv1d.fused_step import causal_conv1d_step_fused
 
-        return causal_conv1d_step_fused(state, x, weight, bias, activation == "silu")
+        held = state if in_place else state.clone(memory_format=torch.contiguous_format)
+        return causal_conv1d_step_fused(held, x, weight, bias, activation == "silu"), held
     dtype = torch.promote_types(x.dtype, torch.float32)
     window = torch.cat([state, x[:, :, None]], -1)  # (B, D, W)
     y = (window.to(dtype) * weight.to(dtype)).sum(-1)
@@ -39,4 +45,5 @@ def causal_conv1d_step(
         y = y + bias.to(dtype)
     if activation == "silu":
         y = F.silu(y)
-    return y.to(x.dtype), window[:, :, 1:]
+    new = window[:, :, 1:]
+    return y.to(x.dtype), state.copy_(new) if in_place else new

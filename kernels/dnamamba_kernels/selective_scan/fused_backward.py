@@ -5,7 +5,7 @@ memory, ``t - origin`` the row of a workspace, which spans the chunks from ``fir
 """
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
-# mypy: disable-error-code="assignment, index, var-annotated"
+# mypy: disable-error-code="assignment, index, misc, var-annotated"
 
 import triton
 import triton.language as tl
@@ -126,14 +126,15 @@ def prepare_kernel(
     tl.store(local + out, adjoint, mask=real[None, :])
     tl.store(product + out, passed, mask=real[None, :])
     if skip is not None:
-        tl.store(dskip + (batch * n_chunks + k) * CHANNELS + d, dthrough, mask=real)
+        share = (batch * all_chunks + first + k) * CHANNELS
+        tl.store(dskip + share + d, dthrough, mask=real)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["zero"])
 def adjoint_kernel(
     u, delta, z, skip, bias, decay, packed, resets, leaving, dy, borders,
     du, ddelta, dbc, ddecay, dbias,
-    length, chunk, n_chunks, n_blocks, first, origin, rows,
+    length, zero, chunk, n_chunks, n_blocks, first, all_chunks, origin, rows,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch,
     du_batch, ddelta_batch, block_stride,
     N: tl.constexpr, BLOCK_D: tl.constexpr,
@@ -232,16 +233,17 @@ def adjoint_kernel(
             g += cs[i][:, None] * dos[i][None, :]
             dbs += (tl.sum(g * xs[i][None, :], 1),)
             dxs += (tl.sum(g * bs[i][:, None], 0),)
-            g *= tl.exp2(a * made[i][None, :])
+            # Not the exponentials above, for all the compiler knows: keeping those would spill.
+            g *= tl.exp2(a * (made[i] + zero)[None, :])
             if resets is not None:
                 g = tl.where(crosses(resets, t, length, REVERSE), 0.0, g)
             v = g * hs[i]
             da += v * made[i][None, :]
             das += (tl.sum(v * a, 0),)
         # Stored once a tile: each store costs a change of layout, and nothing overlaps across it.
-        share = dbc + t4 * (2 * N) + n[None, :]
-        tl.store(share, tile_of(dbs[3], dbs[2], dbs[1], dbs[0]), mask=inside4)
-        tl.store(share + N, tile_of(dcs[0], dcs[1], dcs[2], dcs[3]), mask=inside4)
+        maps_share = dbc + t4 * (2 * N) + n[None, :]
+        tl.store(maps_share, tile_of(dbs[3], dbs[2], dbs[1], dbs[0]), mask=inside4)
+        tl.store(maps_share + N, tile_of(dcs[0], dcs[1], dcs[2], dcs[3]), mask=inside4)
         dx4 = tile_of(dxs[3], dxs[2], dxs[1], dxs[0])
         dstep4 = tile_of(das[3], das[2], das[1], das[0]) * LN2 + dx4 * u4
         if SOFTPLUS:
@@ -251,9 +253,10 @@ def adjoint_kernel(
         dshift += dstep4
         tl.store(du + t4 * DU_ROW, dx4 * step4 + through * dout4, mask=here)
         tl.store(ddelta + t4 * DDELTA_ROW, dstep4, mask=here)
-    tl.store(ddecay + chunk_states + nd, da, mask=real[None, :])
+    share = (batch * all_chunks + first + k) * CHANNELS
+    tl.store(ddecay + share * N + nd, da, mask=real[None, :])
     if bias is not None:
-        tl.store(dbias + (batch * n_chunks + k) * CHANNELS + d, tl.sum(dshift, 0), mask=real)
+        tl.store(dbias + share + d, tl.sum(dshift, 0), mask=real)
 
 
 @triton.jit

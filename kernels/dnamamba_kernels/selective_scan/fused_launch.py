@@ -1,6 +1,6 @@
 """Launching the scan's kernels: prepared arguments, scratch, and the order of the passes."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 import triton
@@ -94,20 +94,24 @@ def run_forward(
 
 @dataclass
 class _Gradients:
-    """Where a segment of the backward writes; fp32 sums for what all positions share."""
+    """Where a segment of the backward writes; of A, D and delta_bias each chunk's share, in fp32.
+
+    Sums of shares are taken once, in a fixed order: two runs agree to the bit.
+    """
 
     u: Tensor
     delta: Tensor
-    A: Tensor  # (N, D), padded
+    A: Tensor  # (B, chunks, N, D), padded
     B: Tensor
     C: Tensor
-    D: Tensor
+    D: Tensor | None  # (B, chunks, D)
     z: Tensor | None
-    delta_bias: Tensor
+    delta_bias: Tensor | None  # (B, chunks, D)
 
     def rows(self, part: slice) -> "_Gradients":
-        u, delta, B, C = (x[part] for x in (self.u, self.delta, self.B, self.C))
-        return replace(self, u=u, delta=delta, B=B, C=C, z=None if self.z is None else self.z[part])
+        """Those of a part of the batch."""
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: x[part] for name, x in held.items() if x is not None})
 
 
 def run_backward(
@@ -115,17 +119,24 @@ def run_backward(
 ) -> None:
     """Fill ``out``: gradients of u, delta, A, B, C, D, z, delta_bias and the initial state.
 
-    Those of D, z and delta_bias are left alone where the scan has none.
+    Those of D, z and delta_bias are left alone where the scan has none. That of delta may be
+    ``s.delta`` itself: a program reads a tile of it before it writes there.
     """
     batch, length, channels = s.u.shape
     du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial = out
-    shared = s.u.new_zeros(p.states + 2, channels, dtype=torch.float32)
+    decay = _decay(s, p)
     grads = _Gradients(
-        du, ddelta, shared[2:], dB, dC, shared[0], None if s.z is None else dz, shared[1]
+        u=du,
+        delta=ddelta,
+        A=decay.new_empty(batch, p.n_chunks, p.states, channels),
+        B=dB,
+        C=dC,
+        D=None if s.D is None else decay.new_empty(batch, p.n_chunks, channels),
+        z=None if s.z is None else dz,
+        delta_bias=None if s.delta_bias is None else decay.new_empty(batch, p.n_chunks, channels),
     )
     if dfinal is not None and s.reverse and s.resets is not None:
         dfinal = dfinal.masked_fill(s.resets[:, 0, None, None], 0.0)
-    decay = _decay(s, p)
     for rows, pieces in segments(p, batch, length, channels):
         part = s.rows(rows)
         packed = _pack(part, p)
@@ -137,11 +148,11 @@ def run_backward(
             )  # fmt: skip
         assert adjoint is not None
         dinitial[rows] = adjoint[:, : s.A.shape[1]].transpose(1, 2)
-    dA.copy_(grads.A[: s.A.shape[1]].t())
-    if s.D is not None:
-        dD.copy_(grads.D)
-    if s.delta_bias is not None:
-        dbias.copy_(grads.delta_bias)
+    dA.copy_(grads.A.sum((0, 1))[: s.A.shape[1]].t())
+    if grads.D is not None:
+        dD.copy_(grads.D.sum((0, 1)))
+    if grads.delta_bias is not None:
+        dbias.copy_(grads.delta_bias.sum((0, 1)))
 
 
 def _segment(
@@ -176,10 +187,9 @@ def _segment(
     borders = decay.new_empty(batch, count, p.chunk // STEPS, p.states, channels)
     local = decay.new_empty(batch, count, p.states, channels)
     product = torch.empty_like(local)
-    dskip = None if s.D is None else decay.new_empty(batch, count, channels)
     backward.prepare_kernel[(n_blocks * count * batch,)](
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, states, dy,
-        grads.z, borders, local, product, dskip,
+        grads.z, borders, local, product, grads.D,
         length, 0, p.chunk, count, n_blocks, first, p.n_chunks, *batches, _stride(grads.z, 0),
         **s.modes(p, p.block, p.warps), **sizes,
         DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
@@ -189,22 +199,15 @@ def _segment(
 
     n_blocks = triton.cdiv(channels, p.back_block)
     dbc = decay.new_empty(n_blocks, batch, rows, 2, p.states)
-    ddecay = torch.empty_like(local)
-    dbias = None if s.delta_bias is None else decay.new_empty(batch, count, channels)
     backward.adjoint_kernel[(n_blocks * count * batch,)](
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, leaving, dy, borders,
-        grads.u, grads.delta, dbc, ddecay, dbias,
-        length, p.chunk, count, n_blocks, first, origin, rows,
+        grads.u, grads.delta, dbc, grads.A, grads.delta_bias,
+        length, 0, p.chunk, count, n_blocks, first, p.n_chunks, origin, rows,
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
         **s.modes(p, p.back_block, p.back_warps), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
     )  # fmt: skip
     _unpack(dbc, grads.B[:, origin : origin + rows], grads.C[:, origin : origin + rows])
-    grads.A += ddecay.sum((0, 1))
-    if dskip is not None:
-        grads.D += dskip.sum((0, 1))
-    if dbias is not None:
-        grads.delta_bias += dbias.sum((0, 1))
     return left
 
 

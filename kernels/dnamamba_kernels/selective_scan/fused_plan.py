@@ -15,7 +15,7 @@ MIN_CHUNK, MAX_CHUNK = 64, 256
 # A longer span leaves more of the card idle at the end than its carry costs.
 MAX_SPAN = 512
 # Bytes of scratch that the backward may hold at a time.
-WORKSPACE = 640 * 2**20
+WORKSPACE = 352 * 2**20
 
 
 @dataclass(frozen=True)

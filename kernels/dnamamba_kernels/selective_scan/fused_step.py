@@ -16,39 +16,44 @@ __all__ = ["selective_scan_step_fused"]
 
 @triton.jit
 def step_kernel(
-    state, u, delta, a, b, c, skip, z, bias, y, new_state, channels, n_states, n_blocks,
+    state, u, delta, a, b, c, skip, z, bias, y, batch, channels, n_states, n_blocks,
     u_batch, delta_batch, b_batch, c_batch, z_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, SOFTPLUS: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr,
+    SOFTPLUS: tl.constexpr, LOG_A: tl.constexpr,
 ):  # fmt: skip
+    """ROWS rows of the batch for a block of channels; the state is replaced where it lies."""
     pid = tl.program_id(0).to(tl.int64)
     d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
-    batch = pid // n_blocks
     n = tl.arange(0, N)[None, :]
     real = d < channels
     inside = real[:, None] & (n < n_states)
     dn = d[:, None] * n_states + n
-    step = tl.load(delta + batch * delta_batch + d, mask=real, other=0.0).to(tl.float32)
-    if bias is not None:
-        step += tl.load(bias + d, mask=real, other=0.0).to(tl.float32)
-    if SOFTPLUS:
-        step = softplus(step)
-    x = tl.load(u + batch * u_batch + d, mask=real, other=0.0).to(tl.float32)
-    rate = tl.load(a + dn, mask=inside, other=0.0).to(tl.float32) * LOG2E
-    before = tl.load(state + batch * channels * n_states + dn, mask=inside, other=0.0)
-    b_row = tl.load(b + batch * b_batch + n, mask=n < n_states, other=0.0).to(tl.float32)
-    c_row = tl.load(c + batch * c_batch + n, mask=n < n_states, other=0.0).to(tl.float32)
-    h = tl.exp2(step[:, None] * rate) * before + (step * x)[:, None] * b_row
-    tl.store(new_state + batch * channels * n_states + dn, h, mask=inside)
-    out = tl.sum(h * c_row, 1)
-    if skip is not None:
-        out += tl.load(skip + d, mask=real, other=0.0).to(tl.float32) * x
-    if z is not None:
-        gate = tl.load(z + batch * z_batch + d, mask=real, other=0.0).to(tl.float32)
-        out *= gate * sigmoid(gate)
-    tl.store(y + batch * channels + d, out, mask=real)
+    rate = tl.load(a + dn, mask=inside, other=0.0).to(tl.float32)
+    if LOG_A:
+        rate = -tl.exp2(rate * LOG2E)
+    rate *= LOG2E
+    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
+    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
+    first = pid // n_blocks * ROWS
+    for row in range(first, tl.minimum(first + ROWS, batch)):
+        held = state + row * channels * n_states + dn
+        before = tl.load(held, mask=inside, other=0.0)
+        step = tl.load(delta + row * delta_batch + d, mask=real, other=0.0).to(tl.float32) + shift
+        if SOFTPLUS:
+            step = softplus(step)
+        x = tl.load(u + row * u_batch + d, mask=real, other=0.0).to(tl.float32)
+        b_row = tl.load(b + row * b_batch + n, mask=n < n_states, other=0.0).to(tl.float32)
+        c_row = tl.load(c + row * c_batch + n, mask=n < n_states, other=0.0).to(tl.float32)
+        h = tl.exp2(step[:, None] * rate) * before + (step * x)[:, None] * b_row
+        out = tl.sum(h * c_row, 1) + through * x
+        if z is not None:
+            gate = tl.load(z + row * z_batch + d, mask=real, other=0.0).to(tl.float32)
+            out *= gate * sigmoid(gate)
+        tl.store(held, h, mask=inside)
+        tl.store(y + row * channels + d, out, mask=real)
 
 
-@torch.library.custom_op("dnamamba::selective_scan_step", mutates_args=())
+@torch.library.custom_op("dnamamba::selective_scan_step", mutates_args=("state",))
 def selective_scan_step_fused(
     state: Tensor,
     u: Tensor,
@@ -60,26 +65,30 @@ def selective_scan_step_fused(
     z: Tensor | None,
     delta_bias: Tensor | None,
     delta_softplus: bool,
-) -> tuple[Tensor, Tensor]:
-    """``selective_scan_step`` without gradients."""
-    y, new_state = u.new_empty(u.shape), state.new_empty(state.shape)
+    log_A: bool,
+) -> Tensor:
+    """``selective_scan_step`` in place and without gradients; ``state`` lies dense."""
+    y = u.new_empty(u.shape)
     if not state.numel():
-        return y, new_state
+        return y
     batch, channels, n_states = state.shape
     u, delta, B, C = dense(u), dense(delta), dense(B), dense(C)
     z = None if z is None else dense(z)
     states = triton.next_power_of_2(n_states)
     block = max(1, min(64, 2048 // states))
     n_blocks = triton.cdiv(channels, block)
-    step_kernel[(n_blocks * batch,)](
-        state.contiguous(), u, delta, A.contiguous(), B, C, D, z, delta_bias, y, new_state,
-        channels, n_states, n_blocks,
+    rows = 4 if batch * n_blocks >= 4096 else 1  # A is read once for them all
+    # No more threads than elements: a second thread of one could read it after it was replaced.
+    warps = max(1, min(4, block * states // 32))
+    step_kernel[(n_blocks * triton.cdiv(batch, rows),)](
+        state, u, delta, A.contiguous(), B, C, D, z, delta_bias, y,
+        batch, channels, n_states, n_blocks,
         u.stride(0), delta.stride(0), B.stride(0), C.stride(0), 0 if z is None else z.stride(0),
-        N=states, BLOCK_D=block, SOFTPLUS=delta_softplus, num_warps=4,
+        N=states, BLOCK_D=block, ROWS=rows, SOFTPLUS=delta_softplus, LOG_A=log_A, num_warps=warps,
     )  # fmt: skip
-    return y, new_state
+    return y
 
 
 @selective_scan_step_fused.register_fake
-def _(state: Tensor, u: Tensor, *others: Tensor | bool | None) -> tuple[Tensor, Tensor]:
-    return u.new_empty(u.shape), state.new_empty(state.shape)
+def _(state: Tensor, u: Tensor, *others: Tensor | bool | None) -> Tensor:
+    return u.new_empty(u.shape)

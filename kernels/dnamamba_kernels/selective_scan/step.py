@@ -20,25 +20,33 @@ def selective_scan_step(
     z: Tensor | None = None,
     delta_bias: Tensor | None = None,
     delta_softplus: bool = True,
+    *,
+    log_A: bool = False,
+    in_place: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """``selective_scan`` for a single position: the same recurrence, arguments without L.
 
     Args:
         state: h before this position (B, D, N), fp32 (fp64 for fp64 inputs).
         u, delta, z: (B, D).
-        A: (D, N).
+        A: (D, N); log(-A) with ``log_A``, as a model stores it.
         B, C: (B, N).
         D, delta_bias: (D,).
         delta_softplus: whether Δ goes through softplus.
+        log_A: whether ``A`` holds log(-A).
+        in_place: replace ``state``, which must lie dense, by the new state; where no gradient is
+            asked for.
 
     Returns:
-        y (B, D) in u's dtype, and the new state (B, D, N); ``state`` itself is left as it is.
+        y (B, D) in u's dtype, and the new state (B, D, N): ``state`` itself with ``in_place``,
+        else another tensor.
     """
     tensors = (state, u, delta, A, B, C, D, z, delta_bias)
     if fuses_step(*tensors):
         from dnamamba_kernels.selective_scan.fused_step import selective_scan_step_fused
 
-        return selective_scan_step_fused(*tensors, delta_softplus)
+        held = state if in_place else state.clone(memory_format=torch.contiguous_format)
+        return selective_scan_step_fused(held, *tensors[1:], delta_softplus, log_A), held
     dtype = state.dtype
     x = u.to(dtype)
     delta = delta.to(dtype)
@@ -46,11 +54,12 @@ def selective_scan_step(
         delta = delta + delta_bias.to(dtype)
     if delta_softplus:
         delta = F.softplus(delta)
-    decay = torch.exp(delta[:, :, None] * A.to(dtype))  # (B, D, N)
-    state = decay * state + (delta * x)[:, :, None] * B.to(dtype)[:, None, :]
-    y = torch.einsum("bdn,bn->bd", state, C.to(dtype))
+    rate = -torch.exp(A.to(dtype)) if log_A else A.to(dtype)
+    decay = torch.exp(delta[:, :, None] * rate)  # (B, D, N)
+    new = decay * state + (delta * x)[:, :, None] * B.to(dtype)[:, None, :]
+    y = torch.einsum("bdn,bn->bd", new, C.to(dtype))
     if D is not None:
         y = y + D.to(dtype) * x
     if z is not None:
         y = y * F.silu(z.to(dtype))
-    return y.to(u.dtype), state
+    return y.to(u.dtype), state.copy_(new) if in_place else new
