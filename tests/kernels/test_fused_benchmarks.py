@@ -29,6 +29,7 @@ def model_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("model_gpu")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_model_figures_of_a_tiny_model(model_gpu: ModuleType) -> None:
     config = MambaConfig(d_model=16, n_layers=1)
     trained = model_gpu.train(config, rows=1, length=32, steps=2, device="cpu")
