@@ -54,6 +54,9 @@ def run_jobs(
         Names of the jobs that failed; they are not tried again.
     """
     end = time.monotonic() + seconds
+    # A fork must not inherit a CUDA driver at work, nor fight its siblings for the cores.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     logs.mkdir(parents=True, exist_ok=True)
     context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)

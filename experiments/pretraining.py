@@ -1,6 +1,9 @@
 """A pretraining: ``dnamamba fit`` itself, then the perplexity of every species held out."""
 
 import csv
+import json
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ __all__ = ["pretrain"]
 
 CONFIG = "pretrain.yaml"
 CALIBRATION = 60  # steps by which the throughput is measured
+RESERVE = 25  # seconds to measure a model after its training
 RATE = "train/bases_per_second"
 
 
@@ -32,11 +36,15 @@ def pretrain(job: Job, work: Work) -> dict[str, Any]:
     tokens = work.pretrain_tokens.get(job.size)
     if tokens is None:
         trial = run.with_name(f"{run.name}.calibration")
-        _fit(job, work, trial, CALIBRATION, CALIBRATION, "--trainer.limit_val_batches=0")
+        _fit(job, work, trial, CALIBRATION, "--trainer.limit_val_batches=0")
         rate = float(np.median(logged(trial / "metrics.csv", RATE)[1:]))
         tokens = work.pretrain_seconds[job.size] * rate
     steps = max(1, int(tokens / bases_per_step))
-    _fit(job, work, run, steps, max(1, steps // 4))
+    left = timedelta(seconds=max(0, round(work.until - time.time()) - RESERVE))
+    days, clock = left.days, timedelta(seconds=left.seconds)
+    _fit(job, work, run, steps, "--ckpt_path=last", f"--trainer.max_time={days:02}:{clock!s:0>8}")
+    last = torch.load(run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
+    done = int(last["global_step"])
     model, tokenizer = checkpoint.load(run / "model")
     assert isinstance(model, LanguageModel)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -45,26 +53,31 @@ def pretrain(job: Job, work: Work) -> dict[str, Any]:
     (folder / "metrics.csv").write_bytes((run / "metrics.csv").read_bytes())
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "steps": steps,
-        "tokens": steps * bases_per_step,
+        "steps": done,
+        "steps_planned": steps,
+        "tokens": done * bases_per_step,
         "bases_per_second": float(np.median(logged(run / "metrics.csv", RATE))),
         "figures": figures,
     }
 
 
-def _fit(job: Job, work: Work, run: Path, steps: int, every: int, *more: str) -> None:
+def _fit(job: Job, work: Work, run: Path, steps: int, *more: str) -> None:
     size = work.table.sizes[job.size]
     arguments = [
         *("--config", str(ROOT / "configs" / "results" / CONFIG)),
         *("--run_dir", str(run), "--overwrite", f"--seed_everything={job.seed}"),
         *(f"--data.seed={job.seed}", f"--model.optimizer.lr={size.pretrain_lr}"),
         *(f"--model.model.{name}={value}" for name, value in size.model.items()),
-        *(f"--{key}={value}" for key, value in work.set.items()),
-        *(f"--trainer.max_steps={steps}", f"--trainer.val_check_interval={every}"),
+        *(f"--{key}={_written(value)}" for key, value in work.set.items()),
+        *(f"--trainer.max_steps={steps}", f"--trainer.val_check_interval={max(1, steps // 4)}"),
         "--trainer.enable_progress_bar=false",
     ]
     if main(["fit", *arguments, *more]):
         raise RuntimeError("dnamamba fit failed; the worker's log says why")
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def logged(metrics: Path, column: str) -> list[float]:

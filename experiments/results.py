@@ -58,6 +58,7 @@ def _work(arguments: Arguments) -> Work:
         getattr(arguments, "steps", 1.0),
         dict(getattr(arguments, "tokens", ())),
         dict(getattr(arguments, "budget", ())),
+        time.time() + arguments.seconds,
     )
 
 
@@ -94,7 +95,7 @@ def kmers(arguments: Arguments) -> int:
                 continue
             row = baseline(task, fold, arguments.data.resolve())
             about = {"kind": "kmers", "task": name, "fold": fold}
-            row = {**about, **row, "machine": machine("scikit-learn")}
+            row = {**about, **row, "machine": machine("sklearn")}
             write_row(arguments.output, key, row)
             print(key, row["k"], row["C"], row["figures"][task.metric], flush=True)
     return 0

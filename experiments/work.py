@@ -7,7 +7,7 @@ import time
 import warnings
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Work:
         pretrain_tokens: bases to read in pretraining, by size; of a size that is not there, as
             many as ``pretrain_seconds`` allow.
         pretrain_seconds: of pretraining, by size.
+        until: seconds since the epoch at which a pretraining must be over: it ends early, for half
+            of one is better than none.
     """
 
     table: Table
@@ -40,6 +42,7 @@ class Work:
     steps: float
     pretrain_tokens: dict[str, float]
     pretrain_seconds: dict[str, float]
+    until: float
 
     def __call__(self, job: Job) -> None:
         """Do the job, and leave its row."""
@@ -69,7 +72,10 @@ def machine(*others: str) -> dict[str, str]:
         "date": date.today().isoformat(),
         "device": device_name(),
         "python": platform.python_version(),
-        **{name: version(name) for name in ("torch", "pytorch-lightning", "numpy", *others)},
+        **{
+            name: import_module(name).__version__
+            for name in ("torch", "pytorch_lightning", "numpy", *others)
+        },
     }
 
 
