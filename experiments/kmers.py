@@ -35,7 +35,6 @@ ITERATIONS = 300
 FIRST = Tokenizer().base_ids[0]  # A; C, G and T follow
 
 Ints = NDArray[np.int64]
-Matrix = sparse.csr_matrix
 
 
 def baseline(task: Task, fold: int, folder: Path) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def _batches(data: Any, part: str, rows: int = 256) -> list[dict[str, Any]]:
     ]
 
 
-def _features(batch: dict[str, Any], k: int, variants: bool) -> Matrix:
+def _features(batch: dict[str, Any], k: int, variants: bool) -> sparse.csr_matrix:
     if not variants:
         return _shares(canonical_counts(batch["tokens"], batch["lengths"], k))
     ref, alt = (
@@ -99,7 +98,7 @@ def _features(batch: dict[str, Any], k: int, variants: bool) -> Matrix:
     return sparse.hstack([alt - ref, _shares(ref)])
 
 
-def canonical_counts(tokens: NDArray[np.uint8], lengths: Ints, k: int) -> Matrix:
+def canonical_counts(tokens: NDArray[np.uint8], lengths: Ints, k: int) -> sparse.csr_matrix:
     """(n, 4^k) how often each k-mer or its reverse complement occurs, under the smaller of both.
 
     Args:
@@ -123,12 +122,12 @@ def canonical_counts(tokens: NDArray[np.uint8], lengths: Ints, k: int) -> Matrix
     return sparse.csr_matrix((np.ones(len(word)), (row, word)), shape=(len(base), 4**k))
 
 
-def _shares(counts: Matrix) -> Matrix:
+def _shares(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     total = np.asarray(counts.sum(1)).ravel()
     return sparse.diags(1 / np.maximum(total, 1)) @ counts
 
 
-def _scale(rows: Matrix) -> Matrix:
+def _scale(rows: sparse.csr_matrix) -> sparse.csr_matrix:
     mean = np.asarray(rows.mean(0)).ravel()
     square = np.asarray(rows.multiply(rows).mean(0)).ravel()
     deviation = np.sqrt(np.maximum(square - mean**2, 0))

@@ -129,7 +129,9 @@ class Table:
         for task in self._longest_first():
             for start in STARTS:
                 rate = chosen_rate(self, rows, task, start) or otherwise
-                for name, size in reversed(self.sizes.items()) if rate else ():
+                if rate is None:
+                    continue
+                for name, size in reversed(self.sizes.items()):
                     folds = self.tasks[task].folds
                     for number in range(max(folds, len(size.seeds))):
                         seed = size.seeds[number % len(size.seeds)]

@@ -32,6 +32,16 @@ class Worker:
         self.job, self.since = job, time.monotonic()
         self.pipe.send(job)
 
+    def answer(self) -> tuple[str, str | None]:
+        """The job's name, and None or the error."""
+        assert self.job is not None
+        name, self.job = self.job.name, None
+        try:
+            return name, self.pipe.recv()
+        except EOFError:
+            self.process.join()
+            return name, f"the worker ended with status {self.process.exitcode}"
+
 
 def run_jobs(
     next_jobs: Callable[[], Collection[Job]],
@@ -76,19 +86,17 @@ def run_jobs(
                 break
             ready = wait([worker.pipe for worker in busy], timeout=left)
             for worker in [w for w in busy if w.pipe in ready]:
-                job, worker.job = worker.job, None
-                assert job is not None
-                error = _answer(worker.pipe)
+                name, error = worker.answer()
                 took = time.monotonic() - worker.since
                 if error is None:
                     done += 1
-                    print(f"{done:4} {took:6.1f} s  {job.name}", flush=True)
+                    print(f"{done:4} {took:6.1f} s  {name}", flush=True)
                     continue
-                failed.append(job.name)
-                (logs / f"{job.name}.error").write_text(error)
-                print(f"     {took:6.1f} s  {job.name} FAILED: {error.splitlines()[-1]}")
+                failed.append(name)
+                (logs / f"{name}.error").write_text(error)
+                print(f"     {took:6.1f} s  {name} FAILED: {error.splitlines()[-1]}", flush=True)
                 if not worker.process.is_alive():
-                    crew[crew.index(worker)] = Worker(context, work, logs / f"{job.name}.log")
+                    crew[crew.index(worker)] = Worker(context, work, logs / f"{name}.log")
         lost = [worker.job.name for worker in crew if worker.job]
         if lost:
             print(f"time is over; lost: {', '.join(lost)}")
@@ -98,16 +106,6 @@ def run_jobs(
         for worker in crew:
             worker.process.join()
     return failed
-
-
-def _answer(pipe: Connection) -> str | None:
-    """What a worker says of its job: None, or the error."""
-    try:
-        answer: str | None = pipe.recv()
-    except EOFError:
-        time.sleep(0.1)  # until the process is seen to be dead
-        return "the worker died"
-    return answer
 
 
 def _serve(pipe: Connection, work: Callable[[Job], None], log: Path) -> None:

@@ -48,10 +48,10 @@ def merge(folders: Iterable[Path], name: str) -> dict[str, Row]:
 
 
 def pack(folder: Path, into: Path) -> list[Path]:
-    """The rows in one tar file, and each size's pretrained models in another."""
+    """Rows and logs in one tar file, and each size's pretrained models in another."""
     into.mkdir(parents=True, exist_ok=True)
     models = sorted((folder / "pretrained").glob("*/model.safetensors"))
-    parts = {"rows": [folder / "rows"]}
+    parts = {"rows": [folder / "rows", folder / "logs"]}
     for model in models:
         size = model.parent.name.rpartition("-")[0]
         parts.setdefault(f"pretrained-{size}", []).append(model.parent)

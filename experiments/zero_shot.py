@@ -25,10 +25,12 @@ def zero_shot(job: Job, work: Work) -> dict[str, Any]:
     data = data_of(work.table.tasks[job.task])
     parts = ("train", "validation", "test")
     labels = {part: torch.from_numpy(data.dataset(part).targets) for part in parts}
-    window = {"context": CONTEXT, "flank": FLANK, "batch_size": 256}
     ratios = {}
     for part in parts:
-        scores = score_variants(model, tokenizer, data.genome, data.variants(part), **window)
+        scores = score_variants(
+            model, tokenizer, data.genome, data.variants(part),
+            context=CONTEXT, flank=FLANK, batch_size=256,
+        )  # fmt: skip
         ratios[part] = torch.tensor([score.llr for score in scores], dtype=torch.float64)
     figures = {part: auroc(-ratios[part], labels[part]) for part in parts}
     whole = auroc(-torch.cat(list(ratios.values())), torch.cat(list(labels.values())))
