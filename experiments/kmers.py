@@ -27,7 +27,7 @@ from dnamamba.training.figures import figures_of
 
 __all__ = ["baseline", "canonical_counts"]
 
-LENGTHS = (3, 4, 5, 6, 7)
+LENGTHS = (3, 4, 5, 6, 7, 8)
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 PIECES = 4  # of each training sequence, where the networks draw random ones
 ITERATIONS = 300

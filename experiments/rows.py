@@ -24,10 +24,10 @@ def write_row(folder: Path, name: str, row: Row) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN: what could not be measured is null."""
+    """JSON has no NaN and no infinity: what could not be measured is null."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_rows(folder: Path) -> dict[str, Row]:
