@@ -4,8 +4,8 @@ A row is what one job leaves behind, by the job's name. Whatever has a row is ne
 that a stopped script goes on where it was.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 
 PRETRAINED, FROM_SCRATCH = STARTS = "pretrained", "scratch"
 ROOT = Path(__file__).parents[1]
+ZERO_SHOT = "brca1"  # the task whose variants are scored without training, too
 TABLE = Path(__file__).with_name("table.yaml")
 
 
@@ -50,6 +51,7 @@ class Task:
     metric: str
     bases: int
     folds: int = 1
+    sizes: list[str] | None = None
     set: dict[str, Any] = field(default_factory=dict)
     test: dict[str, Any] = field(default_factory=dict)
 
@@ -101,6 +103,16 @@ class Table:
             content["learning_rates"],
         )
 
+    def of(self, names: Collection[str]) -> "Table":
+        """With these tasks alone.
+
+        Raises:
+            ValueError: there is no such task.
+        """
+        if unknown := set(names) - self.tasks.keys():
+            raise ValueError(f"there is no task {', '.join(unknown)}; there are {[*self.tasks]}")
+        return replace(self, tasks={name: self.tasks[name] for name in names})
+
     def pretraining(self) -> list[Job]:
         """A run a size and seed, the longest first."""
         return [
@@ -111,7 +123,11 @@ class Table:
 
     def missing(self, rows: Rows) -> list[Job]:
         """Fine-tuning and zero-shot scores that can be run now and have no row."""
-        zero_shot = [Job("zero_shot", job.size, job.seed, "brca1") for job in self.pretraining()]
+        zero_shot = [
+            Job("zero_shot", job.size, job.seed, ZERO_SHOT)
+            for job in self.pretraining()
+            if ZERO_SHOT in self.tasks
+        ]
         jobs = [*self._choosing(), *zero_shot, *self._chosen(rows)]
         return [job for job in dict.fromkeys(jobs) if job.name not in rows]
 
@@ -132,6 +148,8 @@ class Table:
                 if rate is None:
                     continue
                 for name, size in reversed(self.sizes.items()):
+                    if name not in (self.tasks[task].sizes or self.sizes):
+                        continue
                     folds = self.tasks[task].folds
                     for number in range(max(folds, len(size.seeds))):
                         seed = size.seeds[number % len(size.seeds)]

@@ -1,6 +1,6 @@
 """Fill the table of docs/results.md, run by run; started again, it goes on where it stopped.
 
-    python experiments/results.py prepare  --data DATA           the grouped mitogenomes
+    python experiments/results.py prepare  --data DATA           files with groups of relatives
     python experiments/results.py kmers    --data DATA           the baselines, on a CPU
     python experiments/results.py pretrain --data DATA --output OUT
     python experiments/results.py finetune --data DATA --output OUT
@@ -50,8 +50,9 @@ def finetune(arguments: Arguments) -> int:
 
 
 def _work(arguments: Arguments) -> Work:
+    table = Table.read(arguments.table)
     return Work(
-        Table.read(arguments.table),
+        table.of(arguments.tasks) if getattr(arguments, "tasks", None) else table,
         arguments.data.resolve(),
         arguments.output.resolve(),
         dict(arguments.set),
@@ -77,10 +78,9 @@ def _run(arguments: Arguments, work: Work, missing: Any) -> int:
 
 
 def prepare(arguments: Arguments) -> int:
-    from mitogenomes import grouped_mitogenomes
+    from prepare import prepare as write
 
-    target = arguments.output or arguments.data / "species" / "mitogenomes.grouped.fa.gz"
-    grouped_mitogenomes(arguments.data, target)
+    write(arguments.data, arguments.output or arguments.data)
     return 0
 
 
@@ -152,6 +152,7 @@ def main() -> int:
                 help="or how long to train; a short run measures how many steps that is",
             )  # fmt: skip
         else:
+            command.add_argument("--tasks", nargs="+", metavar="TASK", help="these alone")
             command.add_argument(
                 "--steps", type=float, default=1.0, metavar="FACTOR",
                 help="of the configurations' steps, to fit the time there is",

@@ -44,7 +44,7 @@ def test_counts_of_both_strands_agree(script: Script) -> None:
 
 
 def test_relatives_are_grouped(script: Script) -> None:
-    mitogenomes = script("mitogenomes")
+    relatives = script("relatives")
     random = np.random.default_rng(0)
     letters = np.frombuffer(b"ACGT", np.uint8)
     first, other = letters[random.integers(4, size=(2, 16_000))]
@@ -52,5 +52,6 @@ def test_relatives_are_grouped(script: Script) -> None:
     changed = random.choice(16_000, 160, replace=False)  # 1 %
     near[changed] = letters[random.integers(4, size=160)]
     genomes = [first, other, near, np.frombuffer(opposite(first.tobytes()), np.uint8)]
-    sketches = [mitogenomes.sketch(genome.tobytes()) for genome in genomes]
-    assert mitogenomes.groups_of(sketches) == [0, 1, 0, 0]
+    for one_of in (1, 32):
+        sketches = [relatives.sketch(genome.tobytes(), one_of) for genome in genomes]
+        assert relatives.groups_of(sketches) == [0, 1, 0, 0]
