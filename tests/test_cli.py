@@ -17,11 +17,13 @@ from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
 from dnamamba.cli.errors import explain, nearest
+from dnamamba.cli.training import TrainingCLI
 from dnamamba.config import MambaConfig
 from dnamamba.model import LanguageModel
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
+RESULTS = sorted((ROOT / "configs" / "results").glob("*.yaml"))
 COMMANDS = ["fit", "validate", "test", "predict", "embed", "generate", "evaluate", "report"]
 
 
@@ -231,6 +233,15 @@ def test_every_configuration_runs(path: Path, tmp_path: Path) -> None:
             arguments += ["--model.init_args.model", json.dumps(asdict(sizes))]
     assert main(["fit", *arguments]) == 0
     assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=[path.stem for path in RESULTS])
+def test_every_configuration_of_the_results_is_built(path: Path, tmp_path: Path) -> None:
+    """Their data is not in the checkout: classes, sizes and settings are checked as they stand."""
+    run = ["--run_dir", str(tmp_path / "run"), "--trainer.accelerator=cpu", "--trainer.devices=1"]
+    cli = TrainingCLI("fit", ["--config", str(path), *run])
+    model = yaml.safe_load(path.read_text())["model"]
+    assert type(cli.model).__name__ == model.get("class_path", "PretrainModule").split(".")[-1]
 
 
 class TestRuns:

@@ -7,6 +7,7 @@ import torch
 from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint.folder import CONFIG, WEIGHTS, load_folder, save
 from dnamamba.checkpoint.kinds import Model
+from dnamamba.checkpoint.packaged import packaged_folder, packaged_names
 from dnamamba.checkpoint.parts import CheckpointError
 from dnamamba.checkpoint.training_file import load_training
 
@@ -17,7 +18,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> tuple[Model, T
     """Read a model and its tokenizer.
 
     Args:
-        path: a folder that ``save`` wrote, or a training checkpoint (``.ckpt``).
+        path: a folder that ``save`` wrote, a training checkpoint (``.ckpt``), or, where there is
+            no such file, the name of a model that comes with the package.
         device: where the model is put.
 
     Returns:
@@ -27,7 +29,9 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> tuple[Model, T
         CheckpointError: nothing there, damaged, of a newer format, or not fitting together; names
             the file, what was expected, and the remedy.
     """
-    path = Path(path)
+    named, path = str(path), Path(path)
+    if not path.exists():
+        path = packaged_folder(named) or path
     if path.is_dir():
         model, tokenizer = load_folder(path)
     elif path.name in (CONFIG, WEIGHTS) and path.is_file():
@@ -35,7 +39,9 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> tuple[Model, T
     elif path.is_file():
         model, tokenizer = load_training(path)
     else:
+        names = ", ".join(packaged_names())
         raise CheckpointError(
-            f"there is no {path}; expected a folder with {CONFIG} and {WEIGHTS}, or a .ckpt file"
+            f"there is no {path}; expected a folder with {CONFIG} and {WEIGHTS}, a .ckpt file"
+            + (f", or a model that comes with dnamamba: {names}" if names else "")
         )
     return model.to(device), tokenizer

@@ -15,7 +15,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint.kinds import Model, assembled, check_vocabulary, described, kind_of
 from dnamamba.checkpoint.parts import CheckpointError, check_keys
 from dnamamba.files import replacing
+from dnamamba.version import installed_version
 
 __all__ = ["CONFIG", "WEIGHTS", "load_folder", "save"]
 
@@ -78,7 +78,7 @@ def save(
     digest = hashlib.sha256(content).hexdigest()
     config = {
         "format_version": FORMAT_VERSION,
-        "dnamamba": version("dnamamba"),
+        "dnamamba": installed_version(),
         **described(model),
         "tokenizer": asdict(tokenizer),
         "sha256": digest,

@@ -7,11 +7,11 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from dnamamba.cli.errors import UsageError, nearest
+from dnamamba.version import installed_version
 
 __all__ = ["main"]
 
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_help())
         return 0
     if arguments[0] == "--version":
-        print(f"dnamamba {version('dnamamba')}")
+        print(f"dnamamba {installed_version()}")
         return 0
     command, *rest = arguments
     try:

@@ -54,7 +54,7 @@ def embed_fasta(
     same files. Neither changes a vector.
 
     Args:
-        model: a model's folder, or a training checkpoint.
+        model: a model's folder, a training checkpoint, or the name of a packaged model.
         fasta: plain, gzip or bgzip.
         output: a .parquet, .npz or .h5ad (AnnData) file.
         bed: embed these regions instead of whole records; a minus in the strand column reads

@@ -91,7 +91,7 @@ def evaluate_fasta(
     grow with the contig. N and IUPAC codes are read but not scored.
 
     Args:
-        model: a model's folder, or a training checkpoint.
+        model: a model's folder, a training checkpoint, or the name of a packaged model.
         fasta: one or more FASTA files: plain, gzip or bgzip.
         bed: score these regions instead of whole contigs; with a single FASTA file.
         window: score windows of so many bases side by side, each on its own, as validation does.

@@ -51,7 +51,7 @@ def mutagenesis(
         region: contig:start-end, 0-based and half-open as in BED.
         bed: regions instead of one; those that overlap are joined.
         genome: the reference, a FASTA: plain, gzip or bgzip.
-        checkpoint: a model's folder, or a training checkpoint.
+        checkpoint: a model's folder, a training checkpoint, or the name of a packaged model.
         output: how the names of the outputs begin, as effects/brca1.
         context: bases read before a region, on either strand.
         flank: bases scored behind each substitution, on either strand.

@@ -108,8 +108,8 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Pretrained:
     """Open a trained model.
 
     Args:
-        path: a shared folder (``config.json`` and ``model.safetensors``), or a training
-            checkpoint (``.ckpt``).
+        path: a shared folder (``config.json`` and ``model.safetensors``), a training
+            checkpoint (``.ckpt``), or the name of a model that comes with the package.
         device: where the weights go, as ``cuda``.
 
     Raises:

@@ -21,6 +21,7 @@ from dnamamba.inference.pretrained import Pretrained, best_device
 from dnamamba.inference.report_table import print_comparison
 from dnamamba.inference.run import Run, RunWindows, open_run
 from dnamamba.inference.vector_files import open_vectors
+from dnamamba.version import installed_version
 
 __all__ = ["report"]
 
@@ -171,5 +172,6 @@ def _circumstances(pretrained: Pretrained, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "device": str(next(pretrained.model.parameters()).device),
         "python": platform.python_version(),
-        **{package: version(package) for package in ("dnamamba", "torch")},
+        "dnamamba": installed_version(),
+        "torch": version("torch"),
     }

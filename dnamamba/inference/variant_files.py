@@ -6,7 +6,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 from dnamamba.data.genome.fasta import Genome
@@ -18,6 +17,7 @@ from dnamamba.inference.pretrained import best_device, load
 from dnamamba.inference.progress import progress
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_scores import CONTEXT, FLANK, VariantScore, score_variants
+from dnamamba.version import installed_version
 
 __all__ = ["score_vcf"]
 
@@ -61,7 +61,7 @@ def score_vcf(
     Args:
         vcf: plain, bgzip or gzip.
         genome: the reference, a FASTA: plain, gzip or bgzip.
-        checkpoint: a model's folder, or a training checkpoint.
+        checkpoint: a model's folder, a training checkpoint, or the name of a packaged model.
         output: a .vcf, .vcf.gz (bgzip) or .tsv file.
         context: bases read before an allele, on either strand.
         flank: bases scored behind an allele, on either strand.
@@ -95,7 +95,7 @@ def score_vcf(
         chunk_length=chunk_length,
     )
     about = (
-        f"##dnamamba_score=<version={version('dnamamba')},model={Path(checkpoint).name},"
+        f"##dnamamba_score=<version={installed_version()},model={Path(checkpoint).name},"
         f"genome={Path(genome).name},context={context},flank={flank},strands={strands}>\n"
     )
     with progress("score", total, "variants") as advance, _text(path) as write:

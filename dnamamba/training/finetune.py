@@ -37,7 +37,7 @@ class FineTuneModule(TrainedModule):
     held_out_metrics: HeldOut
 
     headline = ("loss", "mcc", "auroc", "pearson")  # of these, what a validation has
-    reports = True  # TestReport says what a test found
+    reports = True  # TestReport does; an instance set to False writes no files
 
     kind: ClassVar[type[Model]]
     """The model that is trained."""
@@ -166,7 +166,7 @@ class FineTuneModule(TrainedModule):
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Exact resume, the stop at NaN, and after ``test`` the report."""
-        return [*super().configure_callbacks(), TestReport()]
+        return [*super().configure_callbacks(), *([TestReport()] if self.reports else [])]
 
     def _build(self, head: HeadConfig) -> None:
         self.head = head
@@ -195,8 +195,8 @@ class ClassificationModule(FineTuneModule):
     after which the run's folder holds a table of predictions and plots.
 
     Args:
-        pretrained: a model's folder or training checkpoint, whose backbone and tokenizer are
-            taken; None: from scratch.
+        pretrained: a model's folder, training checkpoint, or packaged model's name, whose
+            backbone and tokenizer are taken; None: from scratch.
         model: the sizes, from scratch.
         tokenizer: what the ids mean, from scratch; None is the default.
         head: pooling and what else the head is made of; kind and labels are the data's where

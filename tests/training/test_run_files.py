@@ -211,6 +211,25 @@ class TestExport:
         assert torch.equal(model.backbone.embedding.weight, weight)
         assert tokenizer == Tokenizer()
 
+    def test_a_figure_that_cannot_be_measured_stops_no_export(
+        self, toy_data: type, quiet_trainer: Make, tmp_path: Path
+    ) -> None:
+        class Unknown(PretrainModule):
+            def on_validation_epoch_end(self) -> None:
+                self.log("validation/auroc", torch.tensor(float("nan")))
+
+        best = ModelCheckpoint(
+            tmp_path, monitor="validation/auroc", mode="max", save_on_train_epoch_end=False
+        )
+        trainer = quiet_trainer(
+            max_steps=4,
+            val_check_interval=2,
+            enable_checkpointing=True,
+            callbacks=[best, ExportModel(tmp_path / "model")],
+        )
+        trainer.fit(Unknown(MambaConfig(d_model=8, n_layers=1, d_state=2)), toy_data())
+        assert dnamamba.load(tmp_path / "model").model.config.d_model == 8
+
     def test_without_validation_the_last_ones(
         self, toy_data: type, quiet_trainer: Make, tmp_path: Path
     ) -> None:

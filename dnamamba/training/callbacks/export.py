@@ -1,5 +1,6 @@
 """The shareable folder, written when training ends."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,10 @@ class ExportModel(pl.Callback):
         else:
             model, tokenizer = checkpoint.load(best.best_model_path)
             metadata |= {"checkpoint": Path(best.best_model_path).name}
-            if best.best_model_score is not None:
-                metadata |= {str(best.monitor): float(best.best_model_score)}
+            score = best.best_model_score
+            # A part without one of the classes has no ROC curve, and JSON has no NaN.
+            if score is not None and math.isfinite(score):
+                metadata |= {str(best.monitor): float(score)}
         checkpoint.save(self.folder, model, tokenizer, metadata=metadata, overwrite=True)
 
 

@@ -1,0 +1,157 @@
+"""docs/results.md, from the rows under ``results/`` and the text of ``remarks.md``."""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from plan import STARTS, Table, chosen_rate
+from rows import RESULTS
+
+__all__ = ["page", "species"]
+
+Row = dict[str, Any]
+
+NAMES = {"mcc": "MCC", "accuracy": "accuracy", "auroc": "AUROC"}
+SECOND = {"mcc": "accuracy", "accuracy": "macro_f1", "auroc": "auprc"}
+
+
+def page(table: Table, folder: Path = RESULTS) -> str:
+    """The whole page."""
+    rows: dict[str, Row] = json.loads((folder / "rows.json").read_text())
+    remarks = Path(__file__).with_name("remarks.md").read_text()
+    parts = {
+        "PERPLEXITY": _perplexity(table, rows),
+        "TASKS": _tasks(table, rows),
+        "ZERO_SHOT": _zero_shot(table, rows),
+        "BASELINES": _baselines(table, rows),
+        "CHOICES": _choices(table, rows),
+        "MACHINES": _machines(rows),
+    }
+    for name, text in parts.items():
+        remarks = remarks.replace(f"<!-- {name} -->", text)
+    return remarks
+
+
+def _perplexity(table: Table, rows: dict[str, Row]) -> str:
+    lines = []
+    genomes: list[str] = []
+    for size in table.sizes:
+        found = _of(rows, kind="pretrain", size=size)
+        if not found:
+            continue
+        genomes = [name for name in found[0]["figures"] if name != "perplexity"]
+        cells = [_mean(row["figures"][name] for row in found) for name in ("perplexity", *genomes)]
+        read = _mean((row["tokens"] / 1e6 for row in found), 0)
+        speed = _mean(((row["bases_per_second"] or 0) / 1e6 for row in found), 1)
+        about = [f"{found[0]['parameters']:,}", str(len(found)), f"{read} Mb", speed]
+        lines.append([*about, *cells])
+    head = ["parameters", "seeds", "read", "Mb/s", "all", *(species(name) for name in genomes)]
+    return _markdown(head, lines)
+
+
+def species(name: str) -> str:
+    return name.removeprefix("perplexity ").partition(".")[0]
+
+
+def _tasks(table: Table, rows: dict[str, Row]) -> str:
+    columns = [(size, start) for size in table.sizes for start in STARTS]
+    head = ["task", "figure", "k-mers"]
+    head += [f"{_millions(rows, size)} {start}" for size, start in columns]
+    lines = []
+    for name, task in table.tasks.items():
+        kmers = _of(rows, kind="kmers", task=name)
+        cells = [_mean(row["figures"][task.metric] for row in kmers)]
+        for size, start in columns:
+            rate = chosen_rate(table, rows, name, start)
+            found = _of(rows, kind="finetune", task=name, size=size, start=start, rate=rate)
+            cells.append(_mean(row["figures"][task.metric] for row in found))
+        lines.append([task.title, NAMES[task.metric], *cells])
+    return _markdown(head, lines)
+
+
+def _zero_shot(table: Table, rows: dict[str, Row]) -> str:
+    lines = []
+    for size in table.sizes:
+        found = _of(rows, kind="zero_shot", size=size)
+        if found:
+            cells = [_mean(row["figures"][part] for row in found) for part in ("test", "all")]
+            counts = found[0]["samples"]
+            n = f"{counts['test']:,}", f"{sum(counts.values()):,}"
+            lines.append([_millions(rows, size), *cells])
+            head = ["model", f"test part ({n[0]} variants)", f"all ({n[1]})"]
+    return _markdown(head, lines) if lines else "Not measured yet."
+
+
+def _baselines(table: Table, rows: dict[str, Row]) -> str:
+    lines = []
+    for name, task in table.tasks.items():
+        found = _of(rows, kind="kmers", task=name)
+        if found:
+            samples = found[0]["samples"]
+            chosen = Counter(f"{row['k']}, {row['C']:g}" for row in found)
+            lines.append(
+                [
+                    task.title,
+                    " / ".join(f"{samples[part]:,}" for part in ("train", "validation", "test")),
+                    "; ".join(chosen),
+                    _mean(row["validation"] for row in found),
+                    *(
+                        f"{_mean(row['figures'][figure] for row in found)}"
+                        for figure in (task.metric, SECOND[task.metric])
+                    ),
+                    f"{NAMES[task.metric]}, {SECOND[task.metric].replace('_', ' ')}",
+                ]
+            )
+    head = ["task", "train / validation / test", "k, C", "validation", "test", "second", "figures"]
+    return _markdown(head, lines)
+
+
+def _choices(table: Table, rows: dict[str, Row]) -> str:
+    lines = []
+    for name, task in table.tasks.items():
+        rates = [chosen_rate(table, rows, name, start) for start in STARTS]
+        steps = {row["steps"] for row in _of(rows, kind="finetune", task=name)}
+        batch = task.settings()["data"]["init_args"]["global_batch_size"]
+        cells = [f"{rate:g}" if rate else "-" for rate in rates]
+        lines.append([task.title, ", ".join(map(str, sorted(steps))) or "-", str(batch), *cells])
+    head = ["task", "steps", "batch", "learning rate, pretrained", "from scratch"]
+    return _markdown(head, lines)
+
+
+def _machines(rows: dict[str, Row]) -> str:
+    counted = Counter(
+        (row["kind"], json.dumps(row["machine"], sort_keys=True)) for row in rows.values()
+    )
+    lines = []
+    for (kind, text), count in sorted(counted.items()):
+        machine = json.loads(text)
+        where = machine.pop("device")
+        versions = ", ".join(f"{name} {value}" for name, value in machine.items())
+        lines.append([kind.replace("_", " "), str(count), where, versions])
+    return _markdown(["runs of", "number", "on", "versions"], lines)
+
+
+def _of(rows: dict[str, Row], **wanted: Any) -> list[Row]:
+    return [row for row in rows.values() if all(row.get(k) == v for k, v in wanted.items())]
+
+
+def _millions(rows: dict[str, Row], size: str) -> str:
+    found = _of(rows, kind="pretrain", size=size)
+    return f"{found[0]['parameters'] / 1e6:.1f} M" if found else size
+
+
+def _mean(values: Iterable[float | None], digits: int = 3) -> str:
+    """Mean ± sample deviation; the value alone where there is one."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    mean = f"{statistics.fmean(known):.{digits}f}"
+    return f"{mean} ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else mean
+
+
+def _markdown(head: list[str], lines: list[list[str]]) -> str:
+    rule = ["---"] * 1 + ["--:"] * (len(head) - 1)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
