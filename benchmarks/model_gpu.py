@@ -165,7 +165,14 @@ def main() -> None:
         parser.error("needs a CUDA device")
 
     config, steps = MambaConfig(), arguments.steps
+    columns = ["L", "B", "recomputed", "train Mtok/s", "peak KiB/token"]
     rows: list[list[Any]] = []
+    results: dict[str, Any] = {
+        "gpu": torch.cuda.get_device_name(),
+        "machine": machine("triton"),
+        "columns": columns,
+        "rows": rows,
+    }
     for length in arguments.lengths:
         batch = max(1, TOKENS // length)
         for recompute in RECOMPUTE:
@@ -173,30 +180,25 @@ def main() -> None:
             found = train(config, batch, length, steps, "cuda", recompute)
             rate, memory = found["tokens_per_s"] / 1e6, found["bytes_per_token"] / 2**10
             rows.append([length, batch, recompute, rate, memory])
-    columns = ["L", "B", "recomputed", "train Mtok/s", "peak KiB/token"]
     shown = [[*row[:3], *(f"{x:.2f}" for x in row[3:])] for row in rows]
     print_table("training", columns, shown)
+    write_results("model_gpu", results)  # after each part: a run that is stopped keeps the others
+
     fits = fits_in(24, config, 1_048_576)
+    results["1M_trains_within_24_GiB"] = fits
     print(f"a context of 1,048,576 trains within 24 GiB, blocks recomputed: {fits}")
     ahead = {
         length: infer(config, max(1, TOKENS // length), length, steps, "cuda")
         for length in arguments.lengths
     }
+    results["forward_tokens_per_s"] = ahead
     print("forward, tokens a second by L:", {n: round(rate) for n, rate in ahead.items()})
+    write_results("model_gpu", results)
+
     decoded = {n: decode(config, n, 64, steps, "cuda") for n in (1, 64, 1024)}
+    results["decoding_tokens_per_s"] = decoded
     print("decoding, tokens a second by batch:", {n: round(rate) for n, rate in decoded.items()})
-    write_results(
-        "model_gpu",
-        {
-            "gpu": torch.cuda.get_device_name(),
-            "machine": machine(),
-            "columns": columns,
-            "rows": rows,
-            "1M_trains_within_24_GiB": fits,
-            "forward_tokens_per_s": ahead,
-            "decoding_tokens_per_s": decoded,
-        },
-    )
+    write_results("model_gpu", results)
 
 
 if __name__ == "__main__":

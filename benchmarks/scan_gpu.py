@@ -161,7 +161,7 @@ def main() -> None:
     torch.cuda.set_stream(torch.cuda.Stream())  # the default stream cannot be captured
     results = {
         "gpu": torch.cuda.get_device_name(),
-        "machine": machine(),
+        "machine": machine("triton"),
         "errors": check(),
         "ceilings": ceilings(repeats),
         "mamba_ssm": "measured here",

@@ -16,8 +16,9 @@ __all__ = ["Recompute", "recomputing"]
 Recompute = Literal["nothing", "cheap", "everything"]
 """Between forward and backward, a block keeps
 
-- ``nothing`` is recomputed: every activation;
-- ``cheap``: its input and the scan's output; norm, projections and convolution are done again;
+- ``nothing`` is recomputed: every activation, but for what the fused mixer never keeps;
+- ``cheap``: its input and the scan's output; norm, projections and convolution are done again.
+  On a GPU the fused mixer does most of that by itself, and this gains nothing;
 - ``everything``: its input alone.
 """
 

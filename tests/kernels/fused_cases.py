@@ -35,7 +35,7 @@ def run(
 ) -> list[Tensor]:
     """Outputs, then the gradient of every input; in fp64 if ``exact``.
 
-    Every output takes a random gradient, the same one in both precisions.
+    Every output takes a random gradient, the same one in both precisions: few enough bits for both.
     """
     leaves = [
         x if x is None else (x.detach().double() if exact else x.detach()).requires_grad_()
@@ -44,7 +44,8 @@ def run(
     outputs = call(*leaves)
     loss = torch.zeros((), dtype=torch.float64, device=DEVICE)
     for i, y in enumerate(outputs):
-        loss = loss + (y * random(y.shape, 1000 + i).to(y.dtype)).sum().double()
+        gradient = random(y.shape, 1000 + i).bfloat16().to(y.dtype)
+        loss = loss + (y * gradient).sum().double()
     loss.backward()
     gradients = [x.grad for x in leaves if x is not None]
     assert all(gradient is not None for gradient in gradients)
