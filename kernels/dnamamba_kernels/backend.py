@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 import torch
@@ -15,6 +17,8 @@ __all__ = ["BACKENDS", "choose", "fuses_step", "use"]
 BACKENDS = ("triton", "torch", "reference")
 
 log = logging.getLogger(__name__)
+
+_OLDEST_TRITON = (3, 4)  # earlier ones do not compile how tiles change layout
 
 # The name that stands for None in a call; "" leaves the choice to the device.
 _default = os.environ.get("DNAMAMBA_BACKEND", "")
@@ -83,10 +87,25 @@ def _automatic(device: torch.device) -> str:
     return name
 
 
+@cache
+def _triton_version() -> str:
+    """Empty if Triton is not installed."""
+    if find_spec("triton") is None:
+        return ""
+    try:
+        return version("triton")  # without importing it, which takes a second
+    except PackageNotFoundError:  # installed under another name, as beside a nightly torch
+        return str(import_module("triton").__version__)
+
+
 def _triton_refuses(device: torch.device) -> str:
     """Why Triton cannot serve ``device``; empty if it can."""
-    if find_spec("triton") is None:
+    if not (found := _triton_version()):
         return "triton is not installed"
+    if tuple(map(int, found.split(".")[:2])) < _OLDEST_TRITON:
+        return "triton {}.{} is the oldest that will do, {} is installed".format(
+            *_OLDEST_TRITON, found
+        )
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)
         if capability < (8, 0):

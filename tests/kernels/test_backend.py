@@ -53,22 +53,35 @@ def test_triton_runs_on_the_cpu_under_its_interpreter_alone(
 ) -> None:
     with pytest.raises(ValueError, match=r'cannot run here.*on cpu; use backend="torch"'):
         backend.choose("triton", CPU)
-    monkeypatch.setattr(backend, "find_spec", lambda _: object())
+    monkeypatch.setattr(backend, "_triton_version", lambda: "3.6.0")
     monkeypatch.setenv("TRITON_INTERPRET", "1")
     assert backend.choose("triton", CPU) == "triton"
     assert backend.choose(None, CPU) == "torch"
 
 
-def test_without_triton_a_gpu_gets_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "find_spec", lambda _: None)
-    assert backend.choose(None, torch.device("cuda:0")) == "torch"
+@pytest.mark.parametrize(("found", "why"), [
+    ("", "triton is not installed"),
+    ("3.3.1", "triton 3.4 is the oldest that will do, 3.3.1 is installed"),
+])  # fmt: skip
+def test_without_a_triton_that_will_do_a_gpu_gets_torch(
+    found: str, why: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backend, "_triton_version", lambda: found)
+    with caplog.at_level(logging.INFO, "dnamamba_kernels"):
+        assert backend.choose(None, torch.device("cuda:0")) == "torch"
+    assert why in caplog.text
+
+
+def test_the_version_of_triton_that_is_installed() -> None:
+    triton = pytest.importorskip("triton", reason="Triton is not installed")
+    assert backend._triton_version() == triton.__version__
 
 
 @pytest.mark.parametrize(("capability", "name"), [((7, 5), "torch"), ((8, 0), "triton")])
 def test_a_gpu_gets_triton_if_triton_serves_it(
     capability: tuple[int, int], name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "find_spec", lambda _: object())
+    monkeypatch.setattr(backend, "_triton_version", lambda: "3.6.0")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     assert backend.choose(None, torch.device("cuda:0")) == name
 

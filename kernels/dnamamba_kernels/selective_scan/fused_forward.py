@@ -32,14 +32,14 @@ def pack_kernel(
     N: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
     """B_t and C_t side by side in fp32, padded to N: four-wide loads, nothing to unpack."""
-    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
+    r = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     n = tl.arange(0, N)[None, :]
-    batch, t = row // length, row % length
-    inside = (row < rows) & (n < n_states)
+    batch, t = r // length, r % length
+    inside = (r < rows) & (n < n_states)
     b_values = tl.load(b + batch * b_batch + t * b_row + n * b_state, mask=inside, other=0.0)
     c_values = tl.load(c + batch * c_batch + t * c_row + n * c_state, mask=inside, other=0.0)
-    out = packed + row * (2 * N) + n
-    written = (row < rows) & (n < N)
+    out = packed + r * (2 * N) + n
+    written = (r < rows) & (n < N)
     tl.store(out, b_values.to(tl.float32), mask=written)
     tl.store(out + N, c_values.to(tl.float32), mask=written)
 
