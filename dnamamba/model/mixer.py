@@ -197,7 +197,13 @@ class Mixer(nn.Module):
 
 def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """True where calling the module is nothing but its weight and bias: no adapter, no hook."""
-    return type(module) is kind and not (module._forward_hooks or module._forward_pre_hooks)
+    hooks = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+    )
+    return type(module) is kind and not any(hooks)
 
 
 def _tail(

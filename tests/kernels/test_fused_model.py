@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dnamamba.config import MambaConfig
 from dnamamba.model import LanguageModel
+from dnamamba.model.mixer import Mixer
 from dnamamba_kernels.backend import use
 
 from .fused_cases import DEVICE, INTERPRETED, assert_same
@@ -40,3 +41,37 @@ def test_states_and_gradients(
 ) -> None:
     got = results("triton", recompute, autocast, padded)
     assert_same(got, results("torch", "nothing", autocast, padded), tolerance)
+
+
+class _Doubled(torch.nn.Module):
+    """An adapter as small as can be."""
+
+    def __init__(self, base: torch.nn.Module) -> None:
+        super().__init__()
+        self.base = base
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * self.base(x)
+
+
+@pytest.mark.parametrize("name", ["in_proj", "x_proj", "dt_proj", "conv1d"])
+def test_what_wraps_a_projection_keeps_it_out_of_the_one_op(name: str) -> None:
+    """A wrapped module must be called: the op would read its weight and pass it by."""
+    x = torch.randn(1, 9, 8, device=DEVICE)
+
+    def build() -> Mixer:
+        torch.manual_seed(0)
+        return Mixer(MambaConfig(d_model=8, n_layers=1, d_state=4)).to(DEVICE)
+
+    with use("triton"):
+        assert build()._fuses(x)
+        if name != "conv1d":  # whose weights alone are read, wherever it runs
+            wrapped, called = build(), build()
+            setattr(wrapped, name, _Doubled(getattr(wrapped, name)))
+            getattr(called, name).register_forward_hook(lambda module, inputs, y: 2 * y)
+            outputs = [mixer(x)[0] for mixer in (build(), wrapped, called)]
+            assert (outputs[1] - outputs[0]).norm() > 1e-4 * outputs[0].norm()
+            assert_same(outputs[2:], outputs[1:2], 1e-5)
+        watched = build()
+        getattr(watched, name).register_full_backward_hook(lambda module, before, after: None)
+        assert not watched._fuses(x)
