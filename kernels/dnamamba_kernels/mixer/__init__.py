@@ -37,7 +37,7 @@ def mixer(
         y = selective_scan(u, s @ dt_weight.T, A, B, C, D, z, dt_bias)
 
     Gu and Dao 2023 (arXiv:2312.00752), algorithm 2 and figure 3. For each position autograd keeps
-    h and a share of the scan's states, where the same calls one by one keep five times as much:
+    h and a share of the scan's states, where the same calls one by one keep seven times as much:
     the backward does projections and convolution again, a tenth of what the scan costs.
     Differentiable in every floating argument, through every output; not twice.
 
