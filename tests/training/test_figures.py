@@ -177,6 +177,7 @@ loss = MeanLoss()
 loss.update(torch.full((3,), float(rank)))
 assert loss.drain("train") == {"train/loss": 0.5}
 print(json.dumps(figures))
+dist.destroy_process_group()  # its threads would abort a process that ends before they do
 """
     arguments = [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)]
     ranks = [Popen([*arguments, str(rank)], stdout=PIPE, text=True) for rank in range(2)]
