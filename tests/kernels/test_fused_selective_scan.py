@@ -37,14 +37,16 @@ def arguments(
     u and z are halves of one projection, B and C slices of another, as in a model.
     """
     both = random((B, L, 2 * D), 1, dtype)
-    delta = random((B, L, D), 2) - 2 if softplus else random((B, L, D), 2).abs() / 10
+    delta, bias = random((B, L, D), 2) - 2, random((D,), 6) / 10
+    if not softplus:  # a negative step lets the state grow without bound
+        delta, bias = (delta + 2).abs() / 10, bias.abs()
     x_proj = random((B, L, 3 + 2 * N), 3, dtype)
     A = -random((D, N), 4).abs() * 2
     inputs: list[Tensor | None] = [
         both[..., :D], delta.to(dtype), A, x_proj[..., 3 : 3 + N], x_proj[..., 3 + N :],
         random((D,), 5) if "D" in options else None,
         both[..., D:] if "z" in options else None,
-        random((D,), 6) / 10 if "b" in options else None,
+        bias if "b" in options else None,
         random((B, D, N), 7) if "h" in options else None,
     ]  # fmt: skip
     marks = random((B, L), 8) > 1.4 if "r" in options else None

@@ -52,6 +52,8 @@ def losses(precision: str) -> Tensor:
 
 
 @pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:.*no .val_dataloader")
+@pytest.mark.filterwarnings("ignore:.*does not have many workers")
 def test_a_thousand_steps_in_bf16_track_those_in_fp32() -> None:
     exact, half = losses("32-true"), losses("bf16-mixed")
     assert half.isfinite().all()
