@@ -14,7 +14,9 @@ __all__ = ["page", "species"]
 
 Row = dict[str, Any]
 
-NAMES = {"mcc": "MCC", "accuracy": "accuracy", "auroc": "AUROC"}
+NAMES = {
+    "mcc": "MCC", "accuracy": "accuracy", "macro_f1": "macro F1", "auroc": "AUROC", "auprc": "AUPRC"
+}  # fmt: skip
 SECOND = {"mcc": "accuracy", "accuracy": "macro_f1", "auroc": "auprc"}
 
 
@@ -99,13 +101,12 @@ def _baselines(table: Table, rows: dict[str, Row]) -> str:
                     "; ".join(chosen),
                     _mean(row["validation"] for row in found),
                     *(
-                        f"{_mean(row['figures'][figure] for row in found)}"
+                        f"{NAMES[figure]} {_mean(row['figures'][figure] for row in found)}"
                         for figure in (task.metric, SECOND[task.metric])
                     ),
-                    f"{NAMES[task.metric]}, {SECOND[task.metric].replace('_', ' ')}",
                 ]
             )
-    head = ["task", "train / validation / test", "k, C", "validation", "test", "second", "figures"]
+    head = ["task", "train / validation / test", "k, C", "validation", "test", "another figure"]
     return _markdown(head, lines)
 
 
