@@ -1,4 +1,4 @@
-"""docs/results.md, from the rows under ``results/`` and the text of ``remarks.md``."""
+"""docs/results.md and its chart, from the rows in ``results/`` and the text of ``remarks.md``."""
 
 import json
 import statistics
@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from chart import Column, chart
+from matplotlib.figure import Figure
 from plan import STARTS, Table, chosen_rate
 from rows import RESULTS
 
-__all__ = ["page", "species"]
+__all__ = ["drawing", "page", "species"]
 
 Row = dict[str, Any]
 
@@ -22,7 +24,7 @@ SECOND = {"mcc": "accuracy", "accuracy": "macro_f1", "auroc": "auprc"}
 
 def page(table: Table, folder: Path = RESULTS) -> str:
     """The whole page."""
-    rows: dict[str, Row] = json.loads((folder / "rows.json").read_text())
+    rows = _read(folder)
     remarks = Path(__file__).with_name("remarks.md").read_text()
     parts = {
         "PERPLEXITY": _perplexity(table, rows),
@@ -35,6 +37,23 @@ def page(table: Table, folder: Path = RESULTS) -> str:
     for name, text in parts.items():
         remarks = remarks.replace(f"<!-- {name} -->", text)
     return remarks
+
+
+def drawing(table: Table, folder: Path = RESULTS) -> Figure:
+    """The chart of the tasks."""
+    columns = _columns(table, _read(folder))
+    titled = {
+        name: {
+            f"{task.title} ({NAMES[task.metric]})": column[key] for key, task in table.tasks.items()
+        }
+        for name, column in columns.items()
+    }
+    return chart(titled)
+
+
+def _read(folder: Path) -> dict[str, Row]:
+    rows: dict[str, Row] = json.loads((folder / "rows.json").read_text())
+    return rows
 
 
 def _perplexity(table: Table, rows: dict[str, Row]) -> str:
@@ -59,19 +78,32 @@ def species(name: str) -> str:
 
 
 def _tasks(table: Table, rows: dict[str, Row]) -> str:
-    columns = [(size, start) for size in table.sizes for start in STARTS]
-    head = ["task", "figure", "k-mers"]
-    head += [f"{_millions(rows, size)} {start}" for size, start in columns]
-    lines = []
-    for name, task in table.tasks.items():
-        kmers = _of(rows, kind="kmers", task=name)
-        cells = [_mean(row["figures"][task.metric] for row in kmers)]
-        for size, start in columns:
-            rate = chosen_rate(table, rows, name, start)
-            found = _of(rows, kind="finetune", task=name, size=size, start=start, rate=rate)
-            cells.append(_mean(row["figures"][task.metric] for row in found))
-        lines.append([task.title, NAMES[task.metric], *cells])
-    return _markdown(head, lines)
+    columns = _columns(table, rows)
+    lines = [
+        [task.title, NAMES[task.metric], *(_mean(column[name]) for column in columns.values())]
+        for name, task in table.tasks.items()
+    ]
+    return _markdown(["task", "figure", *columns], lines)
+
+
+def _columns(table: Table, rows: dict[str, Row]) -> dict[str, Column]:
+    """Heading of a column -> the figures of each task."""
+
+    def figures(name: str, **wanted: Any) -> list[float]:
+        metric = table.tasks[name].metric
+        return [row["figures"][metric] for row in _of(rows, task=name, **wanted)]
+
+    columns = {"k-mers": {name: figures(name, kind="kmers") for name in table.tasks}}
+    for size in table.sizes:
+        for start in STARTS:
+            columns[f"{_millions(rows, size)} {start}"] = {
+                name: figures(
+                    name, kind="finetune", size=size, start=start,
+                    rate=chosen_rate(table, rows, name, start),
+                )
+                for name in table.tasks
+            }  # fmt: skip
+    return columns
 
 
 def _zero_shot(table: Table, rows: dict[str, Row]) -> str:

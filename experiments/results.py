@@ -5,7 +5,7 @@
     python experiments/results.py pretrain --data DATA --output OUT
     python experiments/results.py finetune --data DATA --output OUT
     python experiments/results.py collect  OUT                   rows into experiments/results/
-    python experiments/results.py render                         docs/results.md
+    python experiments/results.py render                         docs/results.md and .png
     python experiments/results.py package  OUT                   the 0.5 M model into the package
 
 ``README.md`` beside this file says what lies in the data folder. Rows, models and logs go to the
@@ -108,9 +108,11 @@ def collect(arguments: Arguments) -> int:
 
 
 def render(arguments: Arguments) -> int:
-    from render import page
+    from render import drawing, page
 
-    (ROOT / "docs" / "results.md").write_text(page(Table.read(arguments.table)))
+    table, docs = Table.read(arguments.table), ROOT / "docs"
+    (docs / "results.md").write_text(page(table))
+    drawing(table).savefig(docs / "results.png", dpi=110)
     return 0
 
 

@@ -25,7 +25,8 @@ def results(script: Script, tmp_path: Path) -> Path:
     figures = {"mcc": 0.5, "accuracy": 0.75, "auroc": 0.875, "macro_f1": None, "auprc": 0.5}
     for job in table.pretraining():
         found = {"perplexity": 3.5, "perplexity hg38.fa": 3.25}
-        counts = {"parameters": 468_000, "tokens": 600_000_000, "bases_per_second": None}
+        parameters = {"small": 468_000, "large": 3_500_000}[job.size]
+        counts = {"parameters": parameters, "tokens": 600_000_000, "bases_per_second": None}
         rows[job.name] = {**vars(job), **about, **counts, "figures": found}
     while jobs := table.missing(rows):
         for job in jobs:
@@ -47,6 +48,15 @@ def test_the_page_holds_every_task(script: Script, results: Path) -> None:
         assert line.count("±") == several
     assert "| 468,000 | 3 | 600 ± 0 Mb |" in page
     assert "<!--" not in page
+
+
+def test_the_chart_shows_every_task_and_column(script: Script, results: Path) -> None:
+    table = script("plan").Table.read()
+    (axes,) = script("render").drawing(table, results).axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert [label.partition(" (")[0] for label in labels] == [t.title for t in table.tasks.values()]
+    _, legend = axes.get_legend_handles_labels()
+    assert len(legend) == 1 + 2 * len(table.sizes)
 
 
 def test_the_model_is_packaged_with_its_card(
