@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from Bio.Seq import reverse_complement
 
 import dnamamba
 from dnamamba import checkpoint
@@ -11,6 +13,14 @@ from dnamamba.checkpoint import packaged
 from dnamamba.cli import main
 from dnamamba.config import MambaConfig
 from dnamamba.model import LanguageModel
+
+# AluY (Repbase consensus), a million copies of whose family lie in the human genome.
+ALU = (
+    "GGCCGGGCGCGGTGGCTCACGCCTGTAATCCCAGCACTTTGGGAGGCCGAGGCGGGCGGATCACGAGGTCAGGAGATCGAGACCATCCCGG"
+    "CTAAAACGGTGAAACCCCGTCTCTACTAAAAATACAAAAAATTAGCCGGGCGTGGTGGCGGGCGCCTGTAGTCCCAGCTACTCGGGAGGCT"
+    "GAGGCAGGAGAATGGCGTGAACCCGGGAGGCGGAGCTTGCAGTGAGCCGAGATCGCGCCACTGCACTCCAGCCTGGGCGACAGAGCGAGAC"
+    "TCCGTCTCAAAAAAA"
+)
 
 
 @pytest.fixture
@@ -53,3 +63,12 @@ def test_each_packaged_model_has_a_card() -> None:
     for name in packaged.packaged_names():
         assert (packaged.HOME / name / "README.md").is_file()
         assert len(dnamamba.load(name).embed(["ACGTN"])) == 1
+
+
+def test_the_vertebrate_model_knows_the_commonest_repeat_of_the_human_genome() -> None:
+    model = dnamamba.load("vertebrate-0.5m")
+    strands = [ALU, reverse_complement(ALU), ALU[::-1]]
+    scores = model.score(strands)
+    bits = -scores.log_likelihood / scores.bases / np.log(2)
+    assert bits[0] < 0.3 and bits[1] < 0.3
+    assert bits[2] > 1.8  # the same bases the wrong way round are news to it

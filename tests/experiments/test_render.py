@@ -87,3 +87,9 @@ def test_rows_are_packed_and_merged(
     assert rows.merge([tmp_path / "out"], "rows") == {"a": {"figure": None}}
     rows.write_row(tmp_path / "new", "b", {"figure": 1.0})
     assert rows.merge([tmp_path / "new"], "rows") == {"a": {"figure": None}, "b": {"figure": 1.0}}
+
+
+def test_the_committed_page_is_what_the_committed_rows_give(script: Script) -> None:
+    plan = script("plan")
+    page = (plan.ROOT / "docs" / "results.md").read_text()
+    assert page == script("render").page(plan.Table.read())
