@@ -22,6 +22,7 @@ from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
 
 folder, devices, spoiled = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+accelerator = sys.argv[4]
 
 
 class Windows(torch.utils.data.Dataset):
@@ -70,7 +71,7 @@ module = PretrainModule(
     OptimizerConfig(lr=1e-2, warmup_steps=0, eps=1e-4),
 )
 trainer = pl.Trainer(
-    accelerator="cpu",
+    accelerator=accelerator,
     devices=devices,
     strategy="ddp" if devices > 1 else "auto",
     max_steps=6,
@@ -89,11 +90,13 @@ if trainer.is_global_zero:
 """
 
 
-def train(folder: Path, devices: int, spoiled: int = -1) -> subprocess.CompletedProcess[str]:
+def train(
+    folder: Path, devices: int, spoiled: int = -1, accelerator: str = "cpu"
+) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     script = folder / "script.py"
     script.write_text(SCRIPT)
-    command = [sys.executable, str(script), str(folder), str(devices), str(spoiled)]
+    command = [sys.executable, str(script), str(folder), str(devices), str(spoiled), accelerator]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
@@ -102,13 +105,20 @@ def figures(folder: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in row.items() if not k.endswith("per_second")} for row in rows]
 
 
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
+two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+
+
+@pytest.mark.parametrize(
+    "accelerator", ["cpu", pytest.param("gpu", marks=[pytest.mark.gpu, two_gpus])]
+)
+def test_two_processes_train_as_one(tmp_path: Path, accelerator: str) -> None:
     """Of unlike weights: a mean of the processes' means would differ in the first digit."""
     for name, devices in (("one", 1), ("two", 2)):
-        done = train(tmp_path / name, devices)
+        done = train(tmp_path / name, devices, accelerator=accelerator)
         assert done.returncode == 0, done.stderr
     one, two = (
-        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two")
+        torch.load(tmp_path / name / "last.ckpt", map_location="cpu", weights_only=True)
+        for name in ("one", "two")
     )
     for name, value in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][name], value, rtol=1e-4, atol=1e-5)
