@@ -53,9 +53,14 @@ class RMSNorm(nn.Module):
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(d_model))
 
-    def forward(self, x: Tensor, residual: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x (..., d_model), residual the same in fp32 or None -> (normalised sum, sum in fp32)."""
-        return add_rms_norm(x, residual, self.weight, self.eps)
+    def forward(
+        self, x: Tensor, residual: Tensor | None, dtype: torch.dtype | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """x (..., d_model), residual the same in fp32 or None -> (normalised sum, sum in fp32).
+
+        The normalised sum is of ``dtype``, x's if that is None.
+        """
+        return add_rms_norm(x, residual, self.weight, self.eps, dtype=dtype)
 
 
 class _Sum(nn.Module):
@@ -82,9 +87,13 @@ class Block(nn.Module):
         ssm_state: Tensor | None = None,
         resets: Tensor | None = None,
         lengths: Tensor | None = None,
+        dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(branch, stream before it) -> (branch, stream before it, conv state, SSM state)."""
-        x, residual = self.norm(x, residual)
+        """(branch, stream before it) -> (branch, stream before it, conv state, SSM state).
+
+        The mixer reads ``dtype``, x's if that is None.
+        """
+        x, residual = self.norm(x, residual, dtype)
         x, conv_state, ssm_state = self.mixer(x, conv_state, ssm_state, resets, lengths)
         return x, residual, conv_state, ssm_state
 

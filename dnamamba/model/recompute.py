@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 import torch
+from torch import Tensor
 from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
@@ -19,7 +20,7 @@ Recompute = Literal["nothing", "cheap", "everything"]
 - ``nothing`` is recomputed: every activation, but for what the fused mixer never keeps;
 - ``cheap``: its input and the scan's output; norm, projections and convolution are done again.
   On a GPU the fused mixer does most of that by itself, and this gains nothing;
-- ``everything``: its input alone.
+- ``everything``: the residual stream with which it begins, alone.
 """
 
 # The scan costs more than all the rest, and its output is a quarter of what the rest would keep.
@@ -37,9 +38,21 @@ def recomputing(block: Callable[..., Any], what: Recompute) -> Callable[..., Any
     if what == "nothing" or not torch.is_grad_enabled():
         return block
     if what == "everything":
-        return partial(checkpoint, block, use_reentrant=False)
+        return partial(_from_the_sum, block)
     contexts = partial(create_selective_checkpoint_contexts, _policy)
     return partial(checkpoint, block, use_reentrant=False, context_fn=contexts)
+
+
+def _from_the_sum(
+    block: Callable[..., Any], x: Tensor, residual: Tensor | None, *others: Any
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A block whose input is added up beforehand: kept is one tensor, where its terms are two."""
+    stream = torch.promote_types(x.dtype, torch.float32)
+    total = x.to(stream) if residual is None else residual + x
+    y, _, conv_state, ssm_state = checkpoint(
+        block, total, None, *others, dtype=x.dtype, use_reentrant=False
+    )
+    return y, total, conv_state, ssm_state
 
 
 def _policy(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:

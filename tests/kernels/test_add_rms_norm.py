@@ -36,6 +36,17 @@ def test_is_the_norm_of_torch() -> None:
     torch.testing.assert_close(y, F.rms_norm(total, (32,), weight, 1e-5))
 
 
+def test_the_output_may_have_another_dtype() -> None:
+    x = torch.randn(3, 32, requires_grad=True)
+    y, total = add_rms_norm(x, None, torch.ones(32), 1e-5, dtype=torch.bfloat16)
+    exact, _ = add_rms_norm(x, None, torch.ones(32), 1e-5)
+    assert y.dtype == torch.bfloat16
+    assert total.dtype == torch.float32
+    assert torch.equal(y, exact.bfloat16())
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert gradient.dtype == torch.float32
+
+
 def test_the_stream_stays_in_fp32() -> None:
     x = torch.full((1, 4), 1e-3, dtype=torch.bfloat16)
     y, total = add_rms_norm(x, torch.full((1, 4), 64.0), torch.ones(4, dtype=torch.bfloat16), 1e-5)

@@ -24,16 +24,19 @@ def arguments(shape: tuple[int, ...], dtype: torch.dtype, residual: bool) -> lis
     return [x, random(shape, 2) if residual else None, random((width,), 3)]
 
 
-def check(shape: tuple[int, ...], dtype: torch.dtype, residual: bool) -> None:
+def check(
+    shape: tuple[int, ...], dtype: torch.dtype, residual: bool, out: torch.dtype | None = None
+) -> None:
     inputs = arguments(shape, dtype, residual)
 
     def call(*inputs: Tensor | None, backend: str) -> tuple[Tensor, Tensor]:
-        return add_rms_norm(*inputs, 1e-5, backend=backend)  # type: ignore[arg-type]
+        asked = out if backend == "triton" else None  # the reference answers in fp64
+        return add_rms_norm(*inputs, 1e-5, dtype=asked, backend=backend)  # type: ignore[arg-type]
 
     got = run(partial(call, backend="triton"), inputs, exact=False)
     expected = run(partial(call, backend="reference"), inputs, exact=True)
-    assert [x.dtype for x in got[:2]] == [dtype, torch.float32]
-    assert_same(got, expected, TOLERANCE[dtype])
+    assert [x.dtype for x in got[:2]] == [out or dtype, torch.float32]
+    assert_same(got, expected, max(TOLERANCE[dtype], TOLERANCE[out or dtype]))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,11 @@ def check(shape: tuple[int, ...], dtype: torch.dtype, residual: bool) -> None:
 )
 def test_outputs_and_gradients(shape: tuple[int, ...], dtype: torch.dtype, residual: bool) -> None:
     check(shape, dtype, residual)
+
+
+@pytest.mark.parametrize(("dtype", "out"), [(F32, B16), (F32, F16), (B16, F32)])
+def test_output_in_another_dtype(dtype: torch.dtype, out: torch.dtype) -> None:
+    check((9, 48), dtype, False, out)
 
 
 @grid
@@ -76,7 +84,7 @@ def test_registered_as_an_operator() -> None:
     from dnamamba_kernels.add_rms_norm.fused import _forward
 
     x, residual, weight = (x.detach().requires_grad_() for x in arguments((3, 6), F32, True))  # type: ignore[union-attr]
-    torch.library.opcheck(_forward, (x, residual, weight, 1e-5))
+    torch.library.opcheck(_forward, (x, residual, weight, 1e-5, B16))
 
 
 @grid

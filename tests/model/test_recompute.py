@@ -1,5 +1,7 @@
 """Computing activations again changes what is kept, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -51,23 +53,36 @@ def test_how_often_a_block_scans(
     assert count == scans * CONFIG.n_layers
 
 
+LENGTH = 200
+
+
+def held(recompute: str, n_layers: int = CONFIG.n_layers) -> int:
+    """Bytes that autograd holds of activations, by the hooks through which it packs them."""
+    model = LanguageModel(replace(CONFIG, n_layers=n_layers))
+    model.backbone.recompute = recompute  # type: ignore[assignment]
+    storages: dict[int, Tensor] = {}
+
+    def pack(x: Tensor) -> Tensor:
+        if LENGTH in x.shape:
+            storages[x.untyped_storage().data_ptr()] = x
+        return x
+
+    with (
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x),
+        torch.autocast("cpu", torch.bfloat16),
+    ):
+        output = model(torch.randint(4, 9, (1, LENGTH)))
+    del output
+    return sum(x.untyped_storage().nbytes() for x in storages.values())
+
+
 def test_less_is_kept() -> None:
-    """Bytes that autograd holds of blocks' insides, by the hooks through which it packs them."""
-
-    def held(recompute: str) -> int:
-        model = LanguageModel(CONFIG)
-        model.backbone.recompute = recompute  # type: ignore[assignment]
-        storages: dict[int, int] = {}
-
-        def pack(x: Tensor) -> Tensor:
-            storages[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
-            return x
-
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda x: x):
-            model(torch.randint(4, 9, (1, 200)))
-        return sum(storages.values())
-
     assert held("everything") < 0.6 * held("nothing")
+
+
+def test_all_that_a_block_keeps_is_the_stream_in_fp32() -> None:
+    per_block = held("everything", n_layers=5) - held("everything", n_layers=4)
+    assert per_block == LENGTH * CONFIG.d_model * 4
 
 
 @pytest.mark.parametrize("recompute", ["cheap", "everything"])

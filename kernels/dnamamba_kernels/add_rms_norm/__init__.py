@@ -1,5 +1,6 @@
 """Residual add and RMSNorm in one: the public op and the choice of backend."""
 
+import torch
 from torch import Tensor
 
 from dnamamba_kernels.add_rms_norm.eager import add_rms_norm_eager
@@ -16,6 +17,7 @@ def add_rms_norm(
     weight: Tensor,
     eps: float,
     *,
+    dtype: torch.dtype | None = None,
     backend: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Add ``x`` to the residual stream and normalise the sum.
@@ -34,11 +36,12 @@ def add_rms_norm(
         residual: (..., D), fp32 (fp64 if x is fp64); None is zero.
         weight: (D,).
         eps: ε, added to the mean square.
+        dtype: of y; None is x's.
         backend: "triton", "torch" or "reference"; None chooses by device
             (see ``dnamamba_kernels.backend``).
 
     Returns:
-        y (..., D) in x's dtype, and r (..., D) in fp32 (fp64 if x is fp64).
+        y (..., D), and r (..., D) in fp32 (fp64 if x is fp64).
 
     Raises:
         ValueError: a shape, dtype or device does not fit; names the argument.
@@ -49,12 +52,13 @@ def add_rms_norm(
     expect(op, "x", x, "..., D", shape, x.device)
     expect(op, "residual", residual, "..., D", shape, x.device, compute_dtype(x.dtype))
     expect(op, "weight", weight, "D", shape[-1:], x.device)
+    dtype = dtype or x.dtype
     match choose(backend, x.device):
         case "triton":
             from dnamamba_kernels.add_rms_norm.fused import add_rms_norm_fused
 
-            return add_rms_norm_fused(x, residual, weight, eps)
+            return add_rms_norm_fused(x, residual, weight, eps, dtype)
         case "torch":
-            return add_rms_norm_eager(x, residual, weight, eps)
+            return add_rms_norm_eager(x, residual, weight, eps, dtype)
         case _:
-            return add_rms_norm_reference(x, residual, weight, eps)
+            return add_rms_norm_reference(x, residual, weight, eps, dtype)

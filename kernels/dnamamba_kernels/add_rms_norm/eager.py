@@ -12,23 +12,28 @@ __all__ = ["add_rms_norm_eager"]
 
 
 def add_rms_norm_eager(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    return _AddRMSNorm.apply(x, residual, weight, eps)
+    return _AddRMSNorm.apply(x, residual, weight, eps, dtype)
 
 
 class _AddRMSNorm(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+        ctx: Any,
+        x: Tensor,
+        residual: Tensor | None,
+        weight: Tensor,
+        eps: float,
+        dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor]:
-        dtype = compute_dtype(x.dtype)
-        total = x.to(dtype, copy=True) if residual is None else residual + x
+        exact = compute_dtype(x.dtype)
+        total = x.to(exact, copy=True) if residual is None else residual + x
         norm = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
         scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(total, scale, weight)
         ctx.dtype = x.dtype
-        return (total * scale).mul_(weight.to(dtype)).to(x.dtype), total
+        return (total * scale).mul_(weight.to(exact)).to(dtype), total
 
     @staticmethod
     @once_differentiable
@@ -41,4 +46,4 @@ class _AddRMSNorm(torch.autograd.Function):
         along = torch.linalg.vecdot(grad_unit, unit).div_(total.shape[-1])[..., None]
         grad = grad_unit.addcmul_(unit, along, value=-1).mul_(scale).add_(grad_total)
         grad_residual = grad if ctx.needs_input_grad[1] else None
-        return grad.to(ctx.dtype), grad_residual, grad_weight.to(weight.dtype), None
+        return grad.to(ctx.dtype), grad_residual, grad_weight.to(weight.dtype), None, None

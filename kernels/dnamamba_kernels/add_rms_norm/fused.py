@@ -63,18 +63,18 @@ def backward_kernel(
 
 
 def add_rms_norm_fused(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     if x.dtype == torch.float64:  # the kernels accumulate in fp32
-        return add_rms_norm_eager(x, residual, weight, eps)
-    return _forward(x, residual, weight, eps)
+        return add_rms_norm_eager(x, residual, weight, eps, dtype)
+    return _forward(x, residual, weight, eps, dtype)
 
 
 @torch.library.custom_op("dnamamba::add_rms_norm", mutates_args=())
 def _forward(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float
+    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    y, total = x.new_empty(x.shape), x.new_empty(x.shape, dtype=torch.float32)
+    y, total = x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape, dtype=torch.float32)
     if x.numel():
         rows, width = _rows(x), x.shape[-1]
         before = None if residual is None else _rows(residual)
@@ -143,8 +143,10 @@ def _empty_gradients(
 
 
 @_forward.register_fake
-def _(x: Tensor, residual: Tensor | None, weight: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), x.new_empty(x.shape, dtype=torch.float32)
+def _(
+    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape, dtype=torch.float32)
 
 
 @_backward.register_fake
@@ -161,7 +163,7 @@ def _(
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    x, residual, weight, eps = inputs
+    x, residual, weight, eps, _ = inputs
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(output[1], weight)
     ctx.modes = eps, x.dtype, residual is not None
@@ -169,11 +171,11 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _differentiate(
     ctx: Any, dy: Tensor | None, dtotal: Tensor | None
-) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
     if dy is None and dtotal is None:
-        return None, None, None, None
+        return None, None, None, None, None
     dx, dresidual, dweight = _backward(*ctx.saved_tensors, dy, dtotal, *ctx.modes)
-    return dx, dresidual if ctx.modes[2] else None, dweight, None
+    return dx, dresidual if ctx.modes[2] else None, dweight, None, None
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
