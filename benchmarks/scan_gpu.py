@@ -180,10 +180,14 @@ def main() -> None:
         rows.append([shape, ahead, back, *GOALS[shape], *beside])
         del sets, other
         torch.cuda.empty_cache()
+    # Of as many positions in short rows: what the cuts of a long one cost.
+    short = time_both(ours, [inputs(64, 16_384, 512, 0)], repeats)
+    results["1M_against_64_times_16k"] = [a / b for a, b in zip(rows[0][1:3], short, strict=True)]
     columns = ["B, L, D", "forward", "backward", "goal f.", "goal b.", "mamba_ssm f.", "b."]
     print_table(
         "ms", columns, [[*map(str, row[:1]), *(f"{x:.3f}" for x in row[1:])] for row in rows]
     )
+    print("L = 1 M against 64 times 16 k, forward, backward:", results["1M_against_64_times_16k"])
     print(results["errors"], results["ceilings"])
     write_results("scan_gpu", {**results, "columns": columns, "rows": rows})
 
