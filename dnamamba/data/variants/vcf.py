@@ -48,7 +48,7 @@ def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record]:
     Raises:
         ValueError: the file is damaged, no VCF, or a record breaks the format; names file,
             line and column.
-        ImportError: vcfpy is not installed; names the extra.
+        ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     path = Path(vcf)
     vcfpy = _vcfpy(path)
@@ -63,7 +63,7 @@ def _vcfpy(path: Path) -> ModuleType:
     try:
         import vcfpy
     except ImportError as error:
-        raise ImportError(
+        raise ModuleNotFoundError(
             f"reading {path} needs vcfpy; install it with pip install 'dnamamba[variants]'"
         ) from error
     return vcfpy
