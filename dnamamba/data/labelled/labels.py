@@ -124,8 +124,8 @@ class Codec:
         if labels.kind == "class" and len(counted) < 2:
             shown = f"only the class {counted.pop()!r}" if counted else "no label"
             raise ValueError(
-                f"the training examples hold {shown}; at least 2 classes are needed: check "
-                "data.files.train, and where data.fields says the label stands"
+                f"the training examples hold {shown}; at least 2 classes are needed; check "
+                "the training files, and where their labels are taken from"
             )
         if not counted:
             raise ValueError("no training example has any of the labels")
