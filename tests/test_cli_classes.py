@@ -1,5 +1,6 @@
-"""What is said of a mistake in a configuration that names its own classes: one line, the cause."""
+"""Configurations that name their own classes: what can be set, and what is said of a mistake."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,27 @@ import yaml
 from dnamamba.cli import main
 
 SEQUENCES = "configs/finetune-sequence.yaml"
+HELP = [
+    line.strip("# \n").split()[1:]
+    for path in sorted(Path("configs").glob("finetune-*.yaml"))
+    for line in path.read_text().splitlines()
+    if re.match(r"#.*--(model|data)\.help", line)
+]
+
+
+@pytest.mark.parametrize("command", HELP, ids=" ".join)
+def test_what_can_be_set(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    section = command[-2].removesuffix(".help")
+    needed = {"--model": "tuning.unfreeze_every", "--data": "global_batch_size"}[section]
+    assert f"{section}.{needed}" in said
+
+
+def test_every_configuration_says_what_can_be_set() -> None:
+    assert len(HELP) == 2 * len(list(Path("configs").glob("finetune-*.yaml")))
 
 
 @pytest.mark.parametrize(
