@@ -1,6 +1,7 @@
 """What the README shows works: its Python runs, its commands, files and settings are there."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -35,6 +36,12 @@ def test_the_settings_are_settings() -> None:
     data = yaml.safe_load(text)["data"]
     WindowConfig(**data["windows"])
     GenomeSplit(**{name: Part(**part) for name, part in data["split"].items()})
+
+
+def test_the_install_names_every_extra() -> None:
+    (named,) = re.findall(r"pip install 'dnamamba\[([\w,]+)\]'", README)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {*named.split(",")} == {*project["optional-dependencies"]}
 
 
 def test_commands_and_files_exist() -> None:

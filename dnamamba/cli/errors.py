@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-__all__ = ["UsageError", "explain", "nearest"]
+__all__ = ["UsageError", "explain", "innermost", "nearest"]
 
 
 class UsageError(Exception):
@@ -43,6 +43,9 @@ def explain(message: str, known: Iterable[str]) -> str:
         return f"unknown flag {name}{hint.replace('did you mean ', 'did you mean --')}"
     if key := re.match(r"Group '([^']+)' does not accept option '([^']+)'", message):
         return unknown_key(f"{key[1]}.{key[2]}", known)
+    if key := re.fullmatch(r"Option '([^']+)' is not accepted", message):
+        hint = nearest(key[1], known) or nearest(key[1].partition(".")[0], known)
+        return f"unknown key {key[1]}{hint}"
     if missing := re.match(r"the following arguments are required: (.*)", message):
         return f"{missing[1]} must be given"
     if linked := re.match(r"argument (\S+) --> (\S+): ", message):
@@ -52,6 +55,7 @@ def explain(message: str, known: Iterable[str]) -> str:
 
 def _types(message: str) -> str:
     """Types by their names in YAML, and a mismatch with several types in one line."""
+    message = innermost(message)
     message = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", message).replace("NoneType", "null")
     message = re.sub(r"typing\.Literal\[([^]]*)\]", r"\1", message)
     union = re.fullmatch(
@@ -61,6 +65,26 @@ def _types(message: str) -> str:
         return f"{union[1]}expected one of {union[2]}; got {union[3]}"
     message = re.sub(r"Expected an? ('\w.*)\. Got value: ", r"expected one of \1; got ", message)
     return re.sub(r"Expected an? (\w+)\. Got value: ", r"expected \1; got ", message)
+
+
+def innermost(message: str) -> str:
+    """What is wrong with a class's arguments, where jsonargparse says that the class is not met.
+
+    Args:
+        message: jsonargparse's; any other is returned as it is.
+    """
+    union = re.search(
+        r"Does not validate [^\n]*\n( *)Subtypes: ([^\n]*)\n\1Errors:\n(.*?)^\1Given value type: ",
+        message,
+        re.DOTALL | re.MULTILINE,
+    )
+    if union is None or not re.search(r"<class '\w+\.", union[2]):
+        return message
+    errors = re.split(rf"^{union[1]}  - ", union[3], flags=re.MULTILINE)[1:]
+    about = [error for error in errors if not error.startswith("Expected a")]
+    if len(about) != 1:
+        return message
+    return " ".join(f"{message[: union.start()]} {innermost(about[0])}".split())
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

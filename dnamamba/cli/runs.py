@@ -11,6 +11,13 @@ from dnamamba.training.callbacks import ExportModel, LastCheckpoint, RunProgress
 
 __all__ = ["RunFolder", "callbacks"]
 
+# What test, predict and report write into a run's folder.
+_FOUND = (
+    *("test.json", "predictions*.parquet", "predictions*.tsv"),
+    *("confusion.png", "roc.png", "pr.png", "scatter.png"),
+    *("summary.json", "loss.png", "generated.fa", "embeddings.npz"),
+)
+
 
 class RunFolder:
     """``config.yaml``, ``metrics.csv``, ``checkpoints/`` with last and best, ``model/`` to share.
@@ -61,7 +68,8 @@ class RunFolder:
                     f"{self.path} holds a run already ({held[0].name}). Resume it with --ckpt_path "
                     "last, replace it with --overwrite, or name another folder with --run_dir"
                 )
-            for path in held:
+            # What was found out about the run before is not true of the one that comes.
+            for path in [*held, *(found for name in _FOUND for found in self.path.glob(name))]:
                 path.unlink()
         return None
 

@@ -21,7 +21,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.cli.errors import UsageError, explain, unknown_key
+from dnamamba.cli.errors import UsageError, explain, innermost, unknown_key
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
@@ -48,6 +48,10 @@ def run(command: str, arguments: list[str]) -> int:
         cli = TrainingCLI(command, arguments)
     except MisconfigurationException as error:  # of the trainer, which is made here
         raise ValueError(f"{error} Check the flags --trainer.*") from error
+    except ValueError as error:
+        if (message := innermost(str(error))) == str(error):
+            raise
+        raise ValueError(message) from error
     try:
         cli.run()
     except SIGTERMException:

@@ -112,6 +112,10 @@ def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
 
 def _outputs(prefix: str, regions: int, overwrite: bool) -> list[Path]:
     """The files to write: table, two tracks, a picture a region."""
+    if not prefix or prefix.endswith("/"):
+        raise ValueError(
+            f"output must be how the names of the files begin, as {prefix}effects; got {prefix!r}"
+        )
     pictures = ["png"] if regions == 1 else [f"{n}.png" for n in range(1, regions + 1)]
     endings = ["tsv", "mean.bedgraph", "max.bedgraph", *pictures]
     return [check_output(f"{prefix}.{ending}", (ending,), overwrite) for ending in endings]

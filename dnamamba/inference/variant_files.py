@@ -74,7 +74,7 @@ def score_vcf(
 
     Raises:
         ValueError: bad input; names file, line or argument, and a remedy.
-        ImportError: vcfpy is not installed; names the extra.
+        ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     path = check_output(output, ENDINGS, overwrite)
     if strands not in (1, 2):

@@ -1,5 +1,6 @@
 """Embeddings as a file: Parquet, npz or h5ad, written row by row; whole or not there."""
 
+import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ COLUMNS = ("id", "contig", "start", "end", "strand")
 _NUMBERS = ("start", "end")
 # Ending -> the library that writes it and the extra that installs it.
 _LIBRARIES = {".parquet": ("pyarrow.parquet", "io"), ".h5ad": ("anndata", "anndata")}
+# Bytes that HDF5 may need beside the values: in a file, and for a cell of text.
+_H5_SLACK, _H5_CELL = 1 << 18, 96
 
 Columns = dict[str, Any]
 
@@ -106,10 +109,13 @@ class _H5ad:
     def __init__(self, file: IO[bytes], about: dict[str, str], shape: tuple[int, int]) -> None:
         import h5py
 
-        self._about, self._columns = about, _Held()
+        self._about, self._columns, self._below = about, _Held(), file
         self._file = h5py.File(file.name, "w")  # the same file, by its name
+        chunk = min(shape[0], 256)
+        self._room = 4 * shape[1] * chunk * -(-shape[0] // chunk) + _H5_SLACK
+        self._take_room()
         self._file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        self._x = self._file.create_dataset("X", shape, "f4", chunks=(min(shape[0], 256), shape[1]))
+        self._x = self._file.create_dataset("X", shape, "f4", chunks=(chunk, shape[1]))
         self._x.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
         self._rows = 0
 
@@ -122,12 +128,27 @@ class _H5ad:
         with self._file:
             if whole:
                 self._complete()
+                self._file.flush()
+            size = self._file.id.get_filesize()
+        self._below.truncate(size)
+
+    def _take_room(self) -> None:
+        """Fail on a full disk here: HDF5 cannot close a file that it has no room for."""
+        if hasattr(os, "posix_fallocate"):
+            try:
+                os.posix_fallocate(self._below.fileno(), 0, self._room)
+            except OSError:
+                self._file.close()  # while it is small
+                raise
 
     def _complete(self) -> None:
         import anndata
         import pandas as pd
 
-        obs = pd.DataFrame(self._columns.whole())
+        columns = self._columns.whole()
+        self._room += sum(2 * v.nbytes + _H5_CELL * v.size for v in columns.values())
+        self._take_room()
+        obs = pd.DataFrame(columns)
         names = pd.Index(obs["id"].astype(str).to_numpy())
         obs.index = anndata.utils.make_index_unique(names)
         dimensions = pd.DataFrame(index=[str(i) for i in range(self._x.shape[1])])

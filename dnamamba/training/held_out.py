@@ -66,19 +66,24 @@ class HeldOut(Metric):
 
     def compute(self) -> Outcomes:
         """All samples seen by all ranks."""
+        return self._outcomes()
+
+    def drain(self, prefix: str) -> dict[str, float]:
+        """Loss and the head's figures, named ``prefix/...``, then start anew; all ranks."""
+        # What torchmetrics hands out of ``compute`` has lost the dimension of an only sample.
+        with self.sync_context():
+            self.last = outcomes = self._outcomes()
+        self.reset()
+        figures = {"loss": float(outcomes.loss.mean())}
+        figures |= figures_of(outcomes.probabilities, outcomes.label)
+        return {f"{prefix}/{name}": value for name, value in figures.items()}
+
+    def _outcomes(self) -> Outcomes:
         columns = [_joined(getattr(self, name)) for name in Outcomes._fields]
         order = columns[0].argsort()
         order = order[columns[0][order] >= 0]
         sample, loss, probabilities, label = (column[order] for column in columns)
         return Outcomes(sample, loss.double(), probabilities.double(), label)
-
-    def drain(self, prefix: str) -> dict[str, float]:
-        """Loss and the head's figures, named ``prefix/...``, then start anew; all ranks."""
-        self.last = outcomes = self.compute()
-        self.reset()
-        figures = {"loss": float(outcomes.loss.mean())}
-        figures |= figures_of(outcomes.probabilities, outcomes.label)
-        return {f"{prefix}/{name}": value for name, value in figures.items()}
 
 
 class MeanLoss(Metric):

@@ -184,6 +184,13 @@ def test_bad_settings(folder: Path, settings: dict[str, Any], match: str) -> Non
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("output", ["", "effects/"])
+def test_an_output_must_have_a_name(folder: Path, output: str) -> None:
+    paths = _paths(folder) | {"output": output}
+    with pytest.raises(ValueError, match=rf"how the names of the files begin, as {output}effects"):
+        mutagenesis("one:20-30", **paths)
+
+
 def test_a_picture_of_a_gap(tmp_path: Path) -> None:
     llr = np.full((5, 4), np.nan)
     plot_effects(Effects("one", 0, "NNNNN", llr, llr, llr), tmp_path / "e.png")

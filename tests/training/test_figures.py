@@ -160,6 +160,23 @@ def test_figures_do_not_depend_on_batches(batch: int) -> None:
     assert fed(metric, batch) == figures
 
 
+@pytest.mark.parametrize(
+    ("head", "label"),
+    [
+        (HeadConfig(kind="multiclass", labels=("a", "b", "c")), torch.tensor([1])),
+        (HeadConfig(kind="multilabel", labels=("a",)), torch.ones(1, 1)),
+        (HeadConfig(kind="regression"), torch.tensor([0.5])),
+    ],
+)
+def test_a_part_may_hold_one_sample(head: HeadConfig, label: Tensor) -> None:
+    metric = HeldOut()
+    metric.update(Head.of(head, 3), torch.tensor([0]), torch.zeros(1, len(head.labels) or 1), label)
+    figures = metric.drain("test")
+    assert math.isfinite(figures["test/loss"])
+    assert metric.last is not None
+    assert torch.equal(metric.last.label, label)
+
+
 def test_figures_do_not_depend_on_devices(tmp_path: Path) -> None:
     script = """
 import json, sys

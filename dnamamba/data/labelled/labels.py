@@ -123,7 +123,10 @@ class Codec:
         counted: set[str] = {str(name) for name in names}
         if labels.kind == "class" and len(counted) < 2:
             shown = f"only the class {counted.pop()!r}" if counted else "no label"
-            raise ValueError(f"the training examples hold {shown}; at least 2 classes are needed")
+            raise ValueError(
+                f"the training examples hold {shown}; at least 2 classes are needed; check "
+                "the training files, and where their labels are taken from"
+            )
         if not counted:
             raise ValueError("no training example has any of the labels")
         order = list(columns) if len(columns) > 1 else _sorted(counted)

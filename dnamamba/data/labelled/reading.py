@@ -1,5 +1,6 @@
 """Labelled examples of training, validation and test: as given, or divided by seed."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -112,6 +113,13 @@ def _cut(parts: Examples, split: Split, labels: Labels) -> None:
         number = _assign(parts["train"], [1 - sum(by), *by], split, labels)
         for i, name in reversed(list(enumerate(["train", *cut]))):
             parts[name] = _take(parts["train"], number == i)
+    for name in cut:
+        if not parts[name] and parts["train"]:
+            warnings.warn(
+                f"{name} is empty, though split asks for a share of {shares[name]:.3g}: there are "
+                "too few groups of relatives to divide",
+                stacklevel=2,
+            )
 
 
 def _take(examples: list[Example], which: NDArray[np.bool_]) -> list[Example]:

@@ -46,7 +46,7 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> Iterator[Row]:
     Raises:
         ValueError: the file is damaged or of another kind, a column is absent (suggests the
             nearest) or stands twice, or a row has too few or too many fields (names the line).
-        ImportError: a Parquet file without pyarrow; names the extra.
+        ModuleNotFoundError: a Parquet file without pyarrow; names the extra.
     """
     path = Path(path)
     kind = _kind(path)
@@ -95,7 +95,7 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise ImportError(
+        raise ModuleNotFoundError(
             f"reading {path} needs pyarrow; install it with pip install 'dnamamba[io]'"
         ) from error
     try:

@@ -76,7 +76,7 @@ def read_variants(
     Raises:
         ValueError: the file is damaged, or a record breaks the format or a check; names file,
             line and remedy.
-        ImportError: vcfpy is not installed; names the extra.
+        ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     checks = checks or VariantChecks()
     counts: Counter[str] = Counter()

@@ -1,5 +1,6 @@
 """Which variants are for training, validation and test: by position, with a guard between."""
 
+import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -115,6 +116,13 @@ def read_variant_splits(
     cut = {name: [train[i] for i in numbers] for name, numbers in divided.items() if numbers}
     if "train" not in cut:
         raise ValueError("no training variant is left; check data.split (guard, block)")
+    for name in ("validation", "test"):
+        if getattr(split, name) and name not in cut:
+            warnings.warn(
+                f"{name} is empty: no variant falls to what split.{name} asks for; check its "
+                "contigs or BED, or lower split.block",
+                stacklevel=2,
+            )
     return {**cut, **parts}, guard
 
 

@@ -1,6 +1,7 @@
 """The records of a VCF, streamed through vcfpy, with the line that an error names."""
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record]:
     Raises:
         ValueError: the file is damaged, no VCF, or a record breaks the format; names file,
             line and column.
-        ImportError: vcfpy is not installed; names the extra.
+        ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     path = Path(vcf)
     vcfpy = _vcfpy(path)
@@ -63,7 +64,7 @@ def _vcfpy(path: Path) -> ModuleType:
     try:
         import vcfpy
     except ImportError as error:
-        raise ImportError(
+        raise ModuleNotFoundError(
             f"reading {path} needs vcfpy; install it with pip install 'dnamamba[variants]'"
         ) from error
     return vcfpy
@@ -107,6 +108,8 @@ def _record(
     for name, cell in zip(_NAMES, columns, strict=True):
         if not cell or (name == "ALT" and "" in cell.split(",")):
             raise ValueError(f"{where}: {name} is empty; a missing value is written '.'")
+    if not re.fullmatch(r"-?\d+", columns[1]):
+        raise ValueError(f"{where}: POS must be a whole number, counted from 1; got {columns[1]!r}")
     entries = [e for e in columns[7].split(";") if info and e.split("=", 1)[0] == info]
     columns[7] = entries[0] if entries else "."
     try:

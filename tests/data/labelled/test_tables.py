@@ -124,5 +124,5 @@ def test_parquet_without_pyarrow_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r"pip install 'dnamamba\[io\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'dnamamba\[io\]'"):
         list(read_rows(tmp_path / "t.parquet", ["a"]))

@@ -182,6 +182,16 @@ def test_copies_on_either_strand_stay_together(tmp_path: Path) -> None:
     assert {i % 60 for i in lines["train"]}.isdisjoint(i % 60 for i in lines["test"])
 
 
+def test_a_share_that_nothing_falls_to_is_said(tmp_path: Path) -> None:
+    split = Split(validation=0.2, test=0)
+    rows = [("ACGT" * n, "xy"[n % 2], "one") for n in range(1, 9)]
+    files = LabelledFiles(table(tmp_path / "a.csv", rows, "sequence,label,group"))
+    data = LabelledSequenceDataModule(files, Fields(group="group"), split=split)
+    with pytest.warns(UserWarning, match=r"validation is empty, though split asks .* 0\.2: .*few"):
+        data.setup()
+    assert len(data.dataset("train")) == 8
+
+
 def test_copies_in_given_files_are_counted(tmp_path: Path) -> None:
     train = table(tmp_path / "a.csv", [("AACC", 0, "x"), ("ACGG", 1, "y")], "sequence,label,family")
     test = table(tmp_path / "b.csv", [("GGTT", 0, "z"), ("ACGA", 1, "y"), ("aacc", 0, "z")],
@@ -272,7 +282,7 @@ def test_refuses(
         table(tmp_path / "train.csv", train),
         test=table(tmp_path / "test.csv", test) if test else None,
     )
-    data = LabelledSequenceDataModule(files, split=Split(validation=0), **options)
+    data = LabelledSequenceDataModule(files, split=Split(validation=0, test=0), **options)
     with pytest.raises(ValueError, match=expected):
         data.setup()
 

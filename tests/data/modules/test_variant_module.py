@@ -246,6 +246,14 @@ def test_regions_are_held_out_with_a_guard(spread: VariantFiles, tmp_path: Path)
     assert near == [300, 1175, 1200]  # a window's length from 500 and from 975
 
 
+def test_a_part_that_no_variant_falls_to_is_said(spread: VariantFiles, tmp_path: Path) -> None:
+    (tmp_path / "far.bed").write_text("chr1\t2800\t2900\n")
+    split = VariantSplit(test=Part(bed=str(tmp_path / "far.bed")))
+    with pytest.warns(UserWarning, match=r"test is empty: no variant falls to what split\.test"):
+        data = module(spread, split=split)
+    assert len(data.variants("train")) == 120
+
+
 def test_a_fraction_is_held_out_in_blocks_of_even_classes(spread: VariantFiles) -> None:
     split = VariantSplit(Part(fraction=0.2), Part(fraction=0.2), guard=0, block=100)
     data = module(spread, split=split)
