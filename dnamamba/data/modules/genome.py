@@ -1,6 +1,7 @@
 """``GenomeDataModule``: windows of genomes for pretraining, under Lightning."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -21,6 +22,8 @@ from dnamamba.data.windows.targets import next_base_batch
 __all__ = ["GenomeDataModule"]
 
 Batch = dict[str, Tensor]
+
+_UNMASKED = re.compile(b"[ACGTU]")
 
 
 class GenomeDataModule(ResumableDataModule):
@@ -111,6 +114,17 @@ class GenomeDataModule(ResumableDataModule):
             )
             self._plans.check(self.tokenizer)
             rank_zero_info("\n".join(self._plans.report))
+        if stage == "fit" and self.soft_mask_weight == 0:
+            self._check_that_something_counts()
+
+    def _check_that_something_counts(self) -> None:
+        # The first window of any genome that is not masked throughout ends the search.
+        if not any(_UNMASKED.search(bases) for bases in self.bases("train")):
+            raise ValueError(
+                f"{', '.join(self.genome_paths)}: every base of the training windows is lower "
+                "case (soft-masked), and data.soft_mask_weight 0 counts none of them: raise it, "
+                "or name a FASTA in upper case"
+            )
 
     @property
     def plans(self) -> Plans:

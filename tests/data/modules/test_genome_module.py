@@ -263,6 +263,23 @@ def test_errors_of_set_up(paths: list[str]) -> None:
         GenomeDataModule(paths, length=64).val_dataloader()
 
 
+def test_a_genome_in_lower_case_that_counts_for_nothing(tmp_path: Path) -> None:
+    fasta = tmp_path / "masked.fa"
+    fasta.write_text(">a\n" + "acgtnN" * 100 + "\n")
+
+    def ready(weight: float) -> None:
+        data = GenomeDataModule(
+            [str(fasta)], length=LENGTH, global_batch_size=8, soft_mask_weight=weight
+        )
+        data.setup("fit")
+
+    with pytest.raises(ValueError, match=r"masked\.fa: every base .*soft_mask_weight 0"):
+        ready(0.0)
+    ready(0.1)
+    fasta.write_text(">a\n" + "acgtnN" * 100 + "ACGT" * 50 + "\n")
+    ready(0.0)
+
+
 def test_a_run_without_a_validation_part(tmp_path: Path, paths: list[str]) -> None:
     watcher = Watcher()
     trainer(tmp_path, max_epochs=2).fit(watcher, GenomeDataModule(paths, length=64))
