@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from torch import nn
+
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
@@ -16,7 +18,7 @@ from dnamamba.inference.variant_windows import variant_windows
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.tables import TABLE_ENDINGS, require_parquet, write_table
 
-__all__ = ["predict_file"]
+__all__ = ["predict_file", "predict_table"]
 
 _VCF_ENDINGS = (".vcf", ".vcf.gz", ".vcf.bgz")
 
@@ -66,23 +68,46 @@ def predict_file(
     if path.suffix == ".parquet":
         require_parquet()
     network, tokenizer = load(model, best_device(device))
+    settings = bed, window, genome, checks, both_strands, batch_size, chunk_length
+    write_table(path, predict_table(network, tokenizer, input, *settings))
+
+
+def predict_table(
+    network: nn.Module,
+    tokenizer: Tokenizer,
+    input: str,
+    bed: str | None = None,
+    window: int | None = None,
+    genome: str | None = None,
+    checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
+    both_strands: bool | None = None,
+    batch_size: int = BATCH_SIZE,
+    chunk_length: int = CHUNK_LENGTH,
+) -> Columns:
+    """The columns that ``predict_file`` writes; its arguments are those of that function.
+
+    Raises:
+        ValueError: bad input; names file, record or argument, and a remedy.
+    """
     if isinstance(network, VariantClassifier):
         _refuse(input, {"bed": bed, "window": window}, "a VCF, which this model labels")
         if genome is None:
-            raise ValueError(f"{model} labels variants: name their reference with --genome")
+            raise ValueError(
+                f"the model labels variants: name their reference with --genome ({input})"
+            )
         where, pairs = _read_variants(network, tokenizer, input, Genome(genome), checks)
         bases = 2 * len(pairs) * (network.settings.length or 0)
         sources: Sequence[Any] = pairs
     elif isinstance(network, Classifier):
         _refuse(input, {"genome": genome}, "a FASTA, which this model labels")
         if input.endswith(_VCF_ENDINGS):
-            raise ValueError(f"{model} labels sequences, but {input} is a VCF; give a FASTA")
+            raise ValueError(f"the model labels sequences, but {input} is a VCF; give a FASTA")
         where, pieces = _read_sequences(tokenizer, input, bed, window)
         bases = sum(map(len, pieces))
         sources = pieces
     else:
         raise ValueError(
-            f"{model} is a language model, which has no labels; fine-tune it first "
+            "the model is a language model, which has no labels; fine-tune it first "
             "(configs/finetune-sequence.yaml)"
         )
     both = network.settings.both_strands if both_strands is None else both_strands
@@ -90,7 +115,7 @@ def predict_file(
         found = predict_sources(
             network, tokenizer, sources, both, batch_size, chunk_length, None, advance
         )
-    write_table(path, {**where, **found.columns()})
+    return {**where, **found.columns()}
 
 
 def _refuse(input: str, given: dict[str, Any], what: str) -> None:

@@ -91,6 +91,21 @@ class Pretrained:
         """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities."""
         return predict(self.model, self.tokenizer, inputs, **settings)
 
+    def predict_file(self, input: str | Path, **settings: Any) -> dict[str, list[Any]]:
+        """What ``dnamamba predict`` writes with this model, a fine-tuned one: name -> column.
+
+        Args:
+            input: a FASTA, or for a model of variants a VCF.
+            **settings: of a FASTA ``bed`` or ``window``; of a VCF its reference ``genome``, and
+                ``checks``; and others of ``prediction_files.predict_table``.
+
+        Raises:
+            ValueError: bad input, named by file and record, or a model that was not fine-tuned.
+        """
+        from dnamamba.inference.prediction_files import predict_table
+
+        return predict_table(self.model, self.tokenizer, str(input), **settings)
+
     @overload
     def generate(
         self, prompt: str = ..., *, length: int, n: None = None, **settings: Any

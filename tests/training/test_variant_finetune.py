@@ -103,6 +103,9 @@ def test_from_a_vcf_to_labels_of_another(files: VariantFiles, make: Make, tmp_pa
     says = np.array([float(row["probability_yes"]) for row in rows])
     np.testing.assert_allclose(says, module_says, rtol=1e-3, atol=1e-4)
     assert {row["predicted"] for row in rows} == {"no", "yes"}
+    columns = loaded.predict_file(vcf, genome=files.genome, batch_size=7, chunk_length=9)
+    assert [*columns] == [*rows[0]]
+    assert columns["predicted"] == [row["predicted"] for row in rows]
 
     genome = source.genome
     inputs = []
@@ -180,6 +183,8 @@ def test_windows_of_a_fasta(files: VariantFiles, tmp_path: Path) -> None:
 
     rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
     assert [(row["start"], row["end"]) for row in rows] == [(0, 2500), (2500, 5000), (5000, 6000)]
+    columns = dnamamba.load(folder).predict_file(files.genome, window=2500)
+    assert columns["predicted"] == [row["predicted"] for row in rows]
     sequence = data(files).genome.fetch("chr1", 2500, 5000)
     expected = dnamamba.load(folder).predict([sequence]).labels[0]
     assert rows[1]["predicted"] == pytest.approx(expected, rel=1e-4)
