@@ -86,7 +86,9 @@ class Labels:
         if self.mapping is not None:
             return str(self.mapping[text]) if text in self.mapping else None
         if not text:
-            raise ValueError(f"{where}: the label is missing; fill it in or remove the record")
+            raise ValueError(
+                f"{where}: the label is missing ({columns[0]}); fill it in or remove the record"
+            )
         return text
 
 

@@ -226,7 +226,8 @@ BAD_LABELS: list[tuple[str, dict[str, Any], Rows, Rows, str]] = [
     # name, options, training rows, test rows, error
     ("unseen in training", {}, GOOD, [(C, "X")],
      r"test\.csv, line 2: label 'X' does not occur in training, which knows x, y.*labels\.mapping"),
-    ("missing", {}, [*GOOD, (C, "")], [], r"train\.csv, line 4: the label is missing; fill it in"),
+    ("missing", {}, [*GOOD, (C, "")], [],
+     r"train\.csv, line 4: the label is missing \(label\); fill it in"),
     ("blank", {}, [*GOOD, (C, "  ")], [], r"train\.csv, line 4: the label is missing"),
     ("one class only", {}, [(A, "x"), (B, "x")], [], "hold only the class 'x'; at least 2"),
     ("not numbers", {"labels": Labels("number")}, [(A, 1), (B, "high")], [],

@@ -163,7 +163,7 @@ def test_labels_from_a_table_by_variant_or_by_id(tmp_path: Path, genome: str) ->
 CLINVAR = Labels(classes=["good", "bad"], mapping={"bad": "bad", "worse": "bad", "good": "good"})
 BAD: list[tuple[str, list[str], dict[str, Any], str]] = [
     ("missing label", [snv(1, "a"), snv(2, ".")], {},
-     r"v\.vcf, line 6: the label is missing; fill it in or remove"),
+     r"v\.vcf, line 6: the label is missing \(SIG\); fill it in or remove"),
     ("one class", [snv(1, "a"), snv(2, "a")], {}, "hold only the class 'a'"),
     ("no number", [snv(1, "a")], {"labels": Labels("number")},
      r"v\.vcf, line 5: label 'a' is no number"),
