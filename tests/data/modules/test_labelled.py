@@ -83,6 +83,16 @@ def test_one_fasta_a_class(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_classes_may_be_named_by_numbers(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{n}.fa", f">x{n}\n{'ACGT' * (n + 1)}\n") for n in range(2)]
+    files: Any = dict(enumerate(paths))  # as YAML reads {0: negative.fa, 1: positive.fa}
+    split = Split(validation=0, test=0)
+    data = LabelledSequenceDataModule(LabelledFiles(files), split=split)
+    data.setup()
+    assert data.classes == ["0", "1"]
+    assert data.train_targets().tolist() == [0, 1]
+
+
 def test_labels_and_groups_from_fasta_headers(tmp_path: Path) -> None:
     text = "".join(f">s{i} class={'ab'[i % 2]} family={i // 4}\n{s}\n"
                    for i, s in enumerate(random_sequences(16, 8)))  # fmt: skip
