@@ -3,6 +3,7 @@
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dnamamba.alphabet import Tokenizer
@@ -125,7 +126,12 @@ def _work(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], fellows: Ranks)
     title = "embed" if fellows.size == 1 else f"embed, process 1 of {fellows.size}"
     with progress(title, bases, shown=fellows.rank == 0) as advance:
         for path, pieces in missing:
-            job.write(path, pieces, advance)
+            try:
+                job.write(path, pieces, advance)
+            except BaseException:
+                with suppress(OSError):  # it holds parts
+                    path.parent.rmdir()
+                raise
 
 
 def _merge(

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
+from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
 from dnamamba.model.recompute import Recompute
 from dnamamba.training.metrics import SequenceMetrics, token_losses
@@ -79,6 +80,19 @@ class PretrainModule(TrainedModule):
             self.model.compile()  # in place: no wrapper that would rename the parameters
         self.train_metrics = SequenceMetrics()
         self.held_out_metrics = SequenceMetrics()
+
+    def setup(self, stage: str) -> None:
+        """Refuse data that has labels and no next bases.
+
+        Raises:
+            ValueError: names it, and what goes with it.
+        """
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(data, LabelledDataModule):
+            raise ValueError(
+                f"data is a {type(data).__name__}, whose labels PretrainModule does not learn; "
+                "set model.class_path as in configs/finetune-sequence.yaml"
+            )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (B, L, V) of the token after each of ``tokens`` (B, L)."""

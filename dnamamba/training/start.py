@@ -9,6 +9,8 @@ from torch import Tensor
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
+from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.model.heads import HEADS, HeadConfig, HeadKind, VariantHeadConfig
 from dnamamba.training.parameters import typed
 
@@ -90,6 +92,8 @@ def resolve_head(head: Settings, data: Any) -> Settings:
                 "head.kind and head.labels must be set, for the data names no labels itself"
             )
         return head
+    if isinstance(data, LabelledDataModule):
+        _check_pair(isinstance(head, VariantHeadConfig), data)
     labels = tuple(codec.classes)
     kinds = _KINDS[codec.kind]
     kind = head.kind or kinds[0 if len(labels) == 2 else -1]
@@ -103,6 +107,15 @@ def resolve_head(head: Settings, data: Any) -> Settings:
     if isinstance(head, VariantHeadConfig) and head.length is None:
         head = replace(head, length=getattr(data, "length", None))
     return head
+
+
+def _check_pair(of_variants: bool, data: LabelledDataModule) -> None:
+    if of_variants != isinstance(data, VariantDataModule):
+        modules = ("ClassificationModule", "VariantModule")
+        raise ValueError(
+            f"model is a {modules[of_variants]}, but data is a {type(data).__name__}, which goes "
+            f"with {modules[not of_variants]}; change model.class_path or data.class_path"
+        )
 
 
 _KINDS: dict[str, tuple[HeadKind, ...]] = {

@@ -77,3 +77,28 @@ def test_a_class_that_there_is_not(tmp_path: Path, capsys: pytest.CaptureFixture
     path.write_text(Path(SEQUENCES).read_text().replace("LabelledSequence", "LabeledSequence"))
     assert main(["fit", "--config", str(path)]) == 2
     assert "has no attribute 'LabeledSequenceDataModule'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        ("variant", "sequence", "model is a VariantModule, but data is a LabelledSequenceData"),
+        ("sequence", "variant", "model is a ClassificationModule, but data is a VariantDataM"),
+        (None, "species", "data is a SpeciesDataModule, whose labels PretrainModule does not"),
+    ],
+)
+def test_a_module_and_data_that_do_not_go_together(
+    model: str | None, data: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read = {
+        name: yaml.safe_load(Path(f"configs/finetune-{name}.yaml").read_text())
+        for name in {model, data} - {None}
+    }
+    sizes = {"model": {"d_model": 8, "n_layers": 1}}
+    content = {**read[data], "run_dir": str(tmp_path / "run"), "model": sizes}
+    if model:
+        content["model"] = {**read[model]["model"], "init_args": sizes}
+    path = tmp_path / "mixed.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert main(["fit", "--config", str(path), "--trainer.accelerator=cpu"]) == 1
+    assert said in capsys.readouterr().err.splitlines()[-1]

@@ -362,6 +362,8 @@ def test_a_full_disk_at_the_end_keeps_the_parts(
         ({"vcf": "none.vcf"}, "none.vcf holds no variant that can be embedded"),
         ({"vcf": "v.vcf", "window": 1}, "window must be at least 2 bases"),
         ({"pooling": "median"}, "pooling must be 'mean', 'max', 'last' or None"),
+        ({"layer": 9}, "layer must be 0 to"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
     ],
 )
 def test_bad_settings(folder: Path, settings: dict[str, Any], match: str) -> None:
@@ -370,4 +372,4 @@ def test_bad_settings(folder: Path, settings: dict[str, Any], match: str) -> Non
     paths = {k: str(folder / v) for k, v in settings.items() if k in ("bed", "vcf")}
     with pytest.raises(ValueError, match=match):
         _embed(folder, "v.npz", **settings | paths)
-    assert not (folder / "v.npz").exists()
+    assert not list(folder.glob("v.npz*"))

@@ -118,7 +118,7 @@ def read_examples(
             if (first := known.setdefault(example.id, example.where)) != example.where:
                 raise ValueError(
                     f"{example.where}: the id {example.id!r} stands at {first} too; ids must be "
-                    "unique"
+                    "unique: rename one"
                 )
             examples.append(example)
     if not examples:
@@ -155,7 +155,8 @@ def read_fasta(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _listed(files: Files) -> list[tuple[Path, str | None]]:
     if isinstance(files, Mapping):
-        return [(Path(path), name) for name, path in files.items()]
+        # YAML reads an unquoted 0 as a number.
+        return [(Path(path), str(name)) for name, path in files.items()]
     return [(Path(path), None) for path in ([files] if isinstance(files, str) else files)]
 
 

@@ -42,6 +42,9 @@ class VariantChecks:
     contig_names: Literal["as_is", "add_chr", "drop_chr"] | dict[str, str] = "as_is"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.contig_names, str):  # YAML reads an unquoted 17 as a number
+            names = {str(name): str(known) for name, known in self.contig_names.items()}
+            object.__setattr__(self, "contig_names", names)
         for name in ("mismatch", "unknown_contig", "unsupported"):
             if getattr(self, name) not in ("error", "skip"):
                 raise ValueError(

@@ -83,6 +83,16 @@ def test_one_fasta_a_class(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_classes_may_be_named_by_numbers(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{n}.fa", f">x{n}\n{'ACGT' * (n + 1)}\n") for n in range(2)]
+    files: Any = dict(enumerate(paths))  # as YAML reads {0: negative.fa, 1: positive.fa}
+    split = Split(validation=0, test=0)
+    data = LabelledSequenceDataModule(LabelledFiles(files), split=split)
+    data.setup()
+    assert data.classes == ["0", "1"]
+    assert data.train_targets().tolist() == [0, 1]
+
+
 def test_labels_and_groups_from_fasta_headers(tmp_path: Path) -> None:
     text = "".join(f">s{i} class={'ab'[i % 2]} family={i // 4}\n{s}\n"
                    for i, s in enumerate(random_sequences(16, 8)))  # fmt: skip
@@ -226,7 +236,8 @@ BAD_LABELS: list[tuple[str, dict[str, Any], Rows, Rows, str]] = [
     # name, options, training rows, test rows, error
     ("unseen in training", {}, GOOD, [(C, "X")],
      r"test\.csv, line 2: label 'X' does not occur in training, which knows x, y.*labels\.mapping"),
-    ("missing", {}, [*GOOD, (C, "")], [], r"train\.csv, line 4: the label is missing \(label\); fill"),
+    ("missing", {}, [*GOOD, (C, "")], [],
+     r"train\.csv, line 4: the label is missing \(label\); fill it in"),
     ("blank", {}, [*GOOD, (C, "  ")], [], r"train\.csv, line 4: the label is missing"),
     ("one class only", {}, [(A, "x"), (B, "x")], [], "hold only the class 'x'; at least 2"),
     ("not numbers", {"labels": Labels("number")}, [(A, 1), (B, "high")], [],

@@ -5,6 +5,7 @@ import io
 import warnings
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from Bio import bgzf
@@ -208,6 +209,11 @@ def test_info_goes_to_the_allele(
 ) -> None:
     path = write(tmp_path, HEADER + row(1, "A", "C,G", info))
     assert [v.info for v in read_variants(path, genome, info=field)] == expected
+
+
+def test_contig_names_may_be_numbers() -> None:
+    names: Any = {17: "chr17"}  # as YAML reads {17: chr17}
+    assert VariantChecks(contig_names=names).contig("17") == "chr17"
 
 
 @pytest.mark.parametrize(
