@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dnamamba.extras import library
 from dnamamba.files import replacing
 
-__all__ = ["TABLE_ENDINGS", "require_parquet", "write_table"]
+__all__ = ["TABLE_ENDINGS", "check_table", "write_table"]
 
 TABLE_ENDINGS = (".parquet", ".tsv")
 
@@ -26,7 +27,7 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         OSError: no room; what stood there is intact.
     """
     if path.suffix == ".parquet":
-        require_parquet()
+        check_table(path)
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -45,15 +46,11 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         file.write(text.getvalue().encode())
 
 
-def require_parquet() -> None:
-    """Say what to install where pyarrow is missing.
+def check_table(path: Path) -> None:
+    """See that ``write_table`` will be able to, before the work.
 
     Raises:
-        ModuleNotFoundError: names the extra.
+        ModuleNotFoundError: Parquet without pyarrow; names the extra.
     """
-    try:
-        import pyarrow.parquet  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "writing Parquet needs pyarrow: pip install 'dnamamba[io]'; or name another output"
-        ) from error
+    if path.suffix == ".parquet":
+        library("pyarrow.parquet", "io", "writing Parquet", "name another output")

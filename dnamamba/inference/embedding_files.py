@@ -18,7 +18,7 @@ from dnamamba.inference.progress import progress
 from dnamamba.inference.ranks import Ranks, ranks
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows
-from dnamamba.inference.vector_files import COLUMNS, ENDINGS, open_vectors, require_library
+from dnamamba.inference.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
 
 __all__ = ["embed_fasta"]
 
@@ -77,7 +77,7 @@ def embed_fasta(
         ModuleNotFoundError: a library is missing; names the extra to install.
     """
     path = check_output(output, ENDINGS, overwrite)
-    require_library(path)
+    check_vectors(path)
     with ranks() as fellows:
         language_model, tokenizer = load(model, best_device(device))
         genome = Genome(fasta)

@@ -16,7 +16,7 @@ from dnamamba.inference.progress import progress
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows
 from dnamamba.model.classifier import Classifier, VariantClassifier
-from dnamamba.tables import TABLE_ENDINGS, require_parquet, write_table
+from dnamamba.tables import TABLE_ENDINGS, check_table, write_table
 
 __all__ = ["predict_file", "predict_table"]
 
@@ -65,8 +65,7 @@ def predict_file(
         ModuleNotFoundError: Parquet without pyarrow, or a VCF without vcfpy; names the extra.
     """
     path = check_output(output, TABLE_ENDINGS, overwrite)
-    if path.suffix == ".parquet":
-        require_parquet()
+    check_table(path)
     network, tokenizer = load(model, best_device(device))
     settings = bed, window, genome, checks, both_strands, batch_size, chunk_length
     write_table(path, predict_table(network, tokenizer, input, *settings))

@@ -4,16 +4,16 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnamamba.extras import library
 from dnamamba.files import replacing
 
-__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "open_vectors", "require_library"]
+__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "check_vectors", "open_vectors"]
 
 ENDINGS = (".parquet", ".npz", ".h5ad")
 COLUMNS = ("id", "contig", "start", "end", "strand")
@@ -189,19 +189,12 @@ def open_vectors(
         opened.close(whole=True)
 
 
-def require_library(path: Path) -> None:
-    """Say what to install where the library for this kind of file is missing.
+def check_vectors(path: Path) -> None:
+    """See that the library for this kind of file is there, before the work.
 
     Raises:
-        ModuleNotFoundError: names the extra.
+        ModuleNotFoundError: it is missing; names the extra.
     """
-    if path.suffix not in _LIBRARIES:
-        return
-    library, extra = _LIBRARIES[path.suffix]
-    try:
-        import_module(library)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"writing {path.suffix} needs {library.partition('.')[0]}: "
-            f"pip install 'dnamamba[{extra}]'; or name an .npz output"
-        ) from error
+    if path.suffix in _LIBRARIES:
+        name, extra = _LIBRARIES[path.suffix]
+        library(name, extra, f"writing {path.suffix}", "name an .npz output")

@@ -1,9 +1,10 @@
 """Low-rank adapters, by the peft library."""
 
 from dataclasses import dataclass
-from types import ModuleType
 
 from torch import nn
+
+from dnamamba.extras import library
 
 __all__ = ["LoraSettings", "add_lora"]
 
@@ -52,7 +53,7 @@ def add_lora(backbone: nn.Module, settings: LoraSettings) -> None:
     Raises:
         ModuleNotFoundError: peft is not installed; names the extra.
     """
-    peft = _peft()
+    peft = library("peft", "finetune", "tuning.lora: low-rank adapters")
     config = peft.LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -60,13 +61,3 @@ def add_lora(backbone: nn.Module, settings: LoraSettings) -> None:
         target_modules=list(settings.targets),
     )
     peft.inject_adapter_in_model(config, backbone)
-
-
-def _peft() -> ModuleType:
-    try:
-        import peft
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "low-rank adapters (tuning.lora) need peft: pip install 'dnamamba[finetune]'"
-        ) from error
-    return peft

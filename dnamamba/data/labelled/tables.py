@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dnamamba.data.genome.text import text_lines
+from dnamamba.extras import library
 
 __all__ = ["Row", "is_table", "read_rows"]
 
@@ -91,13 +92,9 @@ def _text_rows(path: Path, columns: Sequence[str], delimiter: str) -> Iterator[R
 
 
 def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            f"reading {path} needs pyarrow; install it with pip install 'dnamamba[io]'"
-        ) from error
+    pa, parquet = (
+        library(name, "io", f"reading {path}") for name in ("pyarrow", "pyarrow.parquet")
+    )
     try:
         with parquet.ParquetFile(path) as file:
             names = file.schema_arrow.names

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from dnamamba.data.genome.text import text_lines
+from dnamamba.extras import library
 
 __all__ = ["Record", "read_records"]
 
@@ -52,22 +53,12 @@ def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record]:
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     path = Path(vcf)
-    vcfpy = _vcfpy(path)
+    vcfpy = library("vcfpy", "variants", f"reading {path}")
     lines = enumerate(text_lines(path), 1)
     reader = _header(path, lines, vcfpy)
     for number, line in lines:
         if line.strip():  # vcfpy would take a blank line for the end of the file
             yield _record(reader, vcfpy, f"{path}, line {number}", number, line, info)
-
-
-def _vcfpy(path: Path) -> ModuleType:
-    try:
-        import vcfpy
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            f"reading {path} needs vcfpy; install it with pip install 'dnamamba[variants]'"
-        ) from error
-    return vcfpy
 
 
 def _header(path: Path, lines: Iterator[tuple[int, str]], vcfpy: ModuleType) -> Any:

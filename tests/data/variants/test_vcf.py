@@ -275,7 +275,7 @@ def test_without_vcfpy_the_extra_is_named(
     genome: Genome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "vcfpy", None)
-    with pytest.raises(ModuleNotFoundError, match=r"v\.vcf needs vcfpy; .*'dnamamba\[variants\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"v\.vcf needs vcfpy: .*'dnamamba\[variants\]'"):
         list(read_variants(write(tmp_path, HEADER), genome))
 
 
