@@ -104,6 +104,10 @@ def _pieces(
     if window is not None and window < 1:
         raise ValueError(f"window must be at least 1 or null, got {window}")
     if vcf is None:
+        if checks != VariantChecks():
+            raise ValueError(
+                "checks are of variants: name their file with --vcf, or leave them out"
+            )
         return [piece for _, piece in cut(intervals(genome, tokenizer, bed), window)]
     if bed is not None:
         raise ValueError("bed and vcf both say what to embed; drop one of them")

@@ -98,7 +98,8 @@ def predict_table(
         bases = 2 * len(pairs) * (network.settings.length or 0)
         sources: Sequence[Any] = pairs
     elif isinstance(network, Classifier):
-        _refuse(input, {"genome": genome}, "a FASTA, which this model labels")
+        of_vcf = {"genome": genome, "checks": None if checks == VariantChecks() else checks}
+        _refuse(input, of_vcf, "a FASTA, which this model labels")
         if input.endswith(_VCF_ENDINGS):
             raise ValueError(f"the model labels sequences, but {input} is a VCF; give a FASTA")
         where, pieces = _read_sequences(tokenizer, input, bed, window)

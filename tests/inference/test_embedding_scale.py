@@ -16,7 +16,7 @@ import pytest
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.variants import Variant
+from dnamamba.data.variants import Variant, VariantChecks
 from dnamamba.inference import embedding_files, embedding_parts
 from dnamamba.inference.embedding import embed
 from dnamamba.inference.embedding_files import embed_fasta
@@ -362,6 +362,7 @@ def test_a_full_disk_at_the_end_keeps_the_parts(
         ({"vcf": "none.vcf"}, "none.vcf holds no variant that can be embedded"),
         ({"vcf": "v.vcf", "window": 1}, "window must be at least 2 bases"),
         ({"pooling": "median"}, "pooling must be 'mean', 'max', 'last' or None"),
+        ({"checks": VariantChecks(kinds=["snv"])}, "checks are of variants: name their file"),
         ({"layer": 9}, "layer must be 0 to"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
     ],

@@ -17,6 +17,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.modules.variants import VariantDataModule, VariantFiles
+from dnamamba.data.variants import VariantChecks
 from dnamamba.data.variants.labels import VariantFields
 from dnamamba.data.variants.splits import VariantSplit
 from dnamamba.data.windows.settings import Part
@@ -156,6 +157,13 @@ def test_files_that_do_not_fit_are_named(files: VariantFiles, tmp_path: Path) ->
         ("language", genome, out, {}, "is a language model, which has no labels"),
         ("sequences", vcf, out, {}, "labels sequences, but .*variants.vcf is a VCF"),
         ("sequences", genome, out, {"genome": genome}, "--genome has no meaning for a FASTA"),
+        (
+            "sequences",
+            genome,
+            out,
+            {"checks": VariantChecks(kinds=["snv"])},
+            "--checks has no mean",
+        ),
         ("sequences", genome, out, {"window": 0}, "window must be at least 1 base, got 0"),
         ("sequences", genome, str(tmp_path / "o.txt"), {}, r"must end in \.parquet or \.tsv"),
         ("sequences", genome, str(tmp_path / "stands.tsv"), {}, "exists; remove it, or set"),
