@@ -18,7 +18,12 @@ from dnamamba.training.held_out import HeldOut, MeanLoss
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.parameters import plain, typed
-from dnamamba.training.start import check_tokenizer, resolve_head, starting_point
+from dnamamba.training.start import (
+    check_figures,
+    check_tokenizer,
+    resolve_head,
+    starting_point,
+)
 from dnamamba.training.tuning import TuningConfig, adapt, depth_of, frozen_below, lr_scale
 
 __all__ = ["ClassificationModule", "FineTuneModule"]
@@ -97,6 +102,7 @@ class FineTuneModule(TrainedModule):
         codec = getattr(data, "codec", None)
         check_tokenizer(self.tokenizer, data)
         head = resolve_head(self.head, data)
+        check_figures(head, self.monitor[0].removeprefix("validation/"), self.class_weights)
         if self.model is None:
             self._build(head)
         if stage != "fit" or codec is None:

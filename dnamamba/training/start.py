@@ -12,9 +12,10 @@ from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.model.heads import HEADS, HeadConfig, HeadKind, VariantHeadConfig
+from dnamamba.training.figures import HIGHER_IS_BETTER
 from dnamamba.training.parameters import typed
 
-__all__ = ["Start", "check_tokenizer", "resolve_head", "starting_point"]
+__all__ = ["Start", "check_figures", "check_tokenizer", "resolve_head", "starting_point"]
 
 Settings = TypeVar("Settings", bound=HeadConfig)
 
@@ -72,6 +73,31 @@ def check_tokenizer(tokenizer: Tokenizer, data: Any) -> None:
     if theirs != tokenizer:
         raise ValueError(
             f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to it"
+        )
+
+
+def check_figures(head: HeadConfig, monitor: str, class_weights: bool) -> None:
+    """Refuse what the labels cannot give before hours are spent on it.
+
+    Raises:
+        ValueError: a figure to follow that these labels have not, or weights of no classes.
+    """
+    numbers = head.kind == "regression"
+    if numbers and class_weights:
+        raise ValueError("model.class_weights is set, but numbers have no classes; leave it out")
+    of_numbers = {"pearson", "spearman", "r2", "mse"}
+    there = [
+        name
+        for name in HIGHER_IS_BETTER
+        if name == "loss"
+        or (
+            (name in of_numbers) == numbers and (name != "exact_match" or head.kind == "multilabel")
+        )
+    ]
+    if monitor not in there:
+        raise ValueError(
+            f"model.monitor is {monitor}, which {head.kind} labels do not have; choose one of "
+            f"{', '.join(there)}"
         )
 
 
