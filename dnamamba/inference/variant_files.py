@@ -56,7 +56,8 @@ def score_vcf(
     DNAMAMBA_COSINE (distances of the embeddings from the variant on), one value an allele, a dot
     for alleles left out. A .tsv holds a line an allele, with positions as in the VCF, from 1.
 
-    The whole VCF is checked before any of it is scored.
+    The whole VCF is checked before any of it is scored. Where every allele is left out, a warning
+    says so and the output holds no score.
 
     Args:
         vcf: plain, bgzip or gzip.

@@ -191,7 +191,7 @@ def _from_fasta(
     path: Path, fields: Fields, labels: Labels | None, label: str | None
 ) -> Iterator[Example | None]:
     pattern = re.compile(fields.header) if fields.header else None
-    if labels is not None and label is None and pattern is None:
+    if labels is not None and label is None and pattern is None and path.exists():
         raise ValueError(
             f"{path}: where are the labels? Give one FASTA a class (name: file), set "
             "fields.header to a regular expression, or use a table"

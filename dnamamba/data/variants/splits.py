@@ -123,7 +123,27 @@ def read_variant_splits(
                 "contigs or BED, or lower split.block",
                 stacklevel=2,
             )
+    _warn_of_neighbours(cut["train"], parts, contigs, length)
     return {**cut, **parts}, guard
+
+
+def _warn_of_neighbours(
+    train: Sequence[LabelledVariant],
+    given: Mapping[str, Sequence[LabelledVariant]],
+    contigs: Contigs,
+    length: int,
+) -> None:
+    """Files are taken as they are; but what their windows share is said."""
+    place = _places([found.variant for found in train], contigs)
+    for name, part in given.items():
+        held_out = np.sort(_places([found.variant for found in part], contigs))
+        if near := int(_near(place, held_out, length).sum()):
+            warnings.warn(
+                f"{near:,} training variants lie less than a window ({length:,} bases) from one of "
+                f"data.files.{name}: bases that are trained on are tested on; remove them, or let "
+                "data.split divide one file, which keeps a guard",
+                stacklevel=3,
+            )
 
 
 def divide_variants(
@@ -148,7 +168,7 @@ def divide_variants(
     Raises:
         ValueError: an unknown contig or a bad BED, or a variant that both parts claim.
     """
-    place = np.array([contigs.number(v.contig) * _SPAN + v.start for v in variants], dtype=np.int64)
+    place = _places(variants, contigs)
     part = np.full(len(variants), _TRAIN)
     for number, name in ((_VALIDATION, "validation"), (_TEST, "test")):
         held_out = _claimed(getattr(split, name), f"split.{name}", contigs, place)
@@ -189,11 +209,21 @@ def _claimed(
 
 
 def _set_guard(part: NDArray[np.int64], place: NDArray[np.int64], guard: int) -> None:
-    held_out = np.sort(place[part != _TRAIN])
+    near = _near(place, np.sort(place[part != _TRAIN]), guard)
+    part[near & (part == _TRAIN)] = _GUARD
+
+
+def _places(variants: Sequence[Variant], contigs: Contigs) -> NDArray[np.int64]:
+    """(n,) positions on a line on which all contigs lie, far apart."""
+    return np.array([contigs.number(v.contig) * _SPAN + v.start for v in variants], dtype=np.int64)
+
+
+def _near(place: NDArray[np.int64], held_out: NDArray[np.int64], guard: int) -> NDArray[np.bool_]:
+    """(n,) True for the places less than ``guard`` bases from one of ``held_out``, sorted."""
     if not held_out.size:
-        return
+        return np.zeros(len(place), dtype=np.bool_)
     after = np.searchsorted(held_out, place)
     right = held_out[np.minimum(after, held_out.size - 1)] - place
     left = place - held_out[np.maximum(after - 1, 0)]
-    near = np.minimum(np.abs(left), np.abs(right)) < guard
-    part[near & (part == _TRAIN)] = _GUARD
+    near: NDArray[np.bool_] = np.minimum(np.abs(left), np.abs(right)) < guard
+    return near

@@ -324,6 +324,12 @@ def test_refuses_fasta(text: str, fields: Fields, expected: str, tmp_path: Path)
         data.setup()
 
 
+def test_a_missing_file_is_not_asked_for_its_labels(tmp_path: Path) -> None:
+    data = LabelledSequenceDataModule(LabelledFiles(str(tmp_path / "absent.txt")))
+    with pytest.raises(ValueError, match=r"cannot read .*absent\.txt: No such file"):
+        data.setup()
+
+
 BAD_SETTINGS: list[tuple[str, dict[str, Any], str]] = [
     ("label kind", {"labels": lambda: Labels("regression")}, r"labels\.kind must be 'class'"),
     ("class twice", {"labels": lambda: Labels(classes=["a", "a"])}, "names 'a' twice"),

@@ -285,10 +285,28 @@ def test_the_guard_keeps_held_out_windows_out_of_training(spread: VariantFiles) 
             assert not (near and held_out.contig == variant.contig)
 
 
+def test_given_files_whose_windows_overlap(
+    tmp_path: Path, genome: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    train = vcf(tmp_path / "a.vcf", snv(1, "a"), snv(51, "b"), snv(101, "b"))
+    apart = vcf(tmp_path / "b.vcf", snv(67, "b"), snv(201, "a"))  # 16 bases, a window, from 51
+    module(VariantFiles(genome, train, test=apart)).variants("train")
+    assert not recwarn.list
+    near = vcf(tmp_path / "c.vcf", snv(66, "b"), snv(201, "a"))
+    with pytest.warns(
+        UserWarning, match=r"1 training variants .*\(16 bases\) .* data\.files\.test"
+    ):
+        module(VariantFiles(genome, train, test=near)).variants("train")
+
+
 def test_given_files_and_copies_in_them(tmp_path: Path, genome: str) -> None:
     train = vcf(tmp_path / "a.vcf", snv(1, "a"), snv(51, "b"), snv(101, "b"))
     test = vcf(tmp_path / "b.vcf", snv(51, "b"), snv(201, "a"))
-    with pytest.warns(UserWarning, match="stand in two splits: 1 of 2 in test also stand in train"):
+    copies, neighbours = (
+        "splits: 1 of 2 in test also stand in train",
+        "1 training variants lie less",
+    )
+    with pytest.warns(UserWarning, match=copies), pytest.warns(UserWarning, match=neighbours):
         data = module(VariantFiles(genome, train, test=test))
     assert [len(data.variants(p)) for p in ("train", "validation", "test")] == [3, 0, 2]
     with pytest.raises(
