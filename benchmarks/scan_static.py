@@ -54,6 +54,7 @@ CONSTANTS = {
     "REVERSE": False,
     "WHOLE": True,
     "CHANNELS": 512,
+    "FOLDED": True,
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
