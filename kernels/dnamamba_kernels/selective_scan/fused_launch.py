@@ -204,7 +204,7 @@ def _segment(
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
         **s.modes(p, p.back_block, p.back_warps), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
-        FOLDED=s.u.is_cuda and folds(p, channels),
+        FOLDED=folds(p, channels) and not triton.knobs.runtime.interpret,
     )  # fmt: skip
     _unpack(dbc, grads.B, grads.C, first * p.chunk, s.reverse)
     return left
