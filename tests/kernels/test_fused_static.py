@@ -30,7 +30,7 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, flo
         ("summary", 105, 17, 8, 104, 0),
         ("output", 145, 19, 14, 128, 0),
         ("prepare", 214, 19, 20, 184, 0),
-        ("adjoint", 386, 36, 28, 255, 128),
+        ("adjoint", 380, 33, 26, 255, 0),
     ],
 )
 def test_instructions_of_one_position(

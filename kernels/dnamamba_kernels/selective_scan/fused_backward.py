@@ -130,7 +130,7 @@ def prepare_kernel(
         tl.store(dskip + share + d, dthrough, mask=real)
 
 
-@triton.jit(do_not_specialize=["zero"])
+@triton.jit
 def adjoint_kernel(
     u, delta, z, skip, bias, decay, packed, resets, leaving, dy, borders,
     du, ddelta, dbc, ddecay, dbias,
@@ -188,6 +188,8 @@ def adjoint_kernel(
     start = (first + k) * chunk
     n_tiles = tl.cdiv(tl.minimum(chunk, length - start), 4)
     last = start + (n_tiles - 1) * 4
+    borders += chunk_states * per_chunk
+    h = tl.load(borders + (n_tiles - 1) * N * CHANNELS + nd, mask=real[None, :], other=0.0)
     deltas = fetch_tile(delta, last, length, real, DELTA_ROW, REVERSE, WHOLE)
     us = fetch_tile(u, last, length, real, U_ROW, REVERSE, WHOLE)
     dys = fetch_tile(dy, last, length, real, DY_ROW, REVERSE, WHOLE)
@@ -201,8 +203,6 @@ def adjoint_kernel(
         t4 = row(s0 + i4, length, REVERSE)
         inside4 = WHOLE | (s0 + i4 < length)
         here = real[None, :] & inside4
-        h = tl.load(borders + (chunk_states * per_chunk + tile * N * CHANNELS) + nd,
-                    mask=real[None, :], other=0.0)  # fmt: skip
         step4 = deltas.to(tl.float32) + shift
         slope4 = step4
         if SOFTPLUS:
@@ -229,7 +229,8 @@ def adjoint_kernel(
             if resets is not None:
                 h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
             hs += (h,)
-            h = tl.exp2(a * made[i][None, :]) * h + bs[i][:, None] * xs[i][None, :]
+            e = tl.exp2(a * made[i][None, :])
+            h = e * h + bs[i][:, None] * xs[i][None, :]
             dcs += (h * dos[i][None, :],)
         dxs, das = (), ()
         for i in tl.static_range(3, -1, -1):
@@ -237,13 +238,22 @@ def adjoint_kernel(
             g += cs[i][:, None] * dos[i][None, :]
             dbs += (g * xs[i][None, :],)
             dxs += (g * bs[i][:, None],)
-            # Not the exponentials above, for all the compiler knows: keeping those would spill.
-            g *= tl.exp2(a * (made[i] + zero)[None, :])
+            if i < 3:
+                # Not those above, for all the compiler knows: keeping more than one would spill.
+                e = tl.exp2(a * (made[i] + zero)[None, :])
+            g *= e
             if resets is not None:
                 g = tl.where(crosses(resets, t, length, REVERSE), 0.0, g)
-            v = g * hs[i]
+            if i == 0:
+                # The border once more, from the cache: registers until now held the others.
+                again = borders + (tile * N * CHANNELS + zero)
+                v = g * tl.load(again + nd, mask=real[None, :], other=0.0)
+            else:
+                v = g * hs[i]
             da += v * made[i][None, :]
             das += (v * a,)
+        next_tile = tl.maximum(tile - 1, 0) * N * CHANNELS
+        h = tl.load(borders + next_tile + nd, mask=real[None, :], other=0.0)
         # Stored once a tile: nothing overlaps across a store.
         shares = sums_over_channels(
             dbs[3], dbs[2], dbs[1], dbs[0], dcs[0], dcs[1], dcs[2], dcs[3], FOLDED
