@@ -54,6 +54,7 @@ CONSTANTS = {
     "REVERSE": False,
     "WHOLE": True,
     "CHANNELS": 512,
+    "FOLDED": True,
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
@@ -97,7 +98,7 @@ def compile_kernel(kernel: Any) -> Any:
             constants[(i,)] = CONSTANTS.get(name, block)
         elif name in NUMBERS or name.endswith("_batch"):
             signature[name] = "i32"
-            if name in DIVISIBLE or name.endswith("_batch"):
+            if name in DIVISIBLE or name.endswith("_batch") or (back and name == "zero"):
                 attributes[(i,)] = [["tt.divisibility", 16]]
         else:
             signature[name] = "*bf16" if name in HALF else "*fp32"

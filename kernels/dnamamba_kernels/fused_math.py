@@ -32,6 +32,14 @@ def softplus(x):
 
 
 @triton.jit
+def softplus_and_slope(x):
+    """softplus(x) and its derivative sigmoid(x), from one exponential."""
+    v = tl.exp2(-tl.abs(x) * LOG2E)
+    r = tl.rsqrt(1.0 + v)
+    return tl.maximum(x, 0.0) + log1p_unit(v), tl.where(x >= 0.0, 1.0, v) * r * r
+
+
+@triton.jit
 def sigmoid(x):
     # 1 / w as rsqrt(w)²: w >= 1, so the range checks of a division are not needed.
     r = tl.rsqrt(1.0 + tl.exp2(-x * LOG2E))

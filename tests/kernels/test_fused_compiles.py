@@ -64,6 +64,8 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     [
         (1, 1, 1, 1, F32, "Dzbhr", True, True),
         (2, 300, 48, 16, B16, "Dzb", True, False),
+        (1, 140, 64, 16, F16, "Dzbr", True, False),
+        (1, 70, 32, 8, F32, "", True, True),
         (1, 301, 33, 8, F32, "", False, False),
         (1, 200, 100, 64, F16, "zhr", True, True),
         (1, 130, 9, 200, F32, "Dbr", True, False),

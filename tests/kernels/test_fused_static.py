@@ -25,12 +25,12 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, flo
 
 # Ten percent above what the variant in use needs (kernels/README.md).
 @pytest.mark.parametrize(
-    ("name", "issued", "special", "registers", "spilled_bytes"),
+    ("name", "issued", "special", "memory", "registers", "spilled_bytes"),
     [
-        ("summary", 105, 17, 104, 0),
-        ("output", 145, 19, 128, 0),
-        ("prepare", 214, 19, 184, 0),
-        ("adjoint", 424, 40, 255, 128),
+        ("summary", 105, 17, 8, 104, 0),
+        ("output", 145, 19, 14, 128, 0),
+        ("prepare", 214, 19, 20, 184, 0),
+        ("adjoint", 380, 33, 26, 255, 0),
     ],
 )
 def test_instructions_of_one_position(
@@ -38,12 +38,14 @@ def test_instructions_of_one_position(
     name: str,
     issued: float,
     special: float,
+    memory: float,
     registers: int,
     spilled_bytes: int,
 ) -> None:
     kernel = kernels[name]
     assert kernel["issued"] <= issued
     assert kernel["special"] <= special
+    assert kernel["memory"] <= memory
     assert kernel["registers"] <= registers
     assert kernel["spilled_bytes"] <= spilled_bytes
 

@@ -10,7 +10,7 @@ memory, ``t - origin`` the row of a workspace, which spans the chunks from ``fir
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.fused_math import sigmoid, softplus
+from dnamamba_kernels.fused_math import sigmoid, softplus, softplus_and_slope
 from dnamamba_kernels.selective_scan.fused_rows import (
     crosses,
     existing,
@@ -20,8 +20,8 @@ from dnamamba_kernels.selective_scan.fused_rows import (
     row,
     rows_of,
     rows_of_pair,
-    tile_of,
 )
+from dnamamba_kernels.selective_scan.fused_sums import sums_over_channels, sums_over_states
 
 LN2 = tl.constexpr(0.6931471805599453)
 
@@ -130,14 +130,14 @@ def prepare_kernel(
         tl.store(dskip + share + d, dthrough, mask=real)
 
 
-@triton.jit(do_not_specialize=["zero"])
+@triton.jit
 def adjoint_kernel(
     u, delta, z, skip, bias, decay, packed, resets, leaving, dy, borders,
     du, ddelta, dbc, ddecay, dbias,
-    length, zero, chunk, n_chunks, n_blocks, first, all_chunks, origin, rows,
+    length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch,
     du_batch, ddelta_batch, block_stride,
-    N: tl.constexpr, BLOCK_D: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, FOLDED: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DU_ROW: tl.constexpr, DDELTA_ROW: tl.constexpr,
@@ -175,17 +175,21 @@ def adjoint_kernel(
     dy += batch * dy_batch + d[None, :]
     if z is not None:
         z += batch * z_batch + d[None, :]
-    dbc += block * block_stride + (batch * rows - origin) * (2 * N)
     if resets is not None:
         resets += batch * resets_batch
     chunk_states = (batch * n_chunks + k) * N * CHANNELS
     per_chunk = chunk // 4
+    column = tl.arange(0, 8)
+    dbc += block * block_stride + (batch * n_chunks + k) * per_chunk * (8 * N)
+    dbc += n[:, None] * 8 + column[None, :]
     g = tl.load(leaving + chunk_states + nd, mask=real[None, :], other=0.0)
     da = tl.zeros((N, BLOCK_D), tl.float32)
     dshift = tl.zeros((4, BLOCK_D), tl.float32)
     start = (first + k) * chunk
     n_tiles = tl.cdiv(tl.minimum(chunk, length - start), 4)
     last = start + (n_tiles - 1) * 4
+    borders += chunk_states * per_chunk
+    h = tl.load(borders + (n_tiles - 1) * N * CHANNELS + nd, mask=real[None, :], other=0.0)
     deltas = fetch_tile(delta, last, length, real, DELTA_ROW, REVERSE, WHOLE)
     us = fetch_tile(u, last, length, real, U_ROW, REVERSE, WHOLE)
     dys = fetch_tile(dy, last, length, real, DY_ROW, REVERSE, WHOLE)
@@ -199,10 +203,10 @@ def adjoint_kernel(
         t4 = row(s0 + i4, length, REVERSE)
         inside4 = WHOLE | (s0 + i4 < length)
         here = real[None, :] & inside4
-        h = tl.load(borders + (chunk_states * per_chunk + tile * N * CHANNELS) + nd,
-                    mask=real[None, :], other=0.0)  # fmt: skip
-        raw = deltas.to(tl.float32) + shift
-        step4 = softplus(raw) if SOFTPLUS else raw
+        step4 = deltas.to(tl.float32) + shift
+        slope4 = step4
+        if SOFTPLUS:
+            step4, slope4 = softplus_and_slope(step4)
         step4 = step4 if WHOLE else tl.where(here, step4, 0.0)
         u4 = us.to(tl.float32)
         dout4 = dys.to(tl.float32)
@@ -225,29 +229,40 @@ def adjoint_kernel(
             if resets is not None:
                 h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
             hs += (h,)
-            h = tl.exp2(a * made[i][None, :]) * h + bs[i][:, None] * xs[i][None, :]
-            dcs += (tl.sum(h * dos[i][None, :], 1),)
+            e = tl.exp2(a * made[i][None, :])
+            h = e * h + bs[i][:, None] * xs[i][None, :]
+            dcs += (h * dos[i][None, :],)
         dxs, das = (), ()
         for i in tl.static_range(3, -1, -1):
             t = row(s0 + i, length, REVERSE)
             g += cs[i][:, None] * dos[i][None, :]
-            dbs += (tl.sum(g * xs[i][None, :], 1),)
-            dxs += (tl.sum(g * bs[i][:, None], 0),)
-            # Not the exponentials above, for all the compiler knows: keeping those would spill.
-            g *= tl.exp2(a * (made[i] + zero)[None, :])
+            dbs += (g * xs[i][None, :],)
+            dxs += (g * bs[i][:, None],)
+            if i < 3:
+                # Not those above, for all the compiler knows: keeping more than one would spill.
+                e = tl.exp2(a * (made[i] + zero)[None, :])
+            g *= e
             if resets is not None:
                 g = tl.where(crosses(resets, t, length, REVERSE), 0.0, g)
-            v = g * hs[i]
+            if i == 0:
+                # The border once more, from the cache: registers until now held the others.
+                again = borders + (tile * N * CHANNELS + zero)
+                v = g * tl.load(again + nd, mask=real[None, :], other=0.0)
+            else:
+                v = g * hs[i]
             da += v * made[i][None, :]
-            das += (tl.sum(v * a, 0),)
-        # Stored once a tile: each store costs a change of layout, and nothing overlaps across it.
-        maps_share = dbc + t4 * (2 * N) + n[None, :]
-        tl.store(maps_share, tile_of(dbs[3], dbs[2], dbs[1], dbs[0]), mask=inside4)
-        tl.store(maps_share + N, tile_of(dcs[0], dcs[1], dcs[2], dcs[3]), mask=inside4)
-        dx4 = tile_of(dxs[3], dxs[2], dxs[1], dxs[0])
-        dstep4 = tile_of(das[3], das[2], das[1], das[0]) * LN2 + dx4 * u4
+            das += (v * a,)
+        next_tile = tl.maximum(tile - 1, 0) * N * CHANNELS
+        h = tl.load(borders + next_tile + nd, mask=real[None, :], other=0.0)
+        # Stored once a tile: nothing overlaps across a store.
+        shares = sums_over_channels(
+            dbs[3], dbs[2], dbs[1], dbs[0], dcs[0], dcs[1], dcs[2], dcs[3], FOLDED
+        )
+        tl.store(dbc + tile * (8 * N), shares)
+        dx4 = sums_over_states(dxs[3], dxs[2], dxs[1], dxs[0], FOLDED)
+        dstep4 = sums_over_states(das[3], das[2], das[1], das[0], FOLDED) * LN2 + dx4 * u4
         if SOFTPLUS:
-            dstep4 *= sigmoid(raw)
+            dstep4 *= slope4
         if not WHOLE:
             dstep4 = tl.where(here, dstep4, 0.0)
         dshift += dstep4
@@ -261,20 +276,27 @@ def adjoint_kernel(
 
 @triton.jit
 def unpack_kernel(
-    dbc, db, dc, rows, length, n_blocks, n_states, block_stride,
+    dbc, db, dc, length, start, n_tiles, all_tiles, n_blocks, n_states, block_stride,
     db_batch, db_row, dc_batch, dc_row,
-    N: tl.constexpr, ROWS: tl.constexpr,
+    N: tl.constexpr, TILES: tl.constexpr, REVERSE: tl.constexpr,
 ):  # fmt: skip
-    """The shares of all blocks of channels, added up in their order: the gradients of B and C."""
-    r = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
-    n = tl.arange(0, 2 * N)[None, :]
-    share = dbc + r * (2 * N) + n
-    total = tl.zeros((ROWS, 2 * N), tl.float32)
+    """The shares of all blocks of channels, added up in their order: the gradients of B and C.
+
+    A tile's shares are (N, 8): dB of its four positions, from scan position ``start`` on, then dC.
+    """
+    tile = tl.program_id(0).to(tl.int64) * TILES + tl.arange(0, TILES)
+    real = tile < all_tiles
+    share = dbc + tile[:, None] * (8 * N) + tl.arange(0, 8 * N)[None, :]
+    total = tl.zeros((TILES, 8 * N), tl.float32)
     for _ in range(n_blocks):
-        total += tl.load(share, mask=r < rows, other=0.0)
+        total += tl.load(share, mask=real[:, None], other=0.0)
         share += block_stride
-    batch, t = r // length, r % length
-    tl.store(db + batch * db_batch + t * db_row + n, total, mask=(r < rows) & (n < n_states))
-    c = n - N
-    tl.store(dc + batch * dc_batch + t * dc_row + c, total,
-             mask=(r < rows) & (c >= 0) & (c < n_states))  # fmt: skip
+    maps = tl.permute(tl.reshape(total, (TILES, N, 2, 4)), (0, 3, 1, 2))  # (TILES, 4, N, 2)
+    of_b, of_c = tl.split(tl.reshape(maps, (TILES * 4, N, 2)))
+    place = tl.program_id(0).to(tl.int64) * (TILES * 4) + tl.arange(0, TILES * 4)
+    batch, s = place // (n_tiles * 4), start + place % (n_tiles * 4)
+    t = row(s, length, REVERSE)
+    n = tl.arange(0, N)[None, :]
+    mask = ((place < all_tiles * 4) & (s < length))[:, None] & (n < n_states)
+    tl.store(db + (batch * db_batch + t * db_row)[:, None] + n, of_b, mask=mask)
+    tl.store(dc + (batch * dc_batch + t * dc_row)[:, None] + n, of_c, mask=mask)

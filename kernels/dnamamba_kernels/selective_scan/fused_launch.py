@@ -11,6 +11,7 @@ from dnamamba_kernels.selective_scan import fused_forward as forward
 from dnamamba_kernels.selective_scan.fused_plan import (
     STEPS,
     Plan,
+    folds,
     segments,
 )
 
@@ -169,9 +170,6 @@ def _segment(
 ) -> Tensor:
     """Chunks ``first`` to ``first + count``; the adjoint that enters, to the one that leaves."""
     batch, length, channels = s.u.shape
-    start, stop = first * p.chunk, min((first + count) * p.chunk, length)
-    rows = stop - start
-    origin = length - stop if s.reverse else start
     marks = _marks(s)
     sizes = {
         "Z_ROW": _stride(s.z, 1),
@@ -198,16 +196,17 @@ def _segment(
     leaving = _carry(local, product, adjoint, left, count)
 
     n_blocks = triton.cdiv(channels, p.back_block)
-    dbc = decay.new_empty(n_blocks, batch, rows, 2, p.states)
+    dbc = decay.new_empty(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
     backward.adjoint_kernel[(n_blocks * count * batch,)](
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, leaving, dy, borders,
         grads.u, grads.delta, dbc, grads.A, grads.delta_bias,
-        length, 0, p.chunk, count, n_blocks, first, p.n_chunks, origin, rows,
+        length, 0, p.chunk, count, n_blocks, first, p.n_chunks,
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
         **s.modes(p, p.back_block, p.back_warps), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
+        FOLDED=folds(p, channels) and not triton.knobs.runtime.interpret,
     )  # fmt: skip
-    _unpack(dbc, grads.B[:, origin : origin + rows], grads.C[:, origin : origin + rows])
+    _unpack(dbc, grads.B, grads.C, first * p.chunk, s.reverse)
     return left
 
 
@@ -237,14 +236,14 @@ def _pack(s: Scan, p: Plan) -> Tensor:
     return packed
 
 
-def _unpack(shares: Tensor, dB: Tensor, dC: Tensor) -> None:
-    """Shares (blocks, B, rows, 2, N), summed, into the gradients (B, rows, N)."""
-    n_blocks, batch, length, _, states = shares.shape
-    rows = max(1, 512 // states)
-    backward.unpack_kernel[(triton.cdiv(batch * length, rows),)](
-        shares, dB, dC, batch * length, length, n_blocks, dB.shape[2], shares.stride(0),
-        *dB.stride()[:2], *dC.stride()[:2],
-        N=states, ROWS=rows, num_warps=4,
+def _unpack(shares: Tensor, dB: Tensor, dC: Tensor, start: int, reverse: bool) -> None:
+    """Shares (blocks, B, tiles, N, 8) from scan position ``start`` on, summed, into (B, L, N)."""
+    n_blocks, batch, n_tiles, states, _ = shares.shape
+    tiles = max(1, 128 // states)
+    backward.unpack_kernel[(triton.cdiv(batch * n_tiles, tiles),)](
+        shares, dB, dC, dB.shape[1], start, n_tiles, batch * n_tiles, n_blocks, dB.shape[2],
+        shares.stride(0), *dB.stride()[:2], *dC.stride()[:2],
+        N=states, TILES=tiles, REVERSE=reverse, num_warps=4,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
-__all__ = ["Plan", "plan", "segments"]
+__all__ = ["Plan", "folds", "plan", "segments"]
 
 # Schedulers of a large card: 132 multiprocessors with 4 each.
 SCHEDULERS = 528
@@ -68,6 +68,11 @@ def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
         n_spans=ceil(length / span),
         n_chunks=ceil(length / chunk),
     )
+
+
+def folds(p: Plan, channels: int) -> bool:
+    """Whether the adjoint's tile lies over the lanes of a GPU as ``fused_sums`` needs it."""
+    return p.states >= 8 and p.back_block == 32 and p.back_warps == 1 and channels % 32 == 0
 
 
 def segments(
