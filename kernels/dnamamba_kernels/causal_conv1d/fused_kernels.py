@@ -52,7 +52,7 @@ def taps_of(inputs, cuts, r: tl.constexpr, W: tl.constexpr):
 
 
 @triton.jit
-def forward_kernel(
+def conv_kernel(
     x, weight, bias, state, resets, y, length, channels, n_blocks, n_rows,
     x_batch, y_batch, weight_channel, weight_tap, resets_batch,
     W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, SILU: tl.constexpr,
@@ -92,7 +92,7 @@ def forward_kernel(
 
 
 @triton.jit
-def backward_kernel(
+def conv_backward_kernel(
     x, weight, bias, state, resets, dy, dx, dstate, dweight, length, channels, n_blocks, n_rows,
     x_batch, dy_batch, dx_batch, weight_channel, weight_tap, resets_batch,
     W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, BLOCKS: tl.constexpr,

@@ -106,6 +106,7 @@ class _Gradients:
     B: Tensor
     C: Tensor
     D: Tensor | None  # (B, chunks, D)
+    y: Tensor | None  # the output itself, once more
     z: Tensor | None
     delta_bias: Tensor | None  # (B, chunks, D)
 
@@ -116,12 +117,19 @@ class _Gradients:
 
 
 def run_backward(
-    p: Plan, s: Scan, states: Tensor, dy: Tensor, dfinal: Tensor | None, out: list[Tensor]
+    p: Plan,
+    s: Scan,
+    states: Tensor,
+    dy: Tensor,
+    dfinal: Tensor | None,
+    out: list[Tensor],
+    y: Tensor | None = None,
 ) -> None:
     """Fill ``out``: gradients of u, delta, A, B, C, D, z, delta_bias and the initial state.
 
     Those of D, z and delta_bias are left alone where the scan has none. That of delta may be
-    ``s.delta`` itself: a program reads a tile of it before it writes there.
+    ``s.delta`` itself: a program reads a tile of it before it writes there. ``y``, of a scan with
+    a gate, is filled with its output once more.
     """
     batch, length, channels = s.u.shape
     du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial = out
@@ -133,6 +141,7 @@ def run_backward(
         B=dB,
         C=dC,
         D=None if s.D is None else decay.new_empty(batch, p.n_chunks, channels),
+        y=y,
         z=None if s.z is None else dz,
         delta_bias=None if s.delta_bias is None else decay.new_empty(batch, p.n_chunks, channels),
     )
@@ -187,10 +196,11 @@ def _segment(
     product = torch.empty_like(local)
     backward.prepare_kernel[(n_blocks * count * batch,)](
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, states, dy,
-        grads.z, borders, local, product, grads.D,
-        length, 0, p.chunk, count, n_blocks, first, p.n_chunks, *batches, _stride(grads.z, 0),
+        grads.y, grads.z, borders, local, product, grads.D,
+        length, 0, p.chunk, count, n_blocks, first, p.n_chunks,
+        *batches, _stride(grads.y, 0), _stride(grads.z, 0),
         **s.modes(p, p.block, p.warps), **sizes,
-        DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
+        Y_ROW=_stride(grads.y, 1), DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
     )  # fmt: skip
     left = decay.new_empty(batch, p.states, channels)
     leaving = _carry(local, product, adjoint, left, count)
