@@ -26,7 +26,7 @@ from triton.compiler import ASTSource
 
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import STEPS, plan
+from dnamamba_kernels.selective_scan.fused_plan import AHEAD, STEPS, plan
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
 SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.3e12
@@ -55,6 +55,7 @@ CONSTANTS = {
     "WHOLE": True,
     "CHANNELS": 512,
     "FOLDED": True,
+    "AHEAD": AHEAD,
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
@@ -93,9 +94,10 @@ def compile_kernel(kernel: Any) -> Any:
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
     block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
     for i, name in enumerate(kernel.arg_names):
-        if name in CONSTANTS or name == "BLOCK_D":
+        absent = name == "y" and kernel is backward.prepare_kernel  # a block's alone
+        if name in CONSTANTS or name == "BLOCK_D" or absent:
             signature[name] = "constexpr"
-            constants[(i,)] = CONSTANTS.get(name, block)
+            constants[(i,)] = None if absent else CONSTANTS.get(name, block)
         elif name in NUMBERS or name.endswith("_batch"):
             signature[name] = "i32"
             if name in DIVISIBLE or name.endswith("_batch") or (back and name == "zero"):

@@ -61,7 +61,7 @@ def make_optimizer(
     """AdamW over the parameters of ``module`` that want a gradient, in groups.
 
     A group shares a learning rate, and whether it is decayed: ``takes_weight_decay`` of the model
-    room says so. A shared parameter is taken once.
+    room says so. A shared parameter is taken once. On a GPU the optimiser is PyTorch's fused one.
 
     Args:
         module: what is trained.
@@ -73,7 +73,7 @@ def make_optimizer(
         if parameter.requires_grad:
             key = lr_scale(name), takes_weight_decay(name, parameter)
             groups.setdefault(key, []).append(parameter)
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [
             {
                 "params": groups[scale, decays],
@@ -85,7 +85,12 @@ def make_optimizer(
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
+        fused=all(p.is_cuda for group in groups.values() for p in group) or None,
     )
+    # Without this Lightning takes a fused optimiser for one whose gradients are still scaled, and
+    # refuses to clip them; under fp16 its scaler unscales them first, as for any other.
+    optimizer._step_supports_amp_scaling = False
+    return optimizer
 
 
 def learning_rate_factor(step: int, config: OptimizerConfig, total_steps: float) -> float:

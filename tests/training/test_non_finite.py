@@ -20,9 +20,20 @@ Make = Callable[..., pl.Trainer]
 CONFIG = MambaConfig(d_model=8, n_layers=1, d_state=2)
 
 
-def module(lr: float = 1e-3) -> PretrainModule:
+class Fused(PretrainModule):
+    """With the optimiser of a GPU, which leaves a bad step out by itself and is not waited for."""
+
+    def configure_optimizers(self) -> Any:
+        made: Any = super().configure_optimizers()
+        for group in made["optimizer"].param_groups:
+            group["fused"] = True
+        return made
+
+
+def module(lr: float = 1e-3, fused: bool = False) -> PretrainModule:
     pl.seed_everything(5, verbose=False)
-    return PretrainModule(CONFIG, Tokenizer(), OptimizerConfig(lr=lr, warmup_steps=0))
+    kind = Fused if fused else PretrainModule
+    return kind(CONFIG, Tokenizer(), OptimizerConfig(lr=lr, warmup_steps=0))
 
 
 def spoil(window: int, value: float) -> Callable[[int, dict[str, torch.Tensor]], None]:
@@ -39,11 +50,12 @@ def saving(folder: Path) -> list[pl.Callback]:
     return [ModelCheckpoint(folder, "{step}", every_n_train_steps=1, save_top_k=-1, save_last=True)]
 
 
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_bad_loss_stops_before_its_step(
-    value: float, toy_data: type, quiet_trainer: Make, tmp_path: Path
+    value: float, fused: bool, toy_data: type, quiet_trainer: Make, tmp_path: Path
 ) -> None:
-    net = module()
+    net = module(fused=fused)
     trainer = quiet_trainer(
         max_steps=8,
         limit_val_batches=0,
@@ -62,6 +74,27 @@ def test_a_bad_loss_stops_before_its_step(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["last.ckpt", "step=1.ckpt", "step=2.ckpt"]
     saved = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.equal(saved[name], value) for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "end", [{"max_steps": 8}, {"max_steps": 3}, {"max_steps": 8, "val_check_interval": 3}]
+)
+def test_a_step_that_is_not_waited_for_leaves_the_weights(
+    end: dict[str, int], toy_data: type, quiet_trainer: Make
+) -> None:
+    """The error comes with the next step, the end of the run or a validation."""
+    net, after = module(fused=True), []
+
+    class Watch(pl.Callback):
+        def on_train_batch_end(self, *_: Any) -> None:
+            after.append({name: x.clone() for name, x in net.state_dict().items()})
+
+    with pytest.raises(NonFiniteError, match=r"the loss is nan at step 2 .*The step was not taken"):
+        trainer = quiet_trainer(**end, callbacks=[Watch()])
+        trainer.fit(net, toy_data(32, change=spoil(9, float("nan"))))
+    assert len(after) == 3
+    for state in (after[2], net.state_dict()):
+        torch.testing.assert_close(state, after[1], rtol=0, atol=0)
 
 
 def test_of_accumulated_batches_the_bad_one_is_named(toy_data: type, quiet_trainer: Make) -> None:

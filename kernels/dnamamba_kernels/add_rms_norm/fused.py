@@ -93,7 +93,7 @@ def run_forward(
         return
     rows, width = _rows(x), x.shape[-1]
     before = None if residual is None else _rows(residual)
-    block, tile, warps = _tile(width)
+    block, tile, warps = _tile(width, 16)
     norm_kernel[(triton.cdiv(len(rows), tile),)](
         rows, before, weight.contiguous(), y, total, len(rows), width,
         rows.stride(0), 0 if before is None else before.stride(0), eps,
@@ -117,7 +117,7 @@ def _backward(
         dweight.zero_()
         return out
     rows, width = total.view(-1, total.shape[-1]), total.shape[-1]
-    block, tile, warps = _tile(width)
+    block, tile, warps = _tile(width, 32)
     # About 4 programs per multiprocessor of a large card; a share of the weight's gradient each.
     tiles = max(1, 1 << (triton.cdiv(len(rows), tile * 528) - 1).bit_length())
     programs = triton.cdiv(len(rows), tile * tiles)
@@ -139,11 +139,11 @@ def _rows(x: Tensor) -> Tensor:
     return dense(x).reshape(-1, x.shape[-1])
 
 
-def _tile(width: int) -> tuple[int, int, int]:
-    """Columns of a tile (all, padded), its rows, and warps: up to 16 elements a thread."""
+def _tile(width: int, elements: int) -> tuple[int, int, int]:
+    """Columns of a tile (all, padded), its rows, and warps: so many elements a thread, or more."""
     block = triton.next_power_of_2(width)
-    rows = max(1, 1024 // block)
-    return block, rows, min(16, max(1, block * rows // 512))
+    rows = max(1, 64 * elements // block)
+    return block, rows, min(16, max(1, block * rows // (32 * elements)))
 
 
 def _empty_gradients(

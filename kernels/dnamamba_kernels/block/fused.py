@@ -185,21 +185,31 @@ def _backward(
         )  # fmt: skip
         return [x.zero_() for x in _empty_gradients(kept, dtype, has_residual)]
     to_i, to_z = in_weight.chunk(2)
-    if not h.numel():
-        h = in_weight.new_empty(stream.shape)
-        norm.run_forward(stream, None, norm_weight, eps, h, None)
-        u = conv._forward(
-            F.linear(h, to_i), conv_weight, conv_bias, conv_state, resets, True, False
-        )
+    recompute = not h.numel()
+
+    def normed() -> Tensor:
+        out = in_weight.new_empty(stream.shape)
+        norm.run_forward(stream, None, norm_weight, eps, out, None)
+        return out
+
+    def convolved(i: Tensor) -> Tensor:
+        return conv._forward(i, conv_weight, conv_bias, conv_state, resets, True, False)
+
+    # Memory is at its peak during the scan. So what only the projections want comes after it, if
+    # need be once more, and gradients take the place of what they are gradients of where it can
+    # be had again: a program reads a tile of both before it writes there.
+    if recompute:
+        h = normed()
+        u = convolved(F.linear(h, to_i))
         selected = F.linear(u, x_weight)
-    # Memory is at its peak during the scan: the convolution's input comes after it, and Δ makes
-    # room for its own gradient, for a program reads a tile of it before it writes there.
     z = F.linear(h, to_z)
+    if recompute:
+        del h
     rank, B, C = _split(selected, dt_weight.shape[1])
     delta = F.linear(rank, dt_weight)
-    dselected, ddelta = torch.empty_like(selected), delta
+    dselected = torch.empty_like(selected)
     drank, dB, dC = _split(dselected, dt_weight.shape[1])
-    du, dz = torch.empty_like(u), torch.empty_like(z)
+    ddelta, du, dz = delta, u if recompute else torch.empty_like(u), torch.empty_like(z)
     dA, dD = torch.empty_like(A), torch.empty_like(D)
     dbias = u.new_empty(0) if dt_bias is None else torch.empty_like(dt_bias)
     dssm = u.new_empty(len(u), *A.shape, dtype=torch.float32)
@@ -216,11 +226,17 @@ def _backward(
     dout = torch.zeros_like(out_weight) if y is None else _product(dbranch, y)
     del y, z
     drank.copy_(ddelta @ dt_weight)
+    ddt_weight = _product(ddelta, rank)
     du.flatten(0, 1).addmm_(dselected.flatten(0, 1), x_weight)
-    dx_weight, ddt_weight = _product(dselected, u), _product(ddelta, rank)
-    del u, delta, ddelta
+    del delta, ddelta
 
+    if recompute:
+        h = normed()
     i = F.linear(h, to_i)
+    if recompute:
+        u = convolved(i)
+    dx_weight = _product(dselected, u)
+    del u
     di = torch.empty_like(i)
     dconv_weight, dconv_bias, dconv_state = conv.run_backward(
         du, i, conv_weight, conv_bias, conv_state, resets, True, False, di

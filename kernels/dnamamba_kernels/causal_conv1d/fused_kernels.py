@@ -13,8 +13,9 @@ import triton.language as tl
 
 from dnamamba_kernels.fused_math import sigmoid
 
-ROWS = 8  # positions at a time; their loads are in flight together
-BLOCKS = 8  # blocks of ROWS per program of the backward, which sums the weight's gradient over them
+# Positions at a time, forward and backward: their loads are in flight together.
+ROWS, BACK_ROWS = 16, 8
+BLOCKS = 16  # of BACK_ROWS, per program of the backward: it sums the weight's gradient over them
 BLOCK_D = 128
 
 

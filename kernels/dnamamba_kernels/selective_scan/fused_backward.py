@@ -17,6 +17,7 @@ from dnamamba_kernels.selective_scan.fused_rows import (
     fetch,
     fetch_tile,
     maps_of,
+    prefetch,
     row,
     rows_of,
     rows_of_pair,
@@ -33,7 +34,7 @@ def prepare_kernel(
     length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch,
     y_batch, dz_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, AHEAD: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
@@ -90,6 +91,12 @@ def prepare_kernel(
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
+        if AHEAD > 0:
+            later = s0 + AHEAD * STEPS
+            prefetch(u, later, length, U_ROW, BLOCK_D, REVERSE)
+            prefetch(delta, later, length, DELTA_ROW, BLOCK_D, REVERSE)
+            prefetch(z, later, length, Z_ROW, BLOCK_D, REVERSE)
+            prefetch(dy, later, length, DY_ROW, BLOCK_D, REVERSE)
         bs, cs = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         dzs, ys = (), ()

@@ -9,9 +9,11 @@ from torch import Tensor
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
 from dnamamba_kernels.selective_scan.fused_plan import (
+    AHEAD,
     STEPS,
     Plan,
     folds,
+    prefetches,
     segments,
 )
 
@@ -127,9 +129,9 @@ def run_backward(
 ) -> None:
     """Fill ``out``: gradients of u, delta, A, B, C, D, z, delta_bias and the initial state.
 
-    Those of D, z and delta_bias are left alone where the scan has none. That of delta may be
-    ``s.delta`` itself: a program reads a tile of it before it writes there. ``y``, of a scan with
-    a gate, is filled with its output once more.
+    Those of D, z and delta_bias are left alone where the scan has none. Those of u and delta may
+    be ``s.u`` and ``s.delta`` themselves: a program reads a tile of each before it writes there.
+    ``y``, of a scan with a gate, is filled with its output once more.
     """
     batch, length, channels = s.u.shape
     du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial = out
@@ -190,6 +192,7 @@ def _segment(
         _stride(marks, 0),
     )  # fmt: skip
 
+    compiled = not triton.knobs.runtime.interpret  # which knows no PTX
     n_blocks = triton.cdiv(channels, p.block)
     borders = decay.new_empty(batch, count, p.chunk // STEPS, p.states, channels)
     local = decay.new_empty(batch, count, p.states, channels)
@@ -201,6 +204,7 @@ def _segment(
         *batches, _stride(grads.y, 0), _stride(grads.z, 0),
         **s.modes(p, p.block, p.warps), **sizes,
         Y_ROW=_stride(grads.y, 1), DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
+        AHEAD=AHEAD if compiled and prefetches(p, channels) else 0,
     )  # fmt: skip
     left = decay.new_empty(batch, p.states, channels)
     leaving = _carry(local, product, adjoint, left, count)
@@ -214,7 +218,7 @@ def _segment(
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
         **s.modes(p, p.back_block, p.back_warps), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
-        FOLDED=folds(p, channels) and not triton.knobs.runtime.interpret,
+        FOLDED=compiled and folds(p, channels),
     )  # fmt: skip
     _unpack(dbc, grads.B, grads.C, first * p.chunk, s.reverse)
     return left

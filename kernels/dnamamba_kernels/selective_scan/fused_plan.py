@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil
 
-__all__ = ["Plan", "folds", "plan", "segments"]
+__all__ = ["Plan", "folds", "plan", "prefetches", "segments"]
 
 # Schedulers of a large card: 132 multiprocessors with 4 each.
 SCHEDULERS = 528
-# Clocks of a scheduler for a position of each of w warps: of one sweep that computes every
-# exponential once, ALONE[0] + w ALONE[1], for want of warps; of both passes, w PASSES.
-ALONE, PASSES = (137, 131), 320
+# Measured clocks of a scheduler for a position of each of its w warps: of one sweep, bound by a
+# warp's own pace, ALONE[0] + w ALONE[1]; of summary and output, which fill the card, w PASSES.
+ALONE, PASSES = (500, 60), 360
 # Positions unrolled: as many rows are read ahead, and as many states wait in registers.
 STEPS = 4
+# Tiles of STEPS positions that the backward's first sweep asks for ahead of reading them.
+AHEAD = 2
 # Bounds of a chunk: shorter ones cost memory traffic, longer ones parallelism in the backward.
 MIN_CHUNK, MAX_CHUNK = 64, 256
 # A longer span leaves more of the card idle at the end than its carry costs.
@@ -21,7 +23,7 @@ MAX_SPAN = 512
 # Bytes of scratch that the backward may hold at a time.
 WORKSPACE = 512 * 2**20
 # Of the backward's kernels: warps that fit on a scheduler, clocks of each for a position.
-PREPARE, ADJOINT = (3, 229), (2, 479)
+PREPARE, ADJOINT = (3, 260), (2, 510)
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
         n_spans=ceil(length / span),
         n_chunks=ceil(length / chunk),
     )
+
+
+def prefetches(p: Plan, channels: int) -> bool:
+    """Whether all of a block's channels exist, so that looking ahead stays within the tensors."""
+    return channels % p.block == 0
 
 
 def folds(p: Plan, channels: int) -> bool:
