@@ -137,9 +137,21 @@ class Mixer(nn.Module):
         weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
         held = conv_state if in_place else conv_state.to(inputs.dtype)
         u, tail = causal_conv1d_step(held, inputs, weight, bias, in_place=in_place)
-        delta, shift, B, C = self._select(u)
+        rank, B, C = self._selected(u)
+        plain = is_plain(self.dt_proj, nn.Linear)
         y, final = selective_scan_step(
-            ssm_state, u, delta, self.A_log, B, C, self.D, z, shift, log_A=True, in_place=in_place
+            ssm_state,
+            u,
+            rank if plain else self.dt_proj(rank),
+            self.A_log,
+            B,
+            C,
+            self.D,
+            z,
+            self.dt_proj.bias if plain else None,
+            dt_weight=self.dt_proj.weight if plain else None,
+            log_A=True,
+            in_place=in_place,
         )
         return self.out_proj(y), tail, final
 
@@ -152,13 +164,18 @@ class Mixer(nn.Module):
 
     def _select(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         """delta, its bias (None where already added), B and C of u (..., D)."""
-        N = self.A_log.shape[1]
-        x = self.x_proj(u)
-        rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
+        rank, B, C = self._selected(u)
         if is_plain(self.dt_proj, nn.Linear):
             # The scan adds the bias in fp32: in bf16 the sum would lose 1.5 % of a Δ of 1e-3.
             return F.linear(rank, self.dt_proj.weight), self.dt_proj.bias, B, C
         return self.dt_proj(rank), None, B, C
+
+    def _selected(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What delta is made of (..., R), B and C of u (..., D)."""
+        N = self.A_log.shape[1]
+        x = self.x_proj(u)
+        rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
+        return rank, B, C
 
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:

@@ -89,8 +89,8 @@ def test_a_step_that_is_not_waited_for_leaves_the_weights(
         def on_train_batch_end(self, *_: Any) -> None:
             after.append({name: x.clone() for name, x in net.state_dict().items()})
 
+    trainer = quiet_trainer(**end, callbacks=[Watch()])
     with pytest.raises(NonFiniteError, match=r"the loss is nan at step 2 .*The step was not taken"):
-        trainer = quiet_trainer(**end, callbacks=[Watch()])
         trainer.fit(net, toy_data(32, change=spoil(9, float("nan"))))
     assert len(after) == 3
     for state in (after[2], net.state_dict()):
