@@ -69,16 +69,14 @@ def _forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Branch, stream, both states; and for the backward, or empty, what ``_Kept`` lists."""
     h, stream = norm._forward(x, residual, norm_weight, eps, in_weight.dtype)
-    to_i, to_z = in_weight.chunk(2)
-    i = F.linear(h, to_i)
+    i, z = F.linear(h, in_weight).chunk(2, -1)
     u = conv._forward(i, conv_weight, conv_bias, conv_state, resets, True, False)
     tail = conv._final_state(i, conv_weight.shape[1] - 1, conv_state, resets, False)
-    del i
     selected = F.linear(u, x_weight)
     rank, B, C = _split(selected, dt_weight.shape[1])
     y, final, states = scan._forward(
-        u, F.linear(rank, dt_weight), A, B, C, D, F.linear(h, to_z), dt_bias, ssm_state, resets,
-        True, False, keep_states,
+        u, F.linear(rank, dt_weight), A, B, C, D, z, dt_bias, ssm_state, resets, True, False,
+        keep_states,
     )  # fmt: skip
     branch = F.linear(y, out_weight)
     if not keep_inside:

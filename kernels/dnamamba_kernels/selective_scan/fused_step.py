@@ -90,7 +90,8 @@ def selective_scan_step_fused(
     z = None if z is None else dense(z)
     states = triton.next_power_of_2(n_states)
     rank = 1 if dt_weight is None else dt_weight.shape[1]
-    block = max(1, min(64, 2048 // states))
+    # Of few rows narrow blocks: more multiprocessors take part.
+    block = max(1, min(64 if batch * channels >= 64 * 132 else 16, 2048 // states))
     n_blocks = triton.cdiv(channels, block)
     rows = 4 if batch * n_blocks >= 4096 else 1  # A is read once for them all
     # No more threads than elements: a second thread of one could read it after it was replaced.
