@@ -118,8 +118,8 @@ def _backward(
         return out
     rows, width = total.view(-1, total.shape[-1]), total.shape[-1]
     block, tile, warps = _tile(width, 32)
-    # About 4 programs per multiprocessor of a large card; a share of the weight's gradient each.
-    tiles = max(1, 1 << (triton.cdiv(len(rows), tile * 528) - 1).bit_length())
+    # About 8 programs per multiprocessor of a large card; a share of the weight's gradient each.
+    tiles = max(1, 1 << (triton.cdiv(len(rows), tile * 1056) - 1).bit_length())
     programs = triton.cdiv(len(rows), tile * tiles)
     shares = total.new_empty(programs, width)
     dy = None if dy is None else _rows(dy)
