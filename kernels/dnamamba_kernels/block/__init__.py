@@ -45,10 +45,10 @@ def mamba_block(
         branch = y @ out_weight.T
 
     Gu and Dao 2023 (arXiv:2312.00752), algorithm 2 and figure 3. For each position autograd keeps
-    the stream, a share of the scan's states, h, u, and the row of s, B and C. The rest comes again
-    in the backward: the scan's own makes y by the way, and projections are cheap beside it. The
-    same calls one by one keep five times as much. Differentiable in every floating argument,
-    through every output; not twice.
+    the stream, a share of the scan's states, h, u, and the row of s, B and C: two fifths of what
+    the same calls one by one keep. The rest comes again in the backward: the scan's own makes y by
+    the way, and projections are cheap beside it. Differentiable in every floating argument, through
+    every output; not twice.
 
     Args:
         x: what the layer before adds to the stream (B, L, d_model); fp32, bf16 or fp16.
@@ -68,7 +68,7 @@ def mamba_block(
             dtype; None is zero.
         ssm_state: the scan's state before x (B, D, N), fp32; None is zero.
         resets: (B, L) bool, the first base of each packed segment; None is none.
-        recompute: keep only the stream and the states: half the memory, a twentieth more time.
+        recompute: keep only the stream and the states: two fifths of that, a twelfth more time.
 
     Returns:
         The branch (B, L, d_model) in in_weight's dtype, which the next layer adds to the stream;
