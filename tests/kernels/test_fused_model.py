@@ -16,10 +16,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def results(backend: str, recompute: str, autocast: bool, padded: bool) -> list[Tensor]:
+def results(
+    backend: str, recompute: str, autocast: bool, padded: bool, compiled: bool = False
+) -> list[Tensor]:
     torch.manual_seed(0)
     model = LanguageModel(MambaConfig(d_model=8, n_layers=2, d_state=4)).to(DEVICE)
     model.backbone.recompute = recompute  # type: ignore[assignment]
+    if compiled:
+        model.compile(backend="aot_eager")
     tokens = torch.randint(4, 9, (2, 20), device=DEVICE)
     lengths = torch.tensor([20, 13], device=DEVICE) if padded else None
     resets = torch.zeros(2, 20, dtype=torch.bool, device=DEVICE)
@@ -41,6 +45,12 @@ def test_states_and_gradients(
 ) -> None:
     got = results("triton", recompute, autocast, padded)
     assert_same(got, results("torch", "nothing", autocast, padded), tolerance)
+
+
+@pytest.mark.parametrize("recompute", ["nothing", "everything"])
+def test_compiled(recompute: str) -> None:
+    got = results("triton", recompute, False, False, compiled=True)
+    assert_same(got, results("triton", "nothing", False, False), 1e-5)
 
 
 class _Doubled(torch.nn.Module):
