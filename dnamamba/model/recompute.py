@@ -17,12 +17,13 @@ __all__ = ["Recompute", "recomputes", "recomputing"]
 Recompute = Literal["nothing", "cheap", "everything"]
 """Between forward and backward, a block keeps
 
-- ``nothing`` is recomputed: every activation. Where a block is one fused operator, on a GPU, those
-  of which a tenth of the scan's cost makes the others;
+- ``nothing`` is recomputed: every activation;
 - ``cheap``: its input and the scan's output; norm, projections and convolution are done again;
 - ``everything``: the residual stream with which it begins, alone.
 
-A fused block keeps with either of the latter the stream and a tenth more, and scans only once.
+On a GPU a block is one fused operator, which computes again what costs little. It keeps the
+stream, the states between the scan's chunks and, where nothing is recomputed, what leaves norm,
+convolution and x-projection. ``cheap`` and ``everything`` are the same there: no block scans twice.
 """
 
 # The scan costs more than all the rest, and its output is a quarter of what the rest would keep.

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from dnamamba.model.mamba import takes_weight_decay
@@ -87,10 +89,18 @@ def make_optimizer(
         eps=config.eps,
         fused=all(p.is_cuda for group in groups.values() for p in group) or None,
     )
+    optimizer.register_load_state_dict_pre_hook(_stays_itself)
     # Without this Lightning takes a fused optimiser for one whose gradients are still scaled, and
     # refuses to clip them; under fp16 its scaler unscales them first, as for any other.
     optimizer._step_supports_amp_scaling = False
     return optimizer
+
+
+def _stays_itself(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint's state for an optimiser that is fused, or not, as suits its own device."""
+    groups = zip(state["param_groups"], optimizer.param_groups, strict=True)
+    kinds = ("fused", "foreach")
+    return {**state, "param_groups": [old | {k: new[k] for k in kinds} for old, new in groups]}
 
 
 def learning_rate_factor(step: int, config: OptimizerConfig, total_steps: float) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels import add_rms_norm, causal_conv1d, mamba_block, selective_scan
+from dnamamba_kernels.selective_scan import fused_plan
 
 from .fused_cases import DEVICE, INTERPRETED, TOLERANCE, assert_same, random, run
 
@@ -81,6 +82,19 @@ def test_outputs_and_gradients(
     assert_same(got, expected, TOLERANCE[dtype] * (6 if dtype == B16 else 1))
 
 
+@pytest.mark.parametrize("recompute", [False, True])
+def test_over_several_pieces(
+    recompute: bool, many_cuts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where gradients take the place of u and Δ, the pieces to the left still read theirs."""
+    monkeypatch.setattr(fused_plan, "WORKSPACE", 2**12)
+    pieces = list(fused_plan.segments(fused_plan.plan(3, 90, 10, 3), 3, 90, 10))
+    assert len(pieces) * len(pieces[0][1]) > 3
+    inputs, resets = arguments(3, 90, F32, "abhr"), random((3, 90), 12) > 1.5
+    got = run(partial(fused, resets=resets, recompute=recompute), inputs, exact=False)
+    assert_same(got, run(partial(one_by_one, resets=resets), inputs, exact=True), TOLERANCE[F32])
+
+
 def leaves(B: int, L: int, options: str) -> list[Any]:
     return [x if x is None else x.requires_grad_() for x in arguments(B, L, F32, options)]
 
@@ -135,6 +149,21 @@ def test_compiles_into_one_graph(recompute: bool) -> None:
     call = partial(fused, resets=None, recompute=recompute)
     compiled = torch.compile(call, fullgraph=True, backend="aot_eager")
     assert_same(run(compiled, inputs, exact=False), run(call, inputs, exact=False), 1e-6)
+
+
+def test_compiles_once_for_all_sizes() -> None:
+    graphs = 0
+
+    def counting(graph: Any, inputs: Any) -> Any:
+        nonlocal graphs
+        graphs += 1
+        return graph.forward
+
+    compiled = torch.compile(partial(fused, resets=None), backend=counting)
+    for B, L in ((2, 9), (3, 9), (3, 11), (4, 12), (5, 13)):
+        with torch.no_grad():
+            compiled(*arguments(B, L, F32, "ab"))
+    assert graphs <= 3  # the first size, then one that varies, then two
 
 
 @pytest.mark.parametrize("keep", [False, True])

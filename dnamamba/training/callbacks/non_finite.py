@@ -9,6 +9,8 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
+from dnamamba.training.ranks import most_over_ranks
+
 __all__ = ["NonFiniteError", "StopOnNonFinite"]
 
 _SHOWN = 8
@@ -28,12 +30,16 @@ class StopOnNonFinite(pl.Callback):
 
     It costs one norm over the gradients a step. A fused optimiser, which on a GPU leaves a step
     out by itself where it is told so, is not waited for: the error then comes a step later, and
-    before any validation or checkpoint.
+    before any log, validation or full checkpoint. (A file of weights alone holds those before the
+    bad step.)
     """
 
     def __init__(self) -> None:
         self._seen: list[tuple[Tensor, Any]] = []  # loss and index of each batch of this step
         self._open: _Step | None = None  # the last step, of which nobody has looked at the verdict
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._seen, self._open = [], None  # of a run that another error ended
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -51,20 +57,26 @@ class StopOnNonFinite(pl.Callback):
         pl_module: pl.LightningModule,
         optimizer: torch.optim.Optimizer,
     ) -> None:
-        self._settle(trainer)
         seen, self._seen = self._seen, []
+        self._settle(trainer)
         losses = torch.stack([loss for loss, _ in seen])
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None and not scaled]
         checked = losses.sum() + torch.nn.utils.get_total_norm(gradients)
-        bad = (~torch.isfinite(checked)).float()
-        if trainer.world_size > 1:  # all or none, or the devices part
-            bad = trainer.strategy.reduce(bad, reduce_op="sum").clamp(max=1)
+        # All devices take the step or none does, or they part.
+        bad = most_over_ranks(trainer, (~torch.isfinite(checked)).float())
         rate = optimizer.param_groups[0]["lr"]
         self._open = _Step(trainer.global_step, rate, seen, losses, _on_its_way(bad))
         if all(group.get("fused") for group in optimizer.param_groups) and not scaled:
             optimizer.found_inf = bad  # type: ignore[attr-defined]
         else:
+            self._settle(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        every = int(getattr(trainer, "log_every_n_steps", 0))
+        if every and trainer.global_step % every == 0:  # the figures are waited for anyway
             self._settle(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -143,13 +155,14 @@ def _explain(trainer: pl.Trainer, step: _Step) -> str:
 
 
 def _last_good(trainer: pl.Trainer) -> str:
-    saved = [
-        Path(path)
-        for callback in trainer.checkpoint_callbacks
-        if isinstance(callback, ModelCheckpoint)
-        for path in (callback.last_model_path, callback.best_model_path)
-        if path and Path(path).is_file()
-    ]
+    saved: list[Path] = []
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            # Its own names may be of a file about to be written.
+            named = [Path(path) for path in (callback.last_model_path, callback.best_model_path)]
+            folder = callback.dirpath and Path(callback.dirpath)
+            saved += [*named, *(folder.glob("*.ckpt") if folder else [])]
+    saved = [path for path in saved if path.is_file()]
     if not saved:
         return "No checkpoint was written before."
     return f"The last good checkpoint is {max(saved, key=lambda path: path.stat().st_mtime)}."

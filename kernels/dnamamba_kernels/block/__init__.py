@@ -68,7 +68,7 @@ def mamba_block(
             dtype; None is zero.
         ssm_state: the scan's state before x (B, D, N), fp32; None is zero.
         resets: (B, L) bool, the first base of each packed segment; None is none.
-        recompute: keep only the stream and the states: two fifths of that, a twelfth more time.
+        recompute: keep only the stream and the states, two fifths of that or less.
 
     Returns:
         The branch (B, L, d_model) in in_weight's dtype, which the next layer adds to the stream;

@@ -115,12 +115,12 @@ def _(
     rows = x.shape[:2]
     u = in_weight.new_empty(*rows, channels)
     _, final, states = scan._outputs(u, A, keep_states)
-    inside = [in_weight.new_empty(x.shape), u, u.new_empty(*rows, len(x_weight))]
+    inside = [in_weight.new_empty(x.shape), u, u.new_empty(*rows, x_weight.shape[0])]
     if not keep_inside:
         inside = [u.new_empty(0) for _ in inside]
     return (
-        u.new_empty(*rows, len(out_weight)), x.new_empty(x.shape, dtype=torch.float32),
-        u.new_empty(len(x), channels, taps - 1), final, states, *inside,
+        u.new_empty(*rows, out_weight.shape[0]), x.new_empty(x.shape, dtype=torch.float32),
+        u.new_empty(x.shape[0], channels, taps - 1), final, states, *inside,
     )  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def _backward(
     ddelta, du, dz = delta, u if recompute else torch.empty_like(u), torch.empty_like(z)
     dA, dD = torch.empty_like(A), torch.empty_like(D)
     dbias = u.new_empty(0) if dt_bias is None else torch.empty_like(dt_bias)
-    dssm = u.new_empty(len(u), *A.shape, dtype=torch.float32)
+    dssm = u.new_empty(u.shape[0], *A.shape, dtype=torch.float32)
     y = None if dbranch is None else torch.empty_like(u)
     run_backward(
         plan(u.shape[0], u.shape[1], u.shape[2], A.shape[1]),

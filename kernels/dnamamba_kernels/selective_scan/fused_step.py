@@ -90,8 +90,10 @@ def selective_scan_step_fused(
     z = None if z is None else dense(z)
     states = triton.next_power_of_2(n_states)
     rank = 1 if dt_weight is None else dt_weight.shape[1]
-    # Of few rows narrow blocks: more multiprocessors take part.
-    block = max(1, min(64 if batch * channels >= 64 * 132 else 16, 2048 // states))
+    height = triton.next_power_of_2(rank)
+    # Of few rows narrow blocks: more multiprocessors take part. Else what registers hold.
+    wide = 64 if batch * channels >= 64 * 132 else 16
+    block = max(1, min(wide, 2048 // states, 4096 // height))
     n_blocks = triton.cdiv(channels, block)
     rows = 4 if batch * n_blocks >= 4096 else 1  # A is read once for them all
     # No more threads than elements: a second thread of one could read it after it was replaced.
@@ -101,7 +103,7 @@ def selective_scan_step_fused(
         None if dt_weight is None else dt_weight.contiguous(), y,
         batch, channels, n_states, n_blocks,
         u.stride(0), delta.stride(0), B.stride(0), C.stride(0), 0 if z is None else z.stride(0),
-        rank, N=states, RANK=triton.next_power_of_2(rank), BLOCK_D=block, ROWS=rows,
+        rank, N=states, RANK=height, BLOCK_D=block, ROWS=rows,
         SOFTPLUS=delta_softplus, LOG_A=log_A, num_warps=warps,
     )  # fmt: skip
     return y

@@ -52,7 +52,9 @@ def selective_scan_step(
         return selective_scan_step_fused(held, *tensors[1:], delta_softplus, log_A), held
     dtype = state.dtype
     x = u.to(dtype)
-    delta = (delta if dt_weight is None else F.linear(delta, dt_weight)).to(dtype)
+    delta = delta.to(dtype)
+    if dt_weight is not None:
+        delta = F.linear(delta, dt_weight.to(dtype))
     if delta_bias is not None:
         delta = delta + delta_bias.to(dtype)
     if delta_softplus:
