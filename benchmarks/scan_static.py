@@ -26,7 +26,7 @@ from triton.compiler import ASTSource
 
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import STEPS, plan
+from dnamamba_kernels.selective_scan.fused_plan import AHEAD, STEPS, plan
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
 SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.3e12
@@ -55,6 +55,7 @@ CONSTANTS = {
     "WHOLE": True,
     "CHANNELS": 512,
     "FOLDED": True,
+    "AHEAD": AHEAD,
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
@@ -87,15 +88,15 @@ class Count:
         )
 
 
-def compile_kernel(kernel: Any) -> Any:
-    """The kernel as the launcher would have it compiled on an H200."""
+def compile_kernel(kernel: Any, absent: str) -> Any:
+    """The kernel as the launcher would have it compiled on an H200, without one argument."""
     signature, constants, attributes = {}, {}, {}
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
     block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
     for i, name in enumerate(kernel.arg_names):
-        if name in CONSTANTS or name == "BLOCK_D":
+        if name in CONSTANTS or name in ("BLOCK_D", absent):
             signature[name] = "constexpr"
-            constants[(i,)] = CONSTANTS.get(name, block)
+            constants[(i,)] = None if name == absent else CONSTANTS.get(name, block)
         elif name in NUMBERS or name.endswith("_batch"):
             signature[name] = "i32"
             if name in DIVISIBLE or name.endswith("_batch") or (back and name == "zero"):
@@ -141,8 +142,8 @@ def inner_loop(instructions: list[tuple[int, str]]) -> Counter[str]:
     return Counter(name.split(".")[0] for name in names)
 
 
-def count(name: str, kernel: Any, n_bytes: float) -> Count:
-    compiled = compile_kernel(kernel)
+def count(name: str, kernel: Any, n_bytes: float, absent: str = "") -> Count:
+    compiled = compile_kernel(kernel, absent)
     instructions, usage = disassemble(compiled.asm["cubin"])
     opcodes = inner_loop(instructions)
 
@@ -171,11 +172,12 @@ def counts() -> dict[str, Count]:
     border = 4 * N / STEPS
     shares = 2 * 4 * N / 32  # of dB and dC
     return {
-        name: count(name, kernel, n_bytes)
-        for name, kernel, n_bytes in (
+        name: count(name, *arguments)
+        for name, *arguments in (
             ("summary", forward.summary_kernel, 4),
             ("output", forward.output_kernel, 8),
-            ("prepare", backward.prepare_kernel, 10 + border),
+            ("prepare", backward.prepare_kernel, 10 + border, "y"),
+            ("… and y", backward.prepare_kernel, 12 + border),  # within a block
             ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares),
         )
     }

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from dnamamba.config import MambaConfig
-from dnamamba.model.mixer import Mixer
-from dnamamba.model.recompute import Recompute, recomputing
-from dnamamba_kernels import add_rms_norm
+from dnamamba.model.mixer import Mixer, is_plain
+from dnamamba.model.recompute import Recompute, recomputes, recomputing
+from dnamamba_kernels import add_rms_norm, fuses_block, mamba_block
 
 __all__ = ["Block", "Mamba", "RMSNorm", "State", "takes_weight_decay"]
 
@@ -87,15 +87,67 @@ class Block(nn.Module):
         ssm_state: Tensor | None = None,
         resets: Tensor | None = None,
         lengths: Tensor | None = None,
+        recompute: Recompute = "nothing",
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(branch, stream before it) -> (branch, stream before it, conv state, SSM state)."""
+        if lengths is None and self._fuses(x):
+            return self._fused(x, residual, conv_state, ssm_state, resets, recomputes(recompute))
+        block = recomputing(self._one_by_one, recompute)
+        return block(x, residual, conv_state, ssm_state, resets, lengths)
+
+    def _one_by_one(
+        self,
+        x: Tensor,
+        residual: Tensor | None,
+        conv_state: Tensor | None,
+        ssm_state: Tensor | None,
+        resets: Tensor | None,
+        lengths: Tensor | None,
         dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(branch, stream before it) -> (branch, stream before it, conv state, SSM state).
-
-        The mixer reads ``dtype``, x's if that is None.
-        """
+        """The mixer reads ``dtype``, x's if that is None."""
         x, residual = self.norm(x, residual, dtype)
         x, conv_state, ssm_state = self.mixer(x, conv_state, ssm_state, resets, lengths)
         return x, residual, conv_state, ssm_state
+
+    def _fuses(self, x: Tensor) -> bool:
+        """Whether one op can stand for the block: nothing in it wrapped, no hook."""
+        plain = is_plain(self.norm, RMSNorm) and self.mixer.is_plain()
+        return plain and fuses_block(x.device, x.dtype)
+
+    def _fused(
+        self,
+        x: Tensor,
+        residual: Tensor | None,
+        conv_state: Tensor | None,
+        ssm_state: Tensor | None,
+        resets: Tensor | None,
+        recompute: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The block as one op, which keeps little for the backward."""
+        device = x.device.type
+        autocast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+        m = self.mixer
+        return mamba_block(
+            x,
+            residual,
+            self.norm.weight,
+            self.norm.eps,
+            m.in_proj.weight.to(dtype),
+            m.conv1d.weight[:, 0],
+            m.conv1d.bias,
+            m.x_proj.weight.to(dtype),
+            m.dt_proj.weight.to(dtype),
+            m.dt_proj.bias,
+            -torch.exp(m.A_log),
+            m.D,
+            m.out_proj.weight.to(dtype),
+            None if conv_state is None else conv_state.to(dtype),
+            ssm_state,
+            resets,
+            recompute=recompute,
+        )
 
     def step(
         self,
@@ -259,8 +311,9 @@ class Mamba(nn.Module):
         before = (none, none) if state is None else (state.conv.unbind(), state.ssm.unbind())
         residual, conv, ssm = None, [], []
         for layer, *carried in zip(self.layers, *before, strict=True):
-            block = recomputing(layer, self.recompute)
-            x, residual, conv_state, ssm_state = block(x, residual, *carried, resets, lengths)
+            x, residual, conv_state, ssm_state = layer(
+                x, residual, *carried, resets, lengths, self.recompute
+            )
             conv.append(conv_state)
             ssm.append(ssm_state)
         hidden, _ = self.norm_f(x, residual)

@@ -36,13 +36,11 @@ from dnamamba.config import MambaConfig
 from dnamamba_kernels import (
     causal_conv1d,
     causal_conv1d_step,
-    fuses_mixer,
-    mixer,
     selective_scan,
     selective_scan_step,
 )
 
-__all__ = ["Mixer"]
+__all__ = ["Mixer", "is_plain"]
 
 _DT_FLOOR = 1e-4
 
@@ -110,10 +108,6 @@ class Mixer(nn.Module):
             x's shape, and the two states after each row's last real position.
         """
         taps, A = (self.conv1d.weight[:, 0], self.conv1d.bias), -torch.exp(self.A_log)
-        if lengths is None and self._fuses(x):
-            y, tail, final = self._fused(x, taps, A, conv_state, ssm_state, resets)
-            return self.out_proj(y), tail, final
-
         inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
         if conv_state is not None:
             conv_state = conv_state.to(inputs.dtype)
@@ -143,60 +137,49 @@ class Mixer(nn.Module):
         weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
         held = conv_state if in_place else conv_state.to(inputs.dtype)
         u, tail = causal_conv1d_step(held, inputs, weight, bias, in_place=in_place)
-        delta, shift, B, C = self._select(u)
+        rank, B, C = self._selected(u)
+        plain = is_plain(self.dt_proj, nn.Linear)
         y, final = selective_scan_step(
-            ssm_state, u, delta, self.A_log, B, C, self.D, z, shift, log_A=True, in_place=in_place
+            ssm_state,
+            u,
+            rank if plain else self.dt_proj(rank),
+            self.A_log,
+            B,
+            C,
+            self.D,
+            z,
+            self.dt_proj.bias if plain else None,
+            dt_weight=self.dt_proj.weight if plain else None,
+            log_A=True,
+            in_place=in_place,
         )
         return self.out_proj(y), tail, final
 
-    def _fuses(self, x: Tensor) -> bool:
-        """Whether one op can stand for everything up to the scan: nothing wrapped, no hook."""
-        linears = (self.in_proj, self.x_proj, self.dt_proj)
-        plain = all(_is_plain(linear, nn.Linear) for linear in linears)
-        plain = plain and _is_plain(self.conv1d, nn.Conv1d)
-        plain = plain and self.in_proj.bias is None and self.x_proj.bias is None
-        return plain and fuses_mixer(x.device, x.dtype)
-
-    def _fused(
-        self,
-        x: Tensor,
-        taps: tuple[Tensor, Tensor | None],
-        A: Tensor,
-        conv_state: Tensor | None,
-        ssm_state: Tensor | None,
-        resets: Tensor | None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Everything up to the scan in one op, which keeps little for the backward."""
-        device = x.device.type
-        autocast = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
-        return mixer(
-            x.to(dtype),
-            self.in_proj.weight.to(dtype),
-            *taps,
-            self.x_proj.weight.to(dtype),
-            self.dt_proj.weight.to(dtype),
-            self.dt_proj.bias,
-            A,
-            self.D,
-            None if conv_state is None else conv_state.to(dtype),
-            ssm_state,
-            resets,
-        )
+    def is_plain(self) -> bool:
+        """True where calling it is nothing but its weights: nothing wrapped, nowhere a hook."""
+        linears = (self.in_proj, self.x_proj, self.dt_proj, self.out_proj)
+        plain = all(is_plain(linear, nn.Linear) for linear in linears)
+        plain = plain and is_plain(self.conv1d, nn.Conv1d) and is_plain(self, Mixer)
+        return plain and all(x.bias is None for x in (self.in_proj, self.x_proj, self.out_proj))
 
     def _select(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         """delta, its bias (None where already added), B and C of u (..., D)."""
-        N = self.A_log.shape[1]
-        x = self.x_proj(u)
-        rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
-        if _is_plain(self.dt_proj, nn.Linear):
+        rank, B, C = self._selected(u)
+        if is_plain(self.dt_proj, nn.Linear):
             # The scan adds the bias in fp32: in bf16 the sum would lose 1.5 % of a Δ of 1e-3.
             return F.linear(rank, self.dt_proj.weight), self.dt_proj.bias, B, C
         return self.dt_proj(rank), None, B, C
 
+    def _selected(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What delta is made of (..., R), B and C of u (..., D)."""
+        N = self.A_log.shape[1]
+        x = self.x_proj(u)
+        rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
+        return rank, B, C
 
-def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """True where calling the module is nothing but its weight and bias: no adapter, no hook."""
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """True where calling the module is nothing but what ``kind`` does: no adapter, no hook."""
     hooks = (
         module._forward_hooks,
         module._forward_pre_hooks,

@@ -12,19 +12,33 @@ from torch.utils.checkpoint import (
     create_selective_checkpoint_contexts,
 )
 
-__all__ = ["Recompute", "recomputing"]
+__all__ = ["Recompute", "recomputes", "recomputing"]
 
 Recompute = Literal["nothing", "cheap", "everything"]
 """Between forward and backward, a block keeps
 
-- ``nothing`` is recomputed: every activation, but for what the fused mixer never keeps;
-- ``cheap``: its input and the scan's output; norm, projections and convolution are done again.
-  On a GPU the fused mixer does most of that by itself, and this gains nothing;
+- ``nothing`` is recomputed: every activation;
+- ``cheap``: its input and the scan's output; norm, projections and convolution are done again;
 - ``everything``: the residual stream with which it begins, alone.
+
+On a GPU a block is one fused operator, which computes again what costs little. It keeps the
+stream, the states between the scan's chunks and, where nothing is recomputed, what leaves norm,
+convolution and x-projection. ``cheap`` and ``everything`` are the same there: no block scans twice.
 """
 
 # The scan costs more than all the rest, and its output is a quarter of what the rest would keep.
-_KEPT = {"dnamamba::selective_scan", "dnamamba::chunked_scan", "dnamamba::mixer"}
+_KEPT = {"dnamamba::selective_scan", "dnamamba::chunked_scan"}
+
+
+def recomputes(what: Recompute) -> bool:
+    """Whether a block computes anything again.
+
+    Raises:
+        ValueError: ``what`` is none of the three.
+    """
+    if what not in get_args(Recompute):
+        raise ValueError(f"recompute must be one of {', '.join(get_args(Recompute))}, got {what!r}")
+    return what != "nothing"
 
 
 def recomputing(block: Callable[..., Any], what: Recompute) -> Callable[..., Any]:
@@ -33,9 +47,7 @@ def recomputing(block: Callable[..., Any], what: Recompute) -> Callable[..., Any
     Raises:
         ValueError: ``what`` is none of the three.
     """
-    if what not in get_args(Recompute):
-        raise ValueError(f"recompute must be one of {', '.join(get_args(Recompute))}, got {what!r}")
-    if what == "nothing" or not torch.is_grad_enabled():
+    if not recomputes(what) or not torch.is_grad_enabled():
         return block
     if what == "everything":
         return partial(_from_the_sum, block)

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from dnamamba.model.mamba import takes_weight_decay
@@ -61,7 +63,7 @@ def make_optimizer(
     """AdamW over the parameters of ``module`` that want a gradient, in groups.
 
     A group shares a learning rate, and whether it is decayed: ``takes_weight_decay`` of the model
-    room says so. A shared parameter is taken once.
+    room says so. A shared parameter is taken once. On a GPU the optimiser is PyTorch's fused one.
 
     Args:
         module: what is trained.
@@ -73,7 +75,7 @@ def make_optimizer(
         if parameter.requires_grad:
             key = lr_scale(name), takes_weight_decay(name, parameter)
             groups.setdefault(key, []).append(parameter)
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [
             {
                 "params": groups[scale, decays],
@@ -85,7 +87,20 @@ def make_optimizer(
         lr=config.lr,
         betas=config.betas,
         eps=config.eps,
+        fused=all(p.is_cuda for group in groups.values() for p in group) or None,
     )
+    optimizer.register_load_state_dict_pre_hook(_stays_itself)
+    # Without this Lightning takes a fused optimiser for one whose gradients are still scaled, and
+    # refuses to clip them; under fp16 its scaler unscales them first, as for any other.
+    optimizer._step_supports_amp_scaling = False
+    return optimizer
+
+
+def _stays_itself(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint's state for an optimiser that is fused, or not, as suits its own device."""
+    groups = zip(state["param_groups"], optimizer.param_groups, strict=True)
+    kinds = ("fused", "foreach")
+    return {**state, "param_groups": [old | {k: new[k] for k in kinds} for old, new in groups]}
 
 
 def learning_rate_factor(step: int, config: OptimizerConfig, total_steps: float) -> float:

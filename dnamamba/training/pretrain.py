@@ -14,6 +14,7 @@ from dnamamba.training.metrics import SequenceMetrics, token_losses
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.parameters import plain, typed
+from dnamamba.training.ranks import mean_over_ranks
 
 __all__ = ["PretrainModule"]
 
@@ -40,7 +41,8 @@ class PretrainModule(TrainedModule):
         optimizer: AdamW and its schedule.
         compile: let ``torch.compile`` fuse the model; parameter names stay.
         recompute: what each block computes again in the backward instead of keeping it, for less
-            memory and more time: ``nothing``, ``cheap`` (all but the scan), ``everything``.
+            memory and more time: ``nothing``, ``cheap`` (all but the scan), ``everything``; on a
+            GPU the latter two are the same, and no block scans twice.
 
     Raises:
         ValueError: the model's vocabulary is not the tokenizer's.
@@ -103,9 +105,7 @@ class PretrainModule(TrainedModule):
         """The loss, scaled so that Lightning's mean over devices is the mean over all bases."""
         losses = self._measure(batch, self.train_metrics)
         weight = batch["loss_weight"]
-        mean_weight = weight.sum()
-        if self.trainer.world_size > 1:
-            mean_weight = self.trainer.strategy.reduce(mean_weight, reduce_op="mean")
+        mean_weight = mean_over_ranks(self.trainer, weight.sum())
         self.throughput.add(weight.numel() * self.trainer.world_size)
         return (losses * weight).sum() / mean_weight.clamp(min=_TINY)
 

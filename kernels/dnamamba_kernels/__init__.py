@@ -5,16 +5,16 @@ Triton (``fused``) and, where decoding needs it, one position at a time (``step`
 """
 
 from dnamamba_kernels.add_rms_norm import add_rms_norm
+from dnamamba_kernels.block import fuses_block, mamba_block
 from dnamamba_kernels.causal_conv1d import causal_conv1d, causal_conv1d_step
-from dnamamba_kernels.mixer import fuses_mixer, mixer
 from dnamamba_kernels.selective_scan import selective_scan, selective_scan_step
 
 __all__ = [
     "add_rms_norm",
     "causal_conv1d",
     "causal_conv1d_step",
-    "fuses_mixer",
-    "mixer",
+    "fuses_block",
+    "mamba_block",
     "selective_scan",
     "selective_scan_step",
 ]

@@ -22,6 +22,15 @@ def _poisoned_memory() -> Iterator[None]:
 
 
 @pytest.fixture
+def many_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short chunks and little scratch: several spans, chunks and segments in few positions."""
+    from dnamamba_kernels.selective_scan import fused_plan
+
+    monkeypatch.setattr(fused_plan, "MIN_CHUNK", 16)
+    monkeypatch.setattr(fused_plan, "WORKSPACE", 2**16)
+
+
+@pytest.fixture
 def threaded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
     """Sets PyTorch's threads for one test, in which the least work is worth a thread."""
     monkeypatch.setattr(parallel, "THREAD_OPERATIONS", 1)

@@ -120,7 +120,7 @@ def test_convolution(
         backend="triton",
     )
     (y.float().sum() + final.float().sum()).backward()
-    assert compiled == {"forward_kernel", "backward_kernel"}
+    assert compiled == {"conv_kernel", "conv_backward_kernel"}
 
 
 @pytest.mark.parametrize(("shape", "dtype", "residual"), [
@@ -133,15 +133,20 @@ def test_norm(
     before = torch.zeros(shape, requires_grad=True) if residual else None
     y, total = add_rms_norm(x, before, torch.zeros(shape[-1]), 1e-5, backend="triton")
     (y.float().sum() + total.sum()).backward()
-    assert compiled == {"forward_kernel", "backward_kernel"}
+    assert compiled == {"norm_kernel", "norm_backward_kernel"}
 
 
-@pytest.mark.parametrize(("D", "N", "dtype"), [(1, 1, F32), (512, 16, B16), (9, 200, F16)])
-def test_steps(D: int, N: int, dtype: torch.dtype, compiled: set[str]) -> None:
+@pytest.mark.parametrize(
+    ("D", "N", "R", "dtype"),
+    [(1, 1, 0, F32), (512, 16, 16, B16), (512, 16, 0, B16), (9, 200, 3, F16)],
+)
+def test_steps(D: int, N: int, R: int, dtype: torch.dtype, compiled: set[str]) -> None:
     row, states = torch.zeros(2, D, dtype=dtype), torch.zeros(2, N, dtype=dtype)
     with use("triton"):
         causal_conv1d_step(row[:, :, None].expand(-1, -1, 3), row, row.new_zeros(D, 4), None)
+        delta, dt_weight = (torch.zeros(2, R), torch.zeros(D, R)) if R else (row, None)
         selective_scan_step(
-            torch.zeros(2, D, N), row, row, torch.zeros(D, N), states, states, None, row
-        )
+            torch.zeros(2, D, N), row, delta, torch.zeros(D, N), states, states, None, row,
+            dt_weight=dt_weight,
+        )  # fmt: skip
     assert compiled == {"step_kernel"}

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dnamamba.config import MambaConfig
 from dnamamba.model import LanguageModel
-from dnamamba.model.mixer import Mixer
+from dnamamba.model.mamba import Block
 from dnamamba_kernels.backend import use
 
 from .fused_cases import DEVICE, INTERPRETED, assert_same
@@ -16,10 +16,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def results(backend: str, recompute: str, autocast: bool, padded: bool) -> list[Tensor]:
+def results(
+    backend: str, recompute: str, autocast: bool, padded: bool, compiled: bool = False
+) -> list[Tensor]:
     torch.manual_seed(0)
     model = LanguageModel(MambaConfig(d_model=8, n_layers=2, d_state=4)).to(DEVICE)
     model.backbone.recompute = recompute  # type: ignore[assignment]
+    if compiled:
+        model.compile(backend="aot_eager")
     tokens = torch.randint(4, 9, (2, 20), device=DEVICE)
     lengths = torch.tensor([20, 13], device=DEVICE) if padded else None
     resets = torch.zeros(2, 20, dtype=torch.bool, device=DEVICE)
@@ -35,12 +39,18 @@ def results(backend: str, recompute: str, autocast: bool, padded: bool) -> list[
 
 @pytest.mark.parametrize("recompute", ["nothing", "cheap", "everything"])
 @pytest.mark.parametrize(("autocast", "tolerance"), [(False, 1e-5), (True, 4e-2)])
-@pytest.mark.parametrize("padded", [False, True])  # only without padding is a mixer one op
+@pytest.mark.parametrize("padded", [False, True])  # only without padding is a block one op
 def test_states_and_gradients(
     recompute: str, autocast: bool, tolerance: float, padded: bool
 ) -> None:
     got = results("triton", recompute, autocast, padded)
     assert_same(got, results("torch", "nothing", autocast, padded), tolerance)
+
+
+@pytest.mark.parametrize("recompute", ["nothing", "everything"])
+def test_compiled(recompute: str) -> None:
+    got = results("triton", recompute, False, False, compiled=True)
+    assert_same(got, results("triton", "nothing", False, False), 1e-5)
 
 
 class _Doubled(torch.nn.Module):
@@ -54,24 +64,34 @@ class _Doubled(torch.nn.Module):
         return 2 * self.base(x)
 
 
-@pytest.mark.parametrize("name", ["in_proj", "x_proj", "dt_proj", "conv1d"])
+@pytest.mark.parametrize("name", ["in_proj", "x_proj", "dt_proj", "out_proj", "conv1d"])
 def test_what_wraps_a_projection_keeps_it_out_of_the_one_op(name: str) -> None:
     """A wrapped module must be called: the op would read its weight and pass it by."""
     x = torch.randn(1, 9, 8, device=DEVICE)
 
-    def build() -> Mixer:
+    def build() -> Block:
         torch.manual_seed(0)
-        return Mixer(MambaConfig(d_model=8, n_layers=1, d_state=4)).to(DEVICE)
+        return Block(MambaConfig(d_model=8, n_layers=1, d_state=4)).to(DEVICE)
 
     with use("triton"):
         assert build()._fuses(x)
         if name != "conv1d":  # whose weights alone are read, wherever it runs
             wrapped, called = build(), build()
-            setattr(wrapped, name, _Doubled(getattr(wrapped, name)))
-            getattr(called, name).register_forward_hook(lambda module, inputs, y: 2 * y)
-            outputs = [mixer(x)[0] for mixer in (build(), wrapped, called)]
+            setattr(wrapped.mixer, name, _Doubled(getattr(wrapped.mixer, name)))
+            getattr(called.mixer, name).register_forward_hook(lambda module, inputs, y: 2 * y)
+            outputs = [block(x, None)[0] for block in (build(), wrapped, called)]
             assert (outputs[1] - outputs[0]).norm() > 1e-4 * outputs[0].norm()
             assert_same(outputs[2:], outputs[1:2], 1e-5)
         watched = build()
-        getattr(watched, name).register_full_backward_hook(lambda module, before, after: None)
+        getattr(watched.mixer, name).register_full_backward_hook(lambda module, before, after: None)
         assert not watched._fuses(x)
+
+
+@pytest.mark.parametrize("name", ["norm", "mixer"])
+def test_a_hook_on_a_part_of_a_block_is_called(name: str) -> None:
+    block = Block(MambaConfig(d_model=8, n_layers=1, d_state=4)).to(DEVICE)
+    calls: list[str] = []
+    getattr(block, name).register_forward_hook(lambda *_: calls.append(name))
+    with use("triton"):
+        block(torch.randn(1, 9, 8, device=DEVICE), None)
+    assert calls == [name]

@@ -20,15 +20,6 @@ fused = partial(selective_scan, backend="triton")
 examples = settings(max_examples=5 if INTERPRETED else 50, deadline=None, derandomize=True)
 
 
-@pytest.fixture
-def many_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Short chunks and little scratch: several spans, chunks and segments in few positions."""
-    from dnamamba_kernels.selective_scan import fused_plan
-
-    monkeypatch.setattr(fused_plan, "MIN_CHUNK", 16)
-    monkeypatch.setattr(fused_plan, "WORKSPACE", 2**16)
-
-
 def arguments(
     B: int, L: int, D: int, N: int, dtype: torch.dtype, options: str, softplus: bool = True
 ) -> tuple[list[Tensor | None], Tensor | None]:

@@ -1,5 +1,7 @@
 """The fused recurrent steps against the plain ones in fp64."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -15,24 +17,35 @@ F32, B16 = torch.float32, torch.bfloat16
 
 
 @pytest.mark.parametrize(
-    ("B", "D", "N", "dtype", "bare", "softplus"),
-    [(1, 1, 1, F32, False, True), (3, 100, 16, B16, False, True), (2, 5, 130, F32, True, False)],
+    ("B", "D", "N", "R", "dtype", "bare", "softplus"),
+    [
+        (1, 1, 1, 0, F32, False, True),
+        (3, 100, 16, 0, B16, False, True),
+        (3, 100, 16, 7, B16, False, True),
+        (2, 5, 130, 0, F32, True, False),
+        (2, 5, 130, 1, F32, True, False),
+    ],
 )
-def test_scan(B: int, D: int, N: int, dtype: torch.dtype, bare: bool, softplus: bool) -> None:
+def test_scan(
+    B: int, D: int, N: int, R: int, dtype: torch.dtype, bare: bool, softplus: bool
+) -> None:
     both, x_proj = random((B, 2 * D), 1, dtype), random((B, 2 * N + 3), 2, dtype)
     state = random((B, D, N), 3)
     inputs = [both[:, :D], random((B, D), 4, dtype), -random((D, N), 5).abs()]
     inputs += [x_proj[:, 3 : 3 + N], x_proj[:, 3 + N :]]
     if not bare:
         inputs += [random((D,), 6), both[:, D:], random((D,), 7)]
-    options = {} if softplus else {"delta_softplus": False}
+    options: dict[str, Any] = {} if softplus else {"delta_softplus": False}
+    if R:
+        inputs[1], options["dt_weight"] = random((B, R), 8, dtype), random((D, R), 9, dtype) / R
     with use("triton"):
         got = selective_scan_step(state, *inputs, **options)
         held, rates = state.clone(), [*inputs[:2], torch.log(-inputs[2]), *inputs[3:]]
         again = selective_scan_step(held, *rates, **options, log_A=True, in_place=True)
     exact = [x.double() for x in (state, *inputs)]
+    wide = {k: v.double() if isinstance(v, torch.Tensor) else v for k, v in options.items()}
     assert got[0].dtype == dtype
-    assert_same(got, selective_scan_step(*exact, **options), TOLERANCE[dtype])
+    assert_same(got, selective_scan_step(*exact, **wide), TOLERANCE[dtype])
     assert again[1] is held
     assert_same(again, got, TOLERANCE[dtype])
 

@@ -22,7 +22,15 @@ from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
 
 folder, devices, spoiled = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-accelerator = sys.argv[4]
+accelerator, fused = sys.argv[4], sys.argv[5] == "fused"
+
+
+class Module(PretrainModule):
+    def configure_optimizers(self):
+        made = super().configure_optimizers()
+        for group in made["optimizer"].param_groups:
+            group["fused"] = fused or group["fused"]  # as on a GPU: a bad step is not waited for
+        return made
 
 
 class Windows(torch.utils.data.Dataset):
@@ -65,7 +73,7 @@ class Figures(pl.loggers.Logger):
 
 
 pl.seed_everything(1)
-module = PretrainModule(
+module = Module(
     MambaConfig(d_model=8, n_layers=1, d_state=2),
     Tokenizer(),
     OptimizerConfig(lr=1e-2, warmup_steps=0, eps=1e-4),
@@ -91,12 +99,13 @@ if trainer.is_global_zero:
 
 
 def train(
-    folder: Path, devices: int, spoiled: int = -1, accelerator: str = "cpu"
+    folder: Path, devices: int, spoiled: int = -1, accelerator: str = "cpu", kind: str = "plain"
 ) -> subprocess.CompletedProcess[str]:
     folder.mkdir()
     script = folder / "script.py"
     script.write_text(SCRIPT)
-    command = [sys.executable, str(script), str(folder), str(devices), str(spoiled), accelerator]
+    command = [sys.executable, str(script), str(folder), str(devices), str(spoiled)]
+    command += [accelerator, kind]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
@@ -128,9 +137,10 @@ def test_two_processes_train_as_one(tmp_path: Path, accelerator: str) -> None:
         assert ours == pytest.approx(theirs, rel=1e-4)
 
 
-def test_nan_on_one_process_stops_both(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["plain", "fused"])
+def test_nan_on_one_process_stops_both(tmp_path: Path, kind: str) -> None:
     # Window 17 is in the fifth step, on the second process.
-    done = train(tmp_path / "run", 2, spoiled=17)
+    done = train(tmp_path / "run", 2, spoiled=17, kind=kind)
     assert done.returncode != 0
     assert "the loss is nan at step 4 on rank 1" in done.stderr
     assert "window 17, window 19" in done.stderr

@@ -100,3 +100,33 @@ def test_a_bad_value_is_named(field: str, value: Any) -> None:
 def test_json_round_trip() -> None:
     config = OptimizerConfig(betas=(0.8, 0.9))
     assert OptimizerConfig(**json.loads(json.dumps(dataclasses.asdict(config)))) == config
+
+
+@pytest.mark.parametrize("fused", [None, True])
+def test_an_optimiser_stays_fused_or_not_whatever_was_saved(fused: bool | None) -> None:
+    """A checkpoint of a GPU's fused optimiser resumes on a CPU, and the reverse."""
+    model = LanguageModel(MambaConfig(d_model=8, n_layers=1))
+
+    def made(kind: bool | None) -> torch.optim.AdamW:
+        optimizer = make_optimizer(model, OptimizerConfig())
+        for group in optimizer.param_groups:
+            group["fused"] = kind
+        return optimizer
+
+    def step(optimizer: torch.optim.AdamW) -> None:
+        model(torch.randint(4, 8, (1, 5)))[0].sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    before, after = made(None if fused else True), made(fused)
+    step(before)
+    after.load_state_dict(before.state_dict())
+    assert all(group["fused"] is fused for group in after.param_groups)
+    step(after)
+    assert {float(state["step"]) for state in after.state.values()} == {2.0}
+
+
+@pytest.mark.gpu
+def test_fused_on_a_gpu() -> None:
+    model = LanguageModel(MambaConfig(d_model=8, n_layers=1)).cuda()
+    assert all(g["fused"] for g in make_optimizer(model, OptimizerConfig()).param_groups)

@@ -84,7 +84,14 @@ class LastCheckpoint(ModelCheckpoint):
     ) -> None:
         together = trainer.world_size == 1 or isinstance(exception, SIGTERMException)
         harmless = not isinstance(exception, NonFiniteError | OSError)
-        if self._between_steps and together and harmless and self._save_now(trainer):
+        if not (self._between_steps and together and harmless):
+            return
+        try:
+            saved = self._save_now(trainer)
+        except NonFiniteError as error:  # found out only now; what ended the run stays the reason
+            _log.warning("not saved: %s", error)
+            return
+        if saved:
             _log.info("saved %s at step %d", self.path, trainer.global_step)
 
     def _hold_sigterm(self, trainer: pl.Trainer) -> None:

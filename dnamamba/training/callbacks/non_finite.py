@@ -1,5 +1,6 @@
 """A loss that is no number ends the run at once, and never reaches a checkpoint."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
+
+from dnamamba.training.ranks import most_over_ranks
 
 __all__ = ["NonFiniteError", "StopOnNonFinite"]
 
@@ -25,11 +28,18 @@ class StopOnNonFinite(pl.Callback):
     error: the scaler skips that step and lowers its scale. No checkpoint is written with a
     weight that is not finite.
 
-    It costs one norm over the gradients and one wait for the device a step.
+    It costs one norm over the gradients a step. A fused optimiser, which on a GPU leaves a step
+    out by itself where it is told so, is not waited for: the error then comes a step later, and
+    before any log, validation or full checkpoint. (A file of weights alone holds those before the
+    bad step.)
     """
 
     def __init__(self) -> None:
         self._seen: list[tuple[Tensor, Any]] = []  # loss and index of each batch of this step
+        self._open: _Step | None = None  # the last step, of which nobody has looked at the verdict
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._seen, self._open = [], None  # of a run that another error ended
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -48,17 +58,37 @@ class StopOnNonFinite(pl.Callback):
         optimizer: torch.optim.Optimizer,
     ) -> None:
         seen, self._seen = self._seen, []
+        self._settle(trainer)
         losses = torch.stack([loss for loss, _ in seen])
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         gradients = [p.grad for p in pl_module.parameters() if p.grad is not None and not scaled]
         checked = losses.sum() + torch.nn.utils.get_total_norm(gradients)
-        fine = trainer.strategy.reduce_boolean_decision(bool(torch.isfinite(checked)), all=True)
-        if not fine:
-            raise NonFiniteError(_explain(trainer, seen, losses.tolist(), optimizer))
+        # All devices take the step or none does, or they part.
+        bad = most_over_ranks(trainer, (~torch.isfinite(checked)).float())
+        rate = optimizer.param_groups[0]["lr"]
+        self._open = _Step(trainer.global_step, rate, seen, losses, _on_its_way(bad))
+        if all(group.get("fused") for group in optimizer.param_groups) and not scaled:
+            optimizer.found_inf = bad  # type: ignore[attr-defined]
+        else:
+            self._settle(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
+    ) -> None:
+        every = int(getattr(trainer, "log_every_n_steps", 0))
+        if every and trainer.global_step % every == 0:  # the figures are waited for anyway
+            self._settle(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._settle(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._settle(trainer)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        self._settle(trainer)
         bad = [
             name
             for name, value in checkpoint["state_dict"].items()
@@ -72,13 +102,40 @@ class StopOnNonFinite(pl.Callback):
                 f"this is not saved. {_last_good(trainer)} Lower optimizer.lr"
             )
 
+    def _settle(self, trainer: pl.Trainer) -> None:
+        """Raise if the last step was a bad one; waits for the device to have come as far."""
+        step, self._open = self._open, None
+        if step is not None:
+            verdict, ready = step.bad
+            if ready is not None:
+                ready.synchronize()
+            if verdict.item():
+                raise NonFiniteError(_explain(trainer, step))
 
-def _explain(
-    trainer: pl.Trainer,
-    seen: list[tuple[Tensor, Any]],
-    losses: list[float],
-    optimizer: torch.optim.Optimizer,
-) -> str:
+
+@dataclass(frozen=True)
+class _Step:
+    """What an optimiser step was made of."""
+
+    number: int
+    lr: float
+    seen: list[tuple[Tensor, Any]]
+    losses: Tensor
+    bad: tuple[Tensor, torch.cuda.Event | None]
+
+
+def _on_its_way(x: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    """A copy on the host, and what to wait for before it is read."""
+    if not x.is_cuda:
+        return x, None
+    here = torch.empty_like(x, device="cpu", pin_memory=True).copy_(x, non_blocking=True)
+    ready = torch.cuda.Event()
+    ready.record()
+    return here, ready
+
+
+def _explain(trainer: pl.Trainer, step: _Step) -> str:
+    seen, losses = step.seen, step.losses.tolist()
     bad = [i for i, loss in enumerate(losses) if not torch.isfinite(torch.tensor(loss))]
     what = f"the loss is {losses[bad[0]]}" if bad else "a gradient is NaN or infinite"
     windows: list[str] = []
@@ -90,8 +147,7 @@ def _explain(
     shown = ", ".join(windows[:_SHOWN]) + (" ..." if len(windows) > _SHOWN else "")
     rank = f" on rank {trainer.global_rank}" if trainer.world_size > 1 else ""
     return (
-        f"{what} at step {trainer.global_step}{rank} "
-        f"(lr {optimizer.param_groups[0]['lr']:.3g}); "
+        f"{what} at step {step.number}{rank} (lr {step.lr:.3g}); "
         f"its {len(windows)} windows: {shown or 'unknown'}. The step was not taken. "
         f"{_last_good(trainer)} Lower optimizer.lr, set trainer.gradient_clip_val, "
         "or train with --trainer.precision 32-true"
@@ -99,13 +155,14 @@ def _explain(
 
 
 def _last_good(trainer: pl.Trainer) -> str:
-    saved = [
-        Path(path)
-        for callback in trainer.checkpoint_callbacks
-        if isinstance(callback, ModelCheckpoint)
-        for path in (callback.last_model_path, callback.best_model_path)
-        if path and Path(path).is_file()
-    ]
+    saved: list[Path] = []
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            # Its own names may be of a file about to be written.
+            named = [Path(path) for path in (callback.last_model_path, callback.best_model_path)]
+            folder = callback.dirpath and Path(callback.dirpath)
+            saved += [*named, *(folder.glob("*.ckpt") if folder else [])]
+    saved = [path for path in saved if path.is_file()]
     if not saved:
         return "No checkpoint was written before."
     return f"The last good checkpoint is {max(saved, key=lambda path: path.stat().st_mtime)}."

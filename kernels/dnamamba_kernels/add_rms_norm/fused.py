@@ -16,7 +16,7 @@ __all__ = ["add_rms_norm_fused"]
 
 
 @triton.jit
-def forward_kernel(
+def norm_kernel(
     x, residual, weight, y, total, n_rows, width, x_row, residual_row, eps,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
@@ -28,12 +28,13 @@ def forward_kernel(
     if residual is not None:
         r += tl.load(residual + row * residual_row + column, mask=real, other=0.0)
     scale = tl.rsqrt(tl.sum(r * r, 1) / width + eps)[:, None]
-    tl.store(total + row * width + column, r, mask=real)
+    if total is not None:
+        tl.store(total + row * width + column, r, mask=real)
     tl.store(y + row * width + column, r * scale * w, mask=real)
 
 
 @triton.jit
-def backward_kernel(
+def norm_backward_kernel(
     total, weight, dy, dtotal, dx, dresidual, dweight, n_rows, width, dy_row, dtotal_row, eps,
     ROWS: tl.constexpr, BLOCK: tl.constexpr, TILES: tl.constexpr,
 ):  # fmt: skip
@@ -75,16 +76,29 @@ def _forward(
     x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     y, total = x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape, dtype=torch.float32)
-    if x.numel():
-        rows, width = _rows(x), x.shape[-1]
-        before = None if residual is None else _rows(residual)
-        block, tile, warps = _tile(width)
-        forward_kernel[(triton.cdiv(len(rows), tile),)](
-            rows, before, weight.contiguous(), y, total, len(rows), width,
-            rows.stride(0), 0 if before is None else before.stride(0), eps,
-            ROWS=tile, BLOCK=block, num_warps=warps,
-        )  # fmt: skip
+    run_forward(x, residual, weight, eps, y, total)
     return y, total
+
+
+def run_forward(
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor,
+    eps: float,
+    y: Tensor,
+    total: Tensor | None,
+) -> None:
+    """Fill ``y`` and, unless it is None, ``total``."""
+    if not x.numel():
+        return
+    rows, width = _rows(x), x.shape[-1]
+    before = None if residual is None else _rows(residual)
+    block, tile, warps = _tile(width, 16)
+    norm_kernel[(triton.cdiv(len(rows), tile),)](
+        rows, before, weight.contiguous(), y, total, len(rows), width,
+        rows.stride(0), 0 if before is None else before.stride(0), eps,
+        ROWS=tile, BLOCK=block, num_warps=warps,
+    )  # fmt: skip
 
 
 @torch.library.custom_op("dnamamba::add_rms_norm_backward", mutates_args=())
@@ -103,14 +117,14 @@ def _backward(
         dweight.zero_()
         return out
     rows, width = total.view(-1, total.shape[-1]), total.shape[-1]
-    block, tile, warps = _tile(width)
-    # About 4 programs per multiprocessor of a large card; a share of the weight's gradient each.
-    tiles = max(1, 1 << (triton.cdiv(len(rows), tile * 528) - 1).bit_length())
+    block, tile, warps = _tile(width, 32)
+    # About 8 programs per multiprocessor of a large card; a share of the weight's gradient each.
+    tiles = max(1, 1 << (triton.cdiv(len(rows), tile * 1056) - 1).bit_length())
     programs = triton.cdiv(len(rows), tile * tiles)
     shares = total.new_empty(programs, width)
     dy = None if dy is None else _rows(dy)
     dtotal = None if dtotal is None else _rows(dtotal)
-    backward_kernel[(programs,)](
+    norm_backward_kernel[(programs,)](
         rows, weight.contiguous(), dy, dtotal, dx, dresidual if has_residual else None, shares,
         len(rows), width, 0 if dy is None else dy.stride(0),
         0 if dtotal is None else dtotal.stride(0), eps,
@@ -125,11 +139,11 @@ def _rows(x: Tensor) -> Tensor:
     return dense(x).reshape(-1, x.shape[-1])
 
 
-def _tile(width: int) -> tuple[int, int, int]:
-    """Columns of a tile (all, padded), its rows, and warps: up to 16 elements a thread."""
+def _tile(width: int, elements: int) -> tuple[int, int, int]:
+    """Columns of a tile (all, padded), its rows, and warps: so many elements a thread, or more."""
     block = triton.next_power_of_2(width)
-    rows = max(1, 1024 // block)
-    return block, rows, min(16, max(1, block * rows // 512))
+    rows = max(1, 64 * elements // block)
+    return block, rows, min(16, max(1, block * rows // (32 * elements)))
 
 
 def _empty_gradients(

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from dnamamba_kernels.causal_conv1d.eager import causal_conv1d_eager
 from dnamamba_kernels.causal_conv1d.fused_kernels import (
+    BACK_ROWS,
     BLOCK_D,
     BLOCKS,
     ROWS,
-    backward_kernel,
-    forward_kernel,
+    conv_backward_kernel,
+    conv_kernel,
 )
 from dnamamba_kernels.dense import dense
 
@@ -97,7 +98,7 @@ def _forward(
         return y
     x, marks = dense(x), None if resets is None else resets.contiguous().view(torch.uint8)
     n_blocks, n_rows = triton.cdiv(channels, BLOCK_D), triton.cdiv(length, ROWS)
-    forward_kernel[(n_blocks * n_rows * batch,)](
+    conv_kernel[(n_blocks * n_rows * batch,)](
         x, weight, bias, None if initial_state is None else initial_state.contiguous(), marks, y,
         length, channels, n_blocks, n_rows, x.stride(0), y.stride(0), *weight.stride(),
         0 if marks is None else marks.stride(0),
@@ -144,14 +145,14 @@ def run_backward(
         return dweight, dbias, dstate
     dy, x = dense(dy), dense(x)
     marks = None if resets is None else resets.contiguous().view(torch.uint8)
-    n_blocks, n_rows = triton.cdiv(channels, BLOCK_D), triton.cdiv(length, ROWS * BLOCKS)
+    n_blocks, n_rows = triton.cdiv(channels, BLOCK_D), triton.cdiv(length, BACK_ROWS * BLOCKS)
     shares = x.new_empty(batch * n_rows, W + 1, channels, dtype=torch.float32)
-    backward_kernel[(n_blocks * n_rows * batch,)](
+    conv_backward_kernel[(n_blocks * n_rows * batch,)](
         x, weight, bias, None if initial_state is None else initial_state.contiguous(), marks,
         dy, dx, None if initial_state is None else dstate, shares,
         length, channels, n_blocks, n_rows, x.stride(0), dy.stride(0), dx.stride(0),
         *weight.stride(), 0 if marks is None else marks.stride(0),
-        W=W, BLOCK_D=BLOCK_D, ROWS=ROWS, BLOCKS=BLOCKS, SILU=silu, REVERSE=reverse,
+        W=W, BLOCK_D=BLOCK_D, ROWS=BACK_ROWS, BLOCKS=BLOCKS, SILU=silu, REVERSE=reverse,
         X_ROW=x.stride(1), DY_ROW=dy.stride(1), DX_ROW=dx.stride(1), num_warps=1,
     )  # fmt: skip
     total = shares.sum(0)

@@ -13,8 +13,9 @@ import triton.language as tl
 
 from dnamamba_kernels.fused_math import sigmoid
 
-ROWS = 8  # positions at a time; their loads are in flight together
-BLOCKS = 8  # blocks of ROWS per program of the backward, which sums the weight's gradient over them
+# Positions at a time, forward and backward: their loads are in flight together.
+ROWS, BACK_ROWS = 16, 8
+BLOCKS = 16  # of BACK_ROWS, per program of the backward: it sums the weight's gradient over them
 BLOCK_D = 128
 
 
@@ -52,7 +53,7 @@ def taps_of(inputs, cuts, r: tl.constexpr, W: tl.constexpr):
 
 
 @triton.jit
-def forward_kernel(
+def conv_kernel(
     x, weight, bias, state, resets, y, length, channels, n_blocks, n_rows,
     x_batch, y_batch, weight_channel, weight_tap, resets_batch,
     W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, SILU: tl.constexpr,
@@ -92,7 +93,7 @@ def forward_kernel(
 
 
 @triton.jit
-def backward_kernel(
+def conv_backward_kernel(
     x, weight, bias, state, resets, dy, dx, dstate, dweight, length, channels, n_blocks, n_rows,
     x_batch, dy_batch, dx_batch, weight_channel, weight_tap, resets_batch,
     W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, BLOCKS: tl.constexpr,

@@ -17,6 +17,7 @@ from dnamamba_kernels.selective_scan.fused_rows import (
     fetch,
     fetch_tile,
     maps_of,
+    prefetch,
     row,
     rows_of,
     rows_of_pair,
@@ -29,20 +30,20 @@ LN2 = tl.constexpr(0.6931471805599453)
 @triton.jit(do_not_specialize=["zero"])
 def prepare_kernel(
     u, delta, z, skip, bias, decay, packed, resets, carried, dy,
-    dz, borders, local, product, dskip,
+    y, dz, borders, local, product, dskip,
     length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch,
-    dz_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    y_batch, dz_batch,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, AHEAD: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
-    Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
+    Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
 ):  # fmt: skip
     """One chunk swept in scan order, one thread a channel.
 
-    Writes the gate's gradient, the states that enter every STEPS positions, and the chunk's
-    adjoint summary: with a the adjoint of the state that leaves the chunk, the adjoint of
-    the state that enters it is ``local + product * a``.
+    Writes the gate's gradient, y once more if there is a gate and anybody asks for it, the states
+    that enter every STEPS positions, and the chunk's adjoint summary: with a the adjoint of the
+    state that leaves the chunk, the adjoint of the state that enters it is ``local + product * a``.
     """
     pid = tl.program_id(0).to(tl.int64)
     d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
@@ -63,6 +64,8 @@ def prepare_kernel(
     if z is not None:
         z += batch * z_batch + d
         dz += batch * dz_batch + d
+    if y is not None:
+        y += batch * y_batch + d
     if resets is not None:
         resets += batch * resets_batch
     h = tl.zeros((N, BLOCK_D), tl.float32)
@@ -88,9 +91,15 @@ def prepare_kernel(
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
+        if AHEAD > 0:
+            later = s0 + AHEAD * STEPS
+            prefetch(u, later, length, U_ROW, BLOCK_D, REVERSE)
+            prefetch(delta, later, length, DELTA_ROW, BLOCK_D, REVERSE)
+            prefetch(z, later, length, Z_ROW, BLOCK_D, REVERSE)
+            prefetch(dy, later, length, DY_ROW, BLOCK_D, REVERSE)
         bs, cs = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-        dzs = ()
+        dzs, ys = (), ()
         entered = h
         for i in tl.static_range(STEPS):
             step = deltas[i].to(tl.float32) + shift
@@ -111,6 +120,7 @@ def prepare_kernel(
                 gate = zs[i].to(tl.float32)
                 open_ = sigmoid(gate)
                 dzs += (dout * out * open_ * (1.0 + gate * (1.0 - open_)),)
+                ys += (out * (gate * open_),)
                 dout *= gate * open_
             passed = e * passed
             adjoint += passed * (cs[i][:, None] * dout[None, :])
@@ -120,6 +130,8 @@ def prepare_kernel(
                 t = row(s0 + i, length, REVERSE)
                 here = real if WHOLE else real & (s0 + i < length)
                 tl.store(dz + t * DZ_ROW, dzs[i], mask=here)
+                if y is not None:
+                    tl.store(y + t * Y_ROW, ys[i], mask=here)
         tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
         us, deltas, zs, dys = next_us, next_deltas, next_zs, next_dys
     out = (batch * n_chunks + k) * N * CHANNELS + nd

@@ -9,9 +9,11 @@ from torch import Tensor
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
 from dnamamba_kernels.selective_scan.fused_plan import (
+    AHEAD,
     STEPS,
     Plan,
     folds,
+    prefetches,
     segments,
 )
 
@@ -106,6 +108,7 @@ class _Gradients:
     B: Tensor
     C: Tensor
     D: Tensor | None  # (B, chunks, D)
+    y: Tensor | None  # the output itself, once more
     z: Tensor | None
     delta_bias: Tensor | None  # (B, chunks, D)
 
@@ -116,12 +119,19 @@ class _Gradients:
 
 
 def run_backward(
-    p: Plan, s: Scan, states: Tensor, dy: Tensor, dfinal: Tensor | None, out: list[Tensor]
+    p: Plan,
+    s: Scan,
+    states: Tensor,
+    dy: Tensor,
+    dfinal: Tensor | None,
+    out: list[Tensor],
+    y: Tensor | None = None,
 ) -> None:
     """Fill ``out``: gradients of u, delta, A, B, C, D, z, delta_bias and the initial state.
 
-    Those of D, z and delta_bias are left alone where the scan has none. That of delta may be
-    ``s.delta`` itself: a program reads a tile of it before it writes there.
+    Those of D, z and delta_bias are left alone where the scan has none. Those of u and delta may
+    be ``s.u`` and ``s.delta`` themselves: a program reads a tile of each before it writes there.
+    ``y``, of a scan with a gate, is filled with its output once more.
     """
     batch, length, channels = s.u.shape
     du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial = out
@@ -133,6 +143,7 @@ def run_backward(
         B=dB,
         C=dC,
         D=None if s.D is None else decay.new_empty(batch, p.n_chunks, channels),
+        y=y,
         z=None if s.z is None else dz,
         delta_bias=None if s.delta_bias is None else decay.new_empty(batch, p.n_chunks, channels),
     )
@@ -181,16 +192,19 @@ def _segment(
         _stride(marks, 0),
     )  # fmt: skip
 
+    compiled = not triton.knobs.runtime.interpret  # which knows no PTX
     n_blocks = triton.cdiv(channels, p.block)
     borders = decay.new_empty(batch, count, p.chunk // STEPS, p.states, channels)
     local = decay.new_empty(batch, count, p.states, channels)
     product = torch.empty_like(local)
     backward.prepare_kernel[(n_blocks * count * batch,)](
         s.u, s.delta, s.z, s.D, s.delta_bias, decay, packed, marks, states, dy,
-        grads.z, borders, local, product, grads.D,
-        length, 0, p.chunk, count, n_blocks, first, p.n_chunks, *batches, _stride(grads.z, 0),
+        grads.y, grads.z, borders, local, product, grads.D,
+        length, 0, p.chunk, count, n_blocks, first, p.n_chunks,
+        *batches, _stride(grads.y, 0), _stride(grads.z, 0),
         **s.modes(p, p.block, p.warps), **sizes,
-        DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
+        Y_ROW=_stride(grads.y, 1), DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
+        AHEAD=AHEAD if compiled and prefetches(p, channels) else 0,
     )  # fmt: skip
     left = decay.new_empty(batch, p.states, channels)
     leaving = _carry(local, product, adjoint, left, count)
@@ -204,7 +218,7 @@ def _segment(
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
         **s.modes(p, p.back_block, p.back_warps), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
-        FOLDED=folds(p, channels) and not triton.knobs.runtime.interpret,
+        FOLDED=compiled and folds(p, channels),
     )  # fmt: skip
     _unpack(dbc, grads.B, grads.C, first * p.chunk, s.reverse)
     return left

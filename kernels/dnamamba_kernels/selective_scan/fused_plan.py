@@ -2,20 +2,28 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 
-__all__ = ["Plan", "folds", "plan", "segments"]
+__all__ = ["Plan", "folds", "plan", "prefetches", "segments"]
 
 # Schedulers of a large card: 132 multiprocessors with 4 each.
 SCHEDULERS = 528
+# Measured clocks of a scheduler for a position of each of its w warps: of one sweep, bound by a
+# warp's own pace, ALONE[0] + w ALONE[1]; of summary and output, which fill the card, w PASSES.
+ALONE, PASSES = (500, 60), 360
 # Positions unrolled: as many rows are read ahead, and as many states wait in registers.
 STEPS = 4
+# Tiles of STEPS positions that the backward's first sweep asks for ahead of reading them.
+AHEAD = 2
 # Bounds of a chunk: shorter ones cost memory traffic, longer ones parallelism in the backward.
 MIN_CHUNK, MAX_CHUNK = 64, 256
 # A longer span leaves more of the card idle at the end than its carry costs.
 MAX_SPAN = 512
 # Bytes of scratch that the backward may hold at a time.
-WORKSPACE = 352 * 2**20
+WORKSPACE = 512 * 2**20
+# Of the backward's kernels: warps that fit on a scheduler, clocks of each for a position.
+PREPARE, ADJOINT = (3, 260), (2, 510)
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,8 @@ def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
     wanted = 1 << (ceil(length * along / (12 * SCHEDULERS)) - 1).bit_length()
     chunk = min(max(MIN_CHUNK, wanted), MAX_CHUNK)
     span = min(max(chunk, wanted), max(chunk, MAX_SPAN))
-    if along >= 2.5 * SCHEDULERS or length <= 2 * chunk:
+    alone = ALONE[0] + ALONE[1] * ceil(along / SCHEDULERS)
+    if alone <= PASSES * along / SCHEDULERS or length <= 2 * chunk:
         span = ceil(length / chunk) * chunk
     return Plan(
         states=states,
@@ -68,6 +77,11 @@ def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
         n_spans=ceil(length / span),
         n_chunks=ceil(length / chunk),
     )
+
+
+def prefetches(p: Plan, channels: int) -> bool:
+    """Whether all of a block's channels exist, so that looking ahead stays within the tensors."""
+    return channels % p.block == 0
 
 
 def folds(p: Plan, channels: int) -> bool:
@@ -83,19 +97,42 @@ def segments(
     Yields:
         Rows of the batch, and from right to left their pieces (first chunk, number of chunks).
     """
-    n_blocks = ceil(channels / p.back_block)
-    # The borders' states and the blocks' shares of dB and dC, all fp32.
-    position = 4 * p.states * (channels / STEPS + 2 * n_blocks)
-    room = int(WORKSPACE / position)  # positions
-    rows = min(batch, max(1, room // length))
-    count = min(p.n_chunks, max(1, room // (rows * p.chunk)))
-    # Whole waves of the adjoint's programs, of which two fit on a scheduler.
-    wave = 2 * SCHEDULERS / (rows * n_blocks)
-    if count < p.n_chunks and count > wave:
-        count = int(count // wave * wave)
+    rows, count = _piece(p, batch, channels, WORKSPACE)
     for start in range(0, batch, rows):
         pieces = []
         for last in range(p.n_chunks, 0, -count):
             first = max(0, last - count)
             pieces.append((first, last - first))
         yield slice(start, min(start + rows, batch)), pieces
+
+
+@cache
+def _piece(p: Plan, batch: int, channels: int, workspace: int) -> tuple[int, int]:
+    """Rows and chunks of a piece: of those that fit, what takes the fewest waves of programs."""
+    n_blocks = ceil(channels / p.block), ceil(channels / p.back_block)
+    # The borders' states and the blocks' shares of dB and dC, all fp32.
+    position = 4 * p.states * (channels / STEPS + 2 * n_blocks[1])
+    room = max(1, int(workspace / (position * p.chunk)))  # chunks
+    fitting = min(batch, room // p.n_chunks)  # rows, whole
+    if fitting:
+        pieces = [(rows, p.n_chunks) for rows in range(fitting, 0, -1)]
+    else:
+        pieces = [(1, count) for count in range(room, 0, -1)]
+
+    def clocks(chunks: int) -> int:
+        total = 0
+        for blocks, warps, (fit, each) in zip(
+            n_blocks, (p.warps, p.back_warps), (PREPARE, ADJOINT), strict=True
+        ):
+            waves = ceil(chunks * blocks / (fit * SCHEDULERS // warps))
+            total += waves * fit * each
+        return total
+
+    def cost(piece: tuple[int, int]) -> int:
+        rows, count = piece
+        whole, rest = divmod(batch, rows) if fitting else divmod(p.n_chunks, count)
+        last = rest * p.n_chunks if fitting else rest
+        repeated = 1 if fitting else batch
+        return repeated * (whole * clocks(rows * count) + (clocks(last) if last else 0))
+
+    return min(pieces, key=cost)

@@ -48,6 +48,21 @@ def fetch(
 
 
 @triton.jit
+def prefetch(x, s0, length, ROW: tl.constexpr, BLOCK_D: tl.constexpr, REVERSE: tl.constexpr):
+    """Four rows from scan position s0 on into the second-level cache; nothing where x is None.
+
+    A hint, which holds no register while the data travels. A thread names its channel in one of
+    the rows: neighbours take turns, so that together they touch every sector of all four.
+    """
+    if x is not None:
+        s = tl.minimum(s0 + tl.arange(0, BLOCK_D) % 4, length - 1)
+        tl.inline_asm_elementwise(
+            "prefetch.global.L2 [$1]; mov.b32 $0, 0;", "=r,l", [x + row(s, length, REVERSE) * ROW],
+            dtype=tl.int32, is_pure=False, pack=1,
+        )  # fmt: skip
+
+
+@triton.jit
 def fetch_tile(x, s0, length, real, stride, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
     """Four rows as one tile (4, columns); ``real`` says which columns exist."""
     s = s0 + tl.arange(0, 4)[:, None]

@@ -16,12 +16,15 @@ __all__ = ["selective_scan_step_fused"]
 
 @triton.jit
 def step_kernel(
-    state, u, delta, a, b, c, skip, z, bias, y, batch, channels, n_states, n_blocks,
-    u_batch, delta_batch, b_batch, c_batch, z_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr,
+    state, u, delta, a, b, c, skip, z, bias, dt_weight, y, batch, channels, n_states, n_blocks,
+    u_batch, delta_batch, b_batch, c_batch, z_batch, rank,
+    N: tl.constexpr, RANK: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr,
     SOFTPLUS: tl.constexpr, LOG_A: tl.constexpr,
 ):  # fmt: skip
-    """ROWS rows of the batch for a block of channels; the state is replaced where it lies."""
+    """ROWS rows of the batch for a block of channels; the state is replaced where it lies.
+
+    With ``dt_weight``, (channels, rank), ``delta`` holds a row of rank numbers to be projected.
+    """
     pid = tl.program_id(0).to(tl.int64)
     d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
     n = tl.arange(0, N)[None, :]
@@ -34,11 +37,21 @@ def step_kernel(
     rate *= LOG2E
     shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
     through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
+    r = tl.arange(0, RANK)[None, :]
+    to_step = tl.zeros((BLOCK_D, RANK), tl.float32)
+    if dt_weight is not None:
+        known = real[:, None] & (r < rank)
+        to_step = tl.load(dt_weight + d[:, None] * rank + r, mask=known, other=0.0).to(tl.float32)
     first = pid // n_blocks * ROWS
     for row in range(first, tl.minimum(first + ROWS, batch)):
         held = state + row * channels * n_states + dn
         before = tl.load(held, mask=inside, other=0.0)
-        step = tl.load(delta + row * delta_batch + d, mask=real, other=0.0).to(tl.float32) + shift
+        if dt_weight is not None:
+            low = tl.load(delta + row * delta_batch + r, mask=r < rank, other=0.0).to(tl.float32)
+            step = tl.sum(to_step * low, 1)
+        else:
+            step = tl.load(delta + row * delta_batch + d, mask=real, other=0.0).to(tl.float32)
+        step += shift
         if SOFTPLUS:
             step = softplus(step)
         x = tl.load(u + row * u_batch + d, mask=real, other=0.0).to(tl.float32)
@@ -64,6 +77,7 @@ def selective_scan_step_fused(
     D: Tensor | None,
     z: Tensor | None,
     delta_bias: Tensor | None,
+    dt_weight: Tensor | None,
     delta_softplus: bool,
     log_A: bool,
 ) -> Tensor:
@@ -75,16 +89,22 @@ def selective_scan_step_fused(
     u, delta, B, C = dense(u), dense(delta), dense(B), dense(C)
     z = None if z is None else dense(z)
     states = triton.next_power_of_2(n_states)
-    block = max(1, min(64, 2048 // states))
+    rank = 1 if dt_weight is None else dt_weight.shape[1]
+    height = triton.next_power_of_2(rank)
+    # Of few rows narrow blocks: more multiprocessors take part. Else what registers hold.
+    wide = 64 if batch * channels >= 64 * 132 else 16
+    block = max(1, min(wide, 2048 // states, 4096 // height))
     n_blocks = triton.cdiv(channels, block)
     rows = 4 if batch * n_blocks >= 4096 else 1  # A is read once for them all
     # No more threads than elements: a second thread of one could read it after it was replaced.
     warps = max(1, min(4, block * states // 32))
     step_kernel[(n_blocks * triton.cdiv(batch, rows),)](
-        state, u, delta, A.contiguous(), B, C, D, z, delta_bias, y,
+        state, u, delta, A.contiguous(), B, C, D, z, delta_bias,
+        None if dt_weight is None else dt_weight.contiguous(), y,
         batch, channels, n_states, n_blocks,
         u.stride(0), delta.stride(0), B.stride(0), C.stride(0), 0 if z is None else z.stride(0),
-        N=states, BLOCK_D=block, ROWS=rows, SOFTPLUS=delta_softplus, LOG_A=log_A, num_warps=warps,
+        rank, N=states, RANK=height, BLOCK_D=block, ROWS=rows,
+        SOFTPLUS=delta_softplus, LOG_A=log_A, num_warps=warps,
     )  # fmt: skip
     return y
 

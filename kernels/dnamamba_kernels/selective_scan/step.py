@@ -21,6 +21,7 @@ def selective_scan_step(
     delta_bias: Tensor | None = None,
     delta_softplus: bool = True,
     *,
+    dt_weight: Tensor | None = None,
     log_A: bool = False,
     in_place: bool = False,
 ) -> tuple[Tensor, Tensor]:
@@ -33,6 +34,8 @@ def selective_scan_step(
         B, C: (B, N).
         D, delta_bias: (D,).
         delta_softplus: whether Δ goes through softplus.
+        dt_weight: (D, R), which makes delta of the (B, R) that then stand in its place; one launch
+            less, and not rounded in between.
         log_A: whether ``A`` holds log(-A).
         in_place: replace ``state``, which must lie dense, by the new state; where no gradient is
             asked for.
@@ -41,7 +44,7 @@ def selective_scan_step(
         y (B, D) in u's dtype, and the new state (B, D, N): ``state`` itself with ``in_place``,
         else another tensor.
     """
-    tensors = (state, u, delta, A, B, C, D, z, delta_bias)
+    tensors = (state, u, delta, A, B, C, D, z, delta_bias, dt_weight)
     if fuses_step(*tensors):
         from dnamamba_kernels.selective_scan.fused_step import selective_scan_step_fused
 
@@ -50,6 +53,8 @@ def selective_scan_step(
     dtype = state.dtype
     x = u.to(dtype)
     delta = delta.to(dtype)
+    if dt_weight is not None:
+        delta = F.linear(delta, dt_weight.to(dtype))
     if delta_bias is not None:
         delta = delta + delta_bias.to(dtype)
     if delta_softplus:
