@@ -24,11 +24,11 @@ _TINY = torch.finfo(torch.float32).tiny
 class PretrainModule(TrainedModule):
     """Trains a ``LanguageModel``, kept as ``.model``, to predict each base from those before it.
 
-    A batch holds ``tokens``, ``targets`` and ``loss_weight``, all (B, L), and where they apply
-    ``resets`` (B, L) and ``lengths`` (B,). The loss is the sum of weight times cross-entropy
-    over the sum of weights; both run over the batches of all devices, so that each base counts
-    the same wherever it falls, and a window without any scored base counts nothing. (Batches
-    that are accumulated into one step are averaged as they are.)
+    A batch holds ``tokens``, ``targets`` and ``loss_weight``, all (B, L), and where it applies
+    ``resets`` (B, L); padding stands on the right and weighs 0. The loss is the sum of weight
+    times cross-entropy over the sum of weights; both run over the batches of all devices, so that
+    each base counts the same wherever it falls, and a window without any scored base counts
+    nothing. (Batches that are accumulated into one step are averaged as they are.)
 
     Every ``log_every_n_steps`` steps it logs ``train/loss``, ``/perplexity``,
     ``/bits_per_base`` and ``/accuracy`` over all bases since the last time, ``train/lr`` and
@@ -124,9 +124,9 @@ class PretrainModule(TrainedModule):
         return {"index": batch["index"], "bits_per_base": nats / math.log(2)}
 
     def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        logits, _ = self.model(
-            batch["tokens"], resets=batch.get("resets"), lengths=batch.get("lengths")
-        )
+        # Without lengths: nothing reaches a base from the padding on its right, and nobody asks
+        # for the state behind it, so that a padded batch may be fused as any other.
+        logits, _ = self.model(batch["tokens"], resets=batch.get("resets"))
         return token_losses(logits, batch["targets"]), logits
 
     def _measure(self, batch: Batch, metrics: SequenceMetrics) -> Tensor:

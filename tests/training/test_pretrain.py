@@ -12,8 +12,9 @@ import torch
 from torch.nn import functional as F
 
 from dnamamba import checkpoint
-from dnamamba.alphabet import Tokenizer
+from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.config import MambaConfig
+from dnamamba.training.metrics import token_losses
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
 
@@ -105,9 +106,8 @@ def test_a_window_without_a_scored_base_contributes_nothing(
     assert loss["value"] == 0
 
 
-def test_resets_and_lengths_reach_the_model(toy_data: type, quiet_trainer: Make) -> None:
-    def padded(i: int, sample: dict[str, torch.Tensor]) -> None:
-        sample["lengths"] = torch.tensor(7)
+def test_resets_reach_the_model(toy_data: type, quiet_trainer: Make) -> None:
+    def packed(i: int, sample: dict[str, torch.Tensor]) -> None:
         sample["resets"] = torch.arange(12) == 3
 
     net = module()
@@ -115,9 +115,23 @@ def test_resets_and_lengths_reach_the_model(toy_data: type, quiet_trainer: Make)
     net.model.register_forward_pre_hook(
         lambda _, args, kwargs: seen.update(kwargs), with_kwargs=True
     )
-    quiet_trainer(max_steps=1, limit_val_batches=0).fit(net, toy_data(4, change=padded))
-    assert seen["lengths"].tolist() == [7] * 4
+    quiet_trainer(max_steps=1, limit_val_batches=0).fit(net, toy_data(4, change=packed))
     assert seen["resets"].sum(1).tolist() == [1] * 4
+
+
+def test_padding_changes_no_loss() -> None:
+    net, lengths = module(), torch.tensor([12, 7, 1])
+    tokens = torch.randint(4, 8, (3, 12))
+    real = torch.arange(12) < lengths[:, None]
+    weight = real.float()
+    batch = {"tokens": tokens.where(real, PAD), "targets": tokens, "loss_weight": weight}
+    with torch.no_grad():
+        losses = net._losses(batch)[0]
+        logits, _ = net.model(batch["tokens"], lengths=lengths)
+        for row, length in enumerate(lengths):
+            alone = {name: x[row : row + 1, :length] for name, x in batch.items()}
+            torch.testing.assert_close(losses[row, :length], net._losses(alone)[0][0])
+    torch.testing.assert_close(losses * weight, token_losses(logits, tokens) * weight)
 
 
 def test_what_is_logged_and_when(toy_data: type, quiet_trainer: Make) -> None:
