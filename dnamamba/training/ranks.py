@@ -1,7 +1,8 @@
 """Sums over devices for which the host does not wait."""
 
+from typing import Literal
+
 import pytorch_lightning as pl
-import torch
 from torch import Tensor, distributed
 
 __all__ = ["mean_over_ranks", "most_over_ranks"]
@@ -9,17 +10,17 @@ __all__ = ["mean_over_ranks", "most_over_ranks"]
 
 def mean_over_ranks(trainer: pl.Trainer, x: Tensor) -> Tensor:
     """The mean of every device's x."""
-    return _reduced(trainer, x, distributed.ReduceOp.SUM) / trainer.world_size
+    return _reduced(trainer, x, "SUM") / trainer.world_size
 
 
 def most_over_ranks(trainer: pl.Trainer, x: Tensor) -> Tensor:
     """The largest of every device's x."""
-    return _reduced(trainer, x, distributed.ReduceOp.MAX)
+    return _reduced(trainer, x, "MAX")
 
 
-def _reduced(trainer: pl.Trainer, x: Tensor, how: distributed.ReduceOp.RedOpType) -> Tensor:
+def _reduced(trainer: pl.Trainer, x: Tensor, how: Literal["SUM", "MAX"]) -> Tensor:
     # Lightning's strategy.reduce puts a barrier before it, at which the host waits for its device.
     if trainer.world_size > 1:
-        x = torch.clone(x)
-        distributed.all_reduce(x, op=how)
+        x = x.clone()
+        distributed.all_reduce(x, op=getattr(distributed.ReduceOp, how))
     return x
