@@ -18,6 +18,7 @@ import triton.language as tl
 from harness import machine, print_table, write_results
 from scan_static import SHAPES
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 from dnamamba_kernels import selective_scan
 
@@ -152,6 +153,27 @@ def time_both(call: Callable[..., Tensor], sets: Sequence[list[Tensor]], n: int)
     return [ahead, milliseconds([differentiated(call, v) for v in sets], n)]
 
 
+def by_kernel(values: Sequence[Tensor], repeats: int) -> dict[str, float]:
+    """Milliseconds of each of our kernels in one forward and one backward."""
+    leaves = [x.detach().requires_grad_() for x in values]
+
+    def both() -> None:
+        y = ours(*leaves)
+        torch.autograd.grad(y, leaves, y)
+
+    both()
+    torch.cuda.synchronize()
+    with profile(activities=[ProfilerActivity.CUDA]) as found:
+        for _ in range(repeats):
+            both()
+        torch.cuda.synchronize()
+    return {
+        event.key.removesuffix("_kernel"): event.self_device_time_total / repeats / 1e3
+        for event in found.key_averages()
+        if event.key.endswith("_kernel")
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=30, help="replays per figure")
@@ -184,10 +206,14 @@ def main() -> None:
     # Of as many positions in short rows: what the cuts of a long one cost.
     short = time_both(ours, [inputs(64, 16_384, 512, 0)], repeats)
     results["1M_against_64_times_16k"] = [a / b for a, b in zip(rows[0][1:3], short, strict=True)]
+    longest = next(iter(SHAPES))
+    results["kernels_ms"] = parts = by_kernel(inputs(*longest, 0), repeats)
     columns = ["B, L, D", "forward", "backward", "goal f.", "goal b.", "mamba_ssm f.", "b."]
     print_table(
         "ms", columns, [[*map(str, row[:1]), *(f"{x:.3f}" for x in row[1:])] for row in rows]
     )
+    shown = [[name, f"{ms:.3f}"] for name, ms in sorted(parts.items(), key=lambda x: -x[1])]
+    print_table(f"{longest}, forward and backward", ["kernel", "ms"], shown)
     print("L = 1 M against 64 times 16 k, forward, backward:", results["1M_against_64_times_16k"])
     print(results["errors"], results["ceilings"])
     write_results("scan_gpu", {**results, "columns": columns, "rows": rows})
