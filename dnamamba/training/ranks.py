@@ -1,4 +1,4 @@
-"""Sums over devices for which the host does not wait."""
+"""A mean and a largest over devices, for which the host does not wait."""
 
 from typing import Literal
 
