@@ -26,7 +26,7 @@ from triton.compiler import ASTSource
 
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import AHEAD, STEPS, plan
+from dnamamba_kernels.selective_scan.fused_plan import STEPS, plan
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
 SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.3e12
@@ -55,7 +55,7 @@ CONSTANTS = {
     "WHOLE": True,
     "CHANNELS": 512,
     "FOLDED": True,
-    "AHEAD": AHEAD,
+    "SPREAD": True,
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),

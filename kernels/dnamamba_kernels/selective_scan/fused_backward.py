@@ -17,10 +17,10 @@ from dnamamba_kernels.selective_scan.fused_rows import (
     fetch,
     fetch_tile,
     maps_of,
-    prefetch,
     row,
     rows_of,
     rows_of_pair,
+    widened,
 )
 from dnamamba_kernels.selective_scan.fused_sums import sums_over_channels, sums_over_states
 
@@ -34,7 +34,7 @@ def prepare_kernel(
     length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
     u_batch, delta_batch, z_batch, dy_batch, resets_batch,
     y_batch, dz_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, AHEAD: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
@@ -80,10 +80,10 @@ def prepare_kernel(
     start = (first + k) * chunk
     end = tl.minimum(start + chunk, length)
     last = start + (tl.cdiv(end - start, STEPS) - 1) * STEPS
-    us = fetch(u, start, length, real, U_ROW, STEPS, REVERSE, WHOLE)
-    deltas = fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
-    zs = fetch(z, start, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
-    dys = fetch(dy, start, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
+    us = widened(fetch(u, start, length, real, U_ROW, STEPS, REVERSE, WHOLE))
+    deltas = widened(fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
+    zs = widened(fetch(z, start, length, real, Z_ROW, STEPS, REVERSE, WHOLE))
+    dys = widened(fetch(dy, start, length, real, DY_ROW, STEPS, REVERSE, WHOLE))
     maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, WHOLE)
     for s0 in range(start, end, STEPS):
         after = tl.minimum(s0 + STEPS, last)
@@ -91,25 +91,18 @@ def prepare_kernel(
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
-        if AHEAD > 0:
-            later = s0 + AHEAD * STEPS
-            prefetch(u, later, length, U_ROW, BLOCK_D, REVERSE)
-            prefetch(delta, later, length, DELTA_ROW, BLOCK_D, REVERSE)
-            prefetch(z, later, length, Z_ROW, BLOCK_D, REVERSE)
-            prefetch(dy, later, length, DY_ROW, BLOCK_D, REVERSE)
         bs, cs = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         dzs, ys = (), ()
         entered = h
         for i in tl.static_range(STEPS):
-            step = deltas[i].to(tl.float32) + shift
+            step = deltas[i] + shift
             if SOFTPLUS:
                 step = softplus(step)
             if not WHOLE:
                 step = tl.where(s0 + i < length, step, 0.0)
             e = tl.exp2(a * step[None, :])
-            value = us[i].to(tl.float32)
-            dout = dys[i].to(tl.float32)
+            value, dout = us[i], dys[i]
             if resets is not None:
                 cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
                 h = tl.where(cut, 0.0, h)
@@ -117,7 +110,7 @@ def prepare_kernel(
             h = e * h + bs[i][:, None] * (step * value)[None, :]
             if z is not None:
                 out = tl.sum(cs[i][:, None] * h, 0) + through * value
-                gate = zs[i].to(tl.float32)
+                gate = zs[i]
                 open_ = sigmoid(gate)
                 dzs += (dout * out * open_ * (1.0 + gate * (1.0 - open_)),)
                 ys += (out * (gate * open_),)
@@ -133,7 +126,8 @@ def prepare_kernel(
                 if y is not None:
                     tl.store(y + t * Y_ROW, ys[i], mask=here)
         tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
-        us, deltas, zs, dys = next_us, next_deltas, next_zs, next_dys
+        us, deltas = widened(next_us), widened(next_deltas)
+        zs, dys = widened(next_zs), widened(next_dys)
     out = (batch * n_chunks + k) * N * CHANNELS + nd
     tl.store(local + out, adjoint, mask=real[None, :])
     tl.store(product + out, passed, mask=real[None, :])
@@ -203,11 +197,12 @@ def adjoint_kernel(
     borders += chunk_states * per_chunk
     h = tl.load(borders + (n_tiles - 1) * N * CHANNELS + nd, mask=real[None, :], other=0.0)
     deltas = fetch_tile(delta, last, length, real, DELTA_ROW, REVERSE, WHOLE)
-    us = fetch_tile(u, last, length, real, U_ROW, REVERSE, WHOLE)
-    dys = fetch_tile(dy, last, length, real, DY_ROW, REVERSE, WHOLE)
+    deltas = deltas.to(tl.float32) + shift
+    us = fetch_tile(u, last, length, real, U_ROW, REVERSE, WHOLE).to(tl.float32)
+    dys = fetch_tile(dy, last, length, real, DY_ROW, REVERSE, WHOLE).to(tl.float32)
     zs = dys
     if z is not None:
-        zs = fetch_tile(z, last, length, real, Z_ROW, REVERSE, WHOLE)
+        zs = fetch_tile(z, last, length, real, Z_ROW, REVERSE, WHOLE).to(tl.float32)
     maps = fetch_tile(packed, last, length, pair >= 0, 2 * N, REVERSE, WHOLE)
     for j in range(n_tiles):
         tile = n_tiles - 1 - j
@@ -215,24 +210,21 @@ def adjoint_kernel(
         t4 = row(s0 + i4, length, REVERSE)
         inside4 = WHOLE | (s0 + i4 < length)
         here = real[None, :] & inside4
-        step4 = deltas.to(tl.float32) + shift
-        slope4 = step4
+        step4, slope4 = deltas, deltas
         if SOFTPLUS:
-            step4, slope4 = softplus_and_slope(step4)
+            step4, slope4 = softplus_and_slope(deltas)
         step4 = step4 if WHOLE else tl.where(here, step4, 0.0)
-        u4 = us.to(tl.float32)
-        dout4 = dys.to(tl.float32)
+        u4, dout4 = us, dys
         if z is not None:
-            gate = zs.to(tl.float32)
-            dout4 *= gate * sigmoid(gate)
+            dout4 *= zs * sigmoid(zs)
         bs, cs = maps_of(maps)
         before = tl.maximum(s0 - 4, start)
         maps = fetch_tile(packed, before, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-        deltas = fetch_tile(delta, before, length, real, DELTA_ROW, REVERSE, WHOLE)
-        us = fetch_tile(u, before, length, real, U_ROW, REVERSE, WHOLE)
-        dys = fetch_tile(dy, before, length, real, DY_ROW, REVERSE, WHOLE)
+        next_deltas = fetch_tile(delta, before, length, real, DELTA_ROW, REVERSE, WHOLE)
+        next_us = fetch_tile(u, before, length, real, U_ROW, REVERSE, WHOLE)
+        next_dys = fetch_tile(dy, before, length, real, DY_ROW, REVERSE, WHOLE)
         if z is not None:
-            zs = fetch_tile(z, before, length, real, Z_ROW, REVERSE, WHOLE)
+            next_zs = fetch_tile(z, before, length, real, Z_ROW, REVERSE, WHOLE)
         made, dos = rows_of_pair(step4, dout4)
         xs = rows_of(step4 * u4)
         hs, dcs, dbs = (), (), ()
@@ -280,6 +272,11 @@ def adjoint_kernel(
         dshift += dstep4
         tl.store(du + t4 * DU_ROW, dx4 * step4 + through * dout4, mask=here)
         tl.store(ddelta + t4 * DDELTA_ROW, dstep4, mask=here)
+        # Waited for together, as in ``widened``.
+        deltas = next_deltas.to(tl.float32) + shift
+        us, dys = next_us.to(tl.float32), next_dys.to(tl.float32)
+        if z is not None:
+            zs = next_zs.to(tl.float32)
     share = (batch * all_chunks + first + k) * CHANNELS
     tl.store(ddecay + share * N + nd, da, mask=real[None, :])
     if bias is not None:

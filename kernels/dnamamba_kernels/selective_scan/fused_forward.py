@@ -14,7 +14,7 @@ Positions are counted in scan order (``s``); ``t`` is the row in memory.
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.fused_math import sigmoid, softplus
+from dnamamba_kernels.fused_math import exp2_of_states, sigmoid, softplus
 from dnamamba_kernels.selective_scan.fused_rows import (
     crosses,
     existing,
@@ -22,6 +22,7 @@ from dnamamba_kernels.selective_scan.fused_rows import (
     fetch_tile,
     maps_of,
     row,
+    widened,
 )
 
 
@@ -49,7 +50,7 @@ def summary_kernel(
     u, delta, bias, decay, packed, resets, local, product,
     length, zero, span, n_spans, n_blocks,
     u_batch, delta_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
 ):  # fmt: skip
@@ -75,8 +76,8 @@ def summary_kernel(
     uncut = 1.0
     start = k * span
     last = start + span - STEPS
-    us = fetch(u, start, length, real, U_ROW, STEPS, REVERSE, True)
-    deltas = fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, True)
+    us = widened(fetch(u, start, length, real, U_ROW, STEPS, REVERSE, True))
+    deltas = widened(fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, True))
     maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, True)
     for s0 in range(start, start + span, STEPS):
         after = tl.minimum(s0 + STEPS, last)
@@ -85,17 +86,18 @@ def summary_kernel(
         bs, _ = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, True)
         for i in tl.static_range(STEPS):
-            step = deltas[i].to(tl.float32) + shift
+            step = deltas[i] + shift
             if SOFTPLUS:
                 step = softplus(step)
             if resets is not None:
                 cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
                 h = tl.where(cut, 0.0, h)
                 uncut = tl.where(cut, 0.0, uncut)
-            x = step * us[i].to(tl.float32)
-            h = tl.exp2(a * step[None, :]) * h + bs[i][:, None] * x[None, :]
+            x = step * us[i]
+            e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
+            h = e * h + bs[i][:, None] * x[None, :]
             total += step
-        us, deltas = next_us, next_deltas
+        us, deltas = widened(next_us), widened(next_deltas)
     out = (batch * n_spans + k) * N * CHANNELS + nd
     tl.store(local + out, h, mask=real[None, :])
     tl.store(product + out, tl.exp2(a * total[None, :]) * uncut, mask=real[None, :])
@@ -105,7 +107,7 @@ def summary_kernel(
 def carry_kernel(
     local, product, first, carried, last,
     width, n_in, n_out,
-    BACKWARD: tl.constexpr, BLOCK: tl.constexpr, AHEAD: tl.constexpr,
+    BACKWARD: tl.constexpr, BLOCK: tl.constexpr, LINKS: tl.constexpr,
 ):  # fmt: skip
     """What enters each of a row of pieces: x_{k+1} = product_k x_k + local_k, from ``first``.
 
@@ -126,20 +128,20 @@ def carry_kernel(
     product += (batch * n_in + row) * width + column
     carried += (batch * n_out + row) * width + column
     stride = -width if BACKWARD else width
-    for j0 in range(0, n_out, AHEAD):
+    for j0 in range(0, n_out, LINKS):
         # Nothing here waits for the chain: these loads are all in flight before its first link.
         products, locals_ = (), ()
-        for i in tl.static_range(AHEAD):
+        for i in tl.static_range(LINKS):
             inside = real & (j0 + i < n_in)
             products += (tl.load(product + i * stride, mask=inside, other=1.0),)
             locals_ += (tl.load(local + i * stride, mask=inside, other=0.0),)
-        for i in tl.static_range(AHEAD):
+        for i in tl.static_range(LINKS):
             tl.store(carried + i * stride, x, mask=real & (j0 + i < n_out))
             # A state of zero stays zero, even where a growing product has overflowed.
             x = tl.where(x == 0.0, 0.0, products[i] * x) + locals_[i]
-        local += AHEAD * stride
-        product += AHEAD * stride
-        carried += AHEAD * stride
+        local += LINKS * stride
+        product += LINKS * stride
+        carried += LINKS * stride
     if last is not None:
         tl.store(last + batch * width + column, x, mask=real)
 
@@ -149,7 +151,7 @@ def output_kernel(
     u, delta, z, skip, bias, decay, packed, resets, carried, y, final, states,
     length, zero, chunk, span, n_spans, n_blocks,
     u_batch, delta_batch, z_batch, y_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
+    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr,
     SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
     CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
     Z_ROW: tl.constexpr, Y_ROW: tl.constexpr,
@@ -182,45 +184,47 @@ def output_kernel(
     if carried is not None:
         entering = carried + (batch * n_spans + k) * N * CHANNELS + nd
         h = tl.load(entering, mask=real[None, :], other=0.0)
+    if states is not None:
+        states += (batch * tl.cdiv(length, chunk) + k * (span // chunk)) * N * CHANNELS
     end = tl.minimum((k + 1) * span, length)
     last = k * span + (tl.cdiv(end - k * span, STEPS) - 1) * STEPS
-    us = fetch(u, k * span, length, real, U_ROW, STEPS, REVERSE, WHOLE)
-    deltas = fetch(delta, k * span, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
-    zs = fetch(z, k * span, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+    us = widened(fetch(u, k * span, length, real, U_ROW, STEPS, REVERSE, WHOLE))
+    deltas = widened(fetch(delta, k * span, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
+    zs = widened(fetch(z, k * span, length, real, Z_ROW, STEPS, REVERSE, WHOLE))
     maps = fetch_tile(packed, k * span, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-    for start in range(k * span, end, chunk):
+    for s0 in range(k * span, end, STEPS):
         if states is not None:
-            entered = states + (batch * tl.cdiv(length, chunk) + start // chunk) * N * CHANNELS + nd
-            tl.store(entered, h, mask=real[None, :])
-        for s0 in range(start, tl.minimum(start + chunk, end), STEPS):
-            # Loads first, stores last: the compiler moves no load across a store.
-            after = tl.minimum(s0 + STEPS, last)
-            next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
-            next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
-            next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
-            bs, cs = maps_of(maps)
-            maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-            ys = ()
-            for i in tl.static_range(STEPS):
-                step = deltas[i].to(tl.float32) + shift
-                if SOFTPLUS:
-                    step = softplus(step)
-                if not WHOLE:
-                    step = tl.where(s0 + i < length, step, 0.0)
-                if resets is not None:
-                    t = row(s0 + i, length, REVERSE)
-                    h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
-                value = us[i].to(tl.float32)
-                h = tl.exp2(a * step[None, :]) * h + bs[i][:, None] * (step * value)[None, :]
-                out = tl.sum(cs[i][:, None] * h, 0) + through * value
-                if z is not None:
-                    gate = zs[i].to(tl.float32)
-                    out *= gate * sigmoid(gate)
-                ys += (out,)
-            for i in tl.static_range(STEPS):
+            # A mask and not a branch, which would keep instructions from moving past it.
+            enters = (s0 & (chunk - 1)) == 0
+            tl.store(states + nd, h, mask=real[None, :] & enters)
+            states += tl.where(enters, N * CHANNELS, 0)
+        # Loads first, stores last: the compiler moves no load across a store.
+        after = tl.minimum(s0 + STEPS, last)
+        next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
+        next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
+        next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+        bs, cs = maps_of(maps)
+        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
+        ys = ()
+        for i in tl.static_range(STEPS):
+            step = deltas[i] + shift
+            if SOFTPLUS:
+                step = softplus(step)
+            if not WHOLE:
+                step = tl.where(s0 + i < length, step, 0.0)
+            if resets is not None:
                 t = row(s0 + i, length, REVERSE)
-                here = real if WHOLE else real & (s0 + i < length)
-                tl.store(y + t * Y_ROW, ys[i], mask=here)
-            us, deltas, zs = next_us, next_deltas, next_zs
+                h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
+            e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
+            h = e * h + bs[i][:, None] * (step * us[i])[None, :]
+            out = tl.sum(cs[i][:, None] * h, 0) + through * us[i]
+            if z is not None:
+                out *= zs[i] * sigmoid(zs[i])
+            ys += (out,)
+        for i in tl.static_range(STEPS):
+            t = row(s0 + i, length, REVERSE)
+            here = real if WHOLE else real & (s0 + i < length)
+            tl.store(y + t * Y_ROW, ys[i], mask=here)
+        us, deltas, zs = widened(next_us), widened(next_deltas), widened(next_zs)
     if k == n_spans - 1:
         tl.store(final + batch * N * CHANNELS + nd, h, mask=real[None, :])

@@ -8,14 +8,7 @@ from torch import Tensor
 
 from dnamamba_kernels.selective_scan import fused_backward as backward
 from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import (
-    AHEAD,
-    STEPS,
-    Plan,
-    folds,
-    prefetches,
-    segments,
-)
+from dnamamba_kernels.selective_scan.fused_plan import LINKS, STEPS, Plan, folds, segments
 
 __all__ = ["Scan", "run_backward", "run_forward"]
 
@@ -70,7 +63,7 @@ def run_forward(
     packed, decay, marks = _pack(s, p), _decay(s, p), _marks(s)
     entering = _by_state(initial_state, p)
     n_blocks = triton.cdiv(channels, p.block)
-    modes = s.modes(p, p.block, p.warps) | {"STEPS": STEPS}
+    modes = s.modes(p, p.block, p.warps) | {"STEPS": STEPS, "SPREAD": p.spread}
     if p.n_spans > 1:
         n = p.n_spans - 1
         local = decay.new_empty(batch, n, p.states, channels)
@@ -160,11 +153,19 @@ def run_backward(
             )  # fmt: skip
         assert adjoint is not None
         dinitial[rows] = adjoint[:, : s.A.shape[1]].transpose(1, 2)
-    dA.copy_(grads.A.sum((0, 1))[: s.A.shape[1]].t())
+    _add_up(grads.A[:, :, : s.A.shape[1]].transpose(2, 3), dA)
     if grads.D is not None:
-        dD.copy_(grads.D.sum((0, 1)))
+        _add_up(grads.D, dD)
     if grads.delta_bias is not None:
-        dbias.copy_(grads.delta_bias.sum((0, 1)))
+        _add_up(grads.delta_bias, dbias)
+
+
+def _add_up(shares: Tensor, out: Tensor) -> None:
+    """``out``, filled with the sum over batch and chunks; in one launch where dtypes allow."""
+    if out.dtype == shares.dtype:
+        torch.sum(shares, (0, 1), out=out)
+    else:
+        out.copy_(shares.sum((0, 1)))
 
 
 def _segment(
@@ -192,7 +193,6 @@ def _segment(
         _stride(marks, 0),
     )  # fmt: skip
 
-    compiled = not triton.knobs.runtime.interpret  # which knows no PTX
     n_blocks = triton.cdiv(channels, p.block)
     borders = decay.new_empty(batch, count, p.chunk // STEPS, p.states, channels)
     local = decay.new_empty(batch, count, p.states, channels)
@@ -203,11 +203,11 @@ def _segment(
         length, 0, p.chunk, count, n_blocks, first, p.n_chunks,
         *batches, _stride(grads.y, 0), _stride(grads.z, 0),
         **s.modes(p, p.block, p.warps), **sizes,
-        Y_ROW=_stride(grads.y, 1), DZ_ROW=_stride(grads.z, 1), STEPS=STEPS,
-        AHEAD=AHEAD if compiled and prefetches(p, channels) else 0,
+        STEPS=STEPS, Y_ROW=_stride(grads.y, 1), DZ_ROW=_stride(grads.z, 1),
     )  # fmt: skip
     left = decay.new_empty(batch, p.states, channels)
     leaving = _carry(local, product, adjoint, left, count)
+    del local, product  # the shares take their place
 
     n_blocks = triton.cdiv(channels, p.back_block)
     dbc = decay.new_empty(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
@@ -218,7 +218,8 @@ def _segment(
         *batches, grads.u.stride(0), grads.delta.stride(0), dbc.stride(0),
         **s.modes(p, p.back_block, p.back_warps), **sizes,
         DU_ROW=grads.u.stride(1), DDELTA_ROW=grads.delta.stride(1),
-        FOLDED=compiled and folds(p, channels),
+        # The interpreter knows no PTX.
+        FOLDED=folds(p, channels) and not triton.knobs.runtime.interpret,
     )  # fmt: skip
     _unpack(dbc, grads.B, grads.C, first * p.chunk, s.reverse)
     return left
@@ -231,10 +232,10 @@ def _carry(
     batch, n_in, states, channels = local.shape
     width = states * channels
     carried = local.new_empty(batch, n_out, states, channels)
-    block = 32
+    block, links = 32, min(LINKS, triton.next_power_of_2(n_out))
     forward.carry_kernel[(triton.cdiv(width, block) * batch,)](
         local, product, first, carried, last, width, n_in, n_out,
-        BACKWARD=last is not None, BLOCK=block, AHEAD=16, num_warps=1,
+        BACKWARD=last is not None, BLOCK=block, LINKS=links, num_warps=1,
     )  # fmt: skip
     return carried
 
@@ -263,9 +264,11 @@ def _unpack(shares: Tensor, dB: Tensor, dC: Tensor, start: int, reverse: bool) -
 
 def _decay(s: Scan, p: Plan) -> Tensor:
     """A log2(e), transposed and padded (N, D): exp(Δ A) is then exp2 of one product."""
-    decay = s.A.new_zeros(p.states, s.A.shape[0], dtype=torch.float32)
-    decay[: s.A.shape[1]] = s.A.t()
-    return decay.mul_(LOG2E)
+    channels, n_states = s.A.shape
+    new = s.A.new_empty if n_states == p.states else s.A.new_zeros
+    decay = new(p.states, channels, dtype=torch.float32)
+    torch.mul(s.A.t().float(), LOG2E, out=decay[:n_states])
+    return decay
 
 
 def _marks(s: Scan) -> Tensor | None:

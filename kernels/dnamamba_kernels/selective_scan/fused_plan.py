@@ -5,17 +5,17 @@ from dataclasses import dataclass
 from functools import cache
 from math import ceil
 
-__all__ = ["Plan", "folds", "plan", "prefetches", "segments"]
+__all__ = ["Plan", "folds", "plan", "segments"]
 
 # Schedulers of a large card: 132 multiprocessors with 4 each.
 SCHEDULERS = 528
 # Measured clocks of a scheduler for a position of each of its w warps: of one sweep, bound by a
 # warp's own pace, ALONE[0] + w ALONE[1]; of summary and output, which fill the card, w PASSES.
-ALONE, PASSES = (500, 60), 360
+ALONE, PASSES = (370, 60), 336
 # Positions unrolled: as many rows are read ahead, and as many states wait in registers.
 STEPS = 4
-# Tiles of STEPS positions that the backward's first sweep asks for ahead of reading them.
-AHEAD = 2
+# Pieces whose summaries a carry has in flight: each wait for memory is shared by so many.
+LINKS = 64
 # Bounds of a chunk: shorter ones cost memory traffic, longer ones parallelism in the backward.
 MIN_CHUNK, MAX_CHUNK = 64, 256
 # A longer span leaves more of the card idle at the end than its carry costs.
@@ -23,7 +23,7 @@ MAX_SPAN = 512
 # Bytes of scratch that the backward may hold at a time.
 WORKSPACE = 512 * 2**20
 # Of the backward's kernels: warps that fit on a scheduler, clocks of each for a position.
-PREPARE, ADJOINT = (3, 260), (2, 510)
+PREPARE, ADJOINT = (3, 260), (2, 490)
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Plan:
             saves the summaries and with them half of the exponentials.
         chunk: positions between the states kept for the backward; divides span.
         n_spans, n_chunks: how many of each cover the length.
+        spread: whether the forward takes some exponentials off the special-function unit, which
+            bounds its two sweeps; a single one is bound by a warp's own pace.
     """
 
     states: int
@@ -49,6 +51,7 @@ class Plan:
     chunk: int
     n_spans: int
     n_chunks: int
+    spread: bool
 
 
 def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
@@ -76,12 +79,8 @@ def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
         chunk=chunk,
         n_spans=ceil(length / span),
         n_chunks=ceil(length / chunk),
+        spread=states >= 16 and span < length,
     )
-
-
-def prefetches(p: Plan, channels: int) -> bool:
-    """Whether all of a block's channels exist, so that looking ahead stays within the tensors."""
-    return channels % p.block == 0
 
 
 def folds(p: Plan, channels: int) -> bool:

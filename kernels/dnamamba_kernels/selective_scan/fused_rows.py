@@ -48,18 +48,17 @@ def fetch(
 
 
 @triton.jit
-def prefetch(x, s0, length, ROW: tl.constexpr, BLOCK_D: tl.constexpr, REVERSE: tl.constexpr):
-    """Four rows from scan position s0 on into the second-level cache; nothing where x is None.
+def widened(rows):
+    """Rows in fp32, all at once.
 
-    A hint, which holds no register while the data travels. A thread names its channel in one of
-    the rows: neighbours take turns, so that together they touch every sector of all four.
+    Called at the end of a tile: the loads of the next one are then waited for together, after
+    everything that could hide them, and not one by one among the steps, where each wait would also
+    be for whatever else shares its scoreboard.
     """
-    if x is not None:
-        s = tl.minimum(s0 + tl.arange(0, BLOCK_D) % 4, length - 1)
-        tl.inline_asm_elementwise(
-            "prefetch.global.L2 [$1]; mov.b32 $0, 0;", "=r,l", [x + row(s, length, REVERSE) * ROW],
-            dtype=tl.int32, is_pure=False, pack=1,
-        )  # fmt: skip
+    wide = ()
+    for i in tl.static_range(len(rows)):
+        wide += (rows[i].to(tl.float32),)
+    return wide
 
 
 @triton.jit
