@@ -207,11 +207,15 @@ def _backward(
     delta = F.linear(rank, dt_weight)
     dselected = torch.empty_like(selected)
     drank, dB, dC = _split(dselected, dt_weight.shape[1])
-    ddelta, du, dz = delta, u if recompute else torch.empty_like(u), torch.empty_like(z)
+    ddelta, du = delta, u if recompute else torch.empty_like(u)
+    # The gradients of i and z side by side, for one product of both with h and one with in_weight.
+    # Until y has served its own product it stands where that of i will.
+    both = u.new_empty(*u.shape[:2], 2 * u.shape[2])
+    di, dz = both.chunk(2, -1)
+    y = None if dbranch is None else di
     dA, dD = torch.empty_like(A), torch.empty_like(D)
     dbias = u.new_empty(0) if dt_bias is None else torch.empty_like(dt_bias)
     dssm = u.new_empty(u.shape[0], *A.shape, dtype=torch.float32)
-    y = None if dbranch is None else torch.empty_like(u)
     run_backward(
         plan(u.shape[0], u.shape[1], u.shape[2], A.shape[1]),
         Scan(u, delta, A, B, C, D, z, dt_bias, True, resets, False),
@@ -222,8 +226,8 @@ def _backward(
         y,
     )
     dout = torch.zeros_like(out_weight) if y is None else _product(dbranch, y)
-    del y, z
-    drank.copy_(ddelta @ dt_weight)
+    del z
+    torch.mm(ddelta.flatten(0, 1), dt_weight, out=drank.flatten(0, 1))
     ddt_weight = _product(ddelta, rank)
     du.flatten(0, 1).addmm_(dselected.flatten(0, 1), x_weight)
     del delta, ddelta
@@ -235,7 +239,6 @@ def _backward(
         u = convolved(i)
     dx_weight = _product(dselected, u)
     del u
-    di = torch.empty_like(i)
     dconv_weight, dconv_bias, dconv_state = conv.run_backward(
         du, i, conv_weight, conv_bias, conv_state, resets, True, False, di
     )
@@ -243,10 +246,8 @@ def _backward(
     if dtail is not None:
         held = None if conv_state is None else dconv_state
         conv.add_through_final_state(dtail, resets, di, held)
-    din_weight = torch.cat([_product(di, h), _product(dz, h)])
-    dh = dz @ to_z
-    dh.flatten(0, 1).addmm_(di.flatten(0, 1), to_i)
-    del di, dz
+    din_weight, dh = _product(both, h), both @ in_weight
+    del both, y, di, dz
     dx, dresidual, dnorm = norm._backward(
         stream, norm_weight, dh, dstream, eps, dtype, has_residual
     )
