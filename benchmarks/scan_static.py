@@ -29,7 +29,7 @@ from dnamamba_kernels.selective_scan import fused_forward as forward
 from dnamamba_kernels.selective_scan.fused_plan import STEPS, plan
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
-SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.3e12
+SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.2e12
 # Clocks for which an instruction of one warp holds its pipe in a scheduler's quarter.
 SPECIAL, MEMORY, INTEGER = 8, 4, 2
 
@@ -55,13 +55,13 @@ CONSTANTS = {
     "WHOLE": True,
     "CHANNELS": 512,
     "FOLDED": True,
-    "SPREAD": True,
+    "SPREAD": None,  # by kernel
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
 }
 NUMBERS = {"length", "zero", "span", "chunk", "n_spans", "n_chunks", "n_blocks",
-           "first", "origin", "rows", "all_chunks", "block_stride"}  # fmt: skip
+           "first", "rows", "all_chunks", "block_stride"}  # fmt: skip
 # What the launcher would find divisible by 16.
 DIVISIBLE = {"length", "span", "chunk", "rows", "block_stride"}
 
@@ -88,7 +88,7 @@ class Count:
         )
 
 
-def compile_kernel(kernel: Any, absent: str) -> Any:
+def compile_kernel(kernel: Any, absent: str, spread: bool = True) -> Any:
     """The kernel as the launcher would have it compiled on an H200, without one argument."""
     signature, constants, attributes = {}, {}, {}
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
@@ -97,6 +97,8 @@ def compile_kernel(kernel: Any, absent: str) -> Any:
         if name in CONSTANTS or name in ("BLOCK_D", absent):
             signature[name] = "constexpr"
             constants[(i,)] = None if name == absent else CONSTANTS.get(name, block)
+            if name == "SPREAD":
+                constants[(i,)] = spread
         elif name in NUMBERS or name.endswith("_batch"):
             signature[name] = "i32"
             if name in DIVISIBLE or name.endswith("_batch") or (back and name == "zero"):
@@ -142,8 +144,8 @@ def inner_loop(instructions: list[tuple[int, str]]) -> Counter[str]:
     return Counter(name.split(".")[0] for name in names)
 
 
-def count(name: str, kernel: Any, n_bytes: float, absent: str = "") -> Count:
-    compiled = compile_kernel(kernel, absent)
+def count(name: str, kernel: Any, n_bytes: float, absent: str = "", spread: bool = True) -> Count:
+    compiled = compile_kernel(kernel, absent, spread)
     instructions, usage = disassemble(compiled.asm["cubin"])
     opcodes = inner_loop(instructions)
 
@@ -176,6 +178,7 @@ def counts() -> dict[str, Count]:
         for name, *arguments in (
             ("summary", forward.summary_kernel, 4),
             ("output", forward.output_kernel, 8),
+            ("… alone", forward.output_kernel, 8, "", False),  # one sweep, without summaries
             ("prepare", backward.prepare_kernel, 10 + border, "y"),
             ("… and y", backward.prepare_kernel, 12 + border),  # within a block
             ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares),
@@ -194,7 +197,7 @@ def predict(kernels: dict[str, Count], B: int, L: int, D: int) -> tuple[float, f
         return 1e3 * share * max(compute, total * kernel.bytes / BANDWIDTH)
 
     blocks = B * -(-D // 32)
-    ahead = ms(kernels["output"], 1, blocks * p.n_spans)
+    ahead = ms(kernels["output" if p.n_spans > 1 else "… alone"], 1, blocks * p.n_spans)
     if p.n_spans > 1:
         ahead += ms(kernels["summary"], 1 - 1 / p.n_spans, blocks * (p.n_spans - 1))
         ahead += 1e3 * 3 * 4 * B * p.n_spans * N * D / BANDWIDTH  # the carry

@@ -88,7 +88,7 @@ def test_over_several_pieces(
 ) -> None:
     """Where gradients take the place of u and Δ, the pieces to the left still read theirs."""
     monkeypatch.setattr(fused_plan, "WORKSPACE", 2**12)
-    pieces = list(fused_plan.segments(fused_plan.plan(3, 90, 10, 3), 3, 90, 10))
+    pieces = list(fused_plan.segments(fused_plan.plan(3, 90, 10, 3), 3, 10))
     assert len(pieces) * len(pieces[0][1]) > 3
     inputs, resets = arguments(3, 90, F32, "abhr"), random((3, 90), 12) > 1.5
     got = run(partial(fused, resets=resets, recompute=recompute), inputs, exact=False)

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the kernels themselves run here")
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
-    "op", ["selective_scan", "causal_conv1d", "add_rms_norm", "block", "step", "model"]
+    "op", ["math", "selective_scan", "causal_conv1d", "add_rms_norm", "block", "step", "model"]
 )
 def test_the_kernels_are_right_in_the_interpreter(op: str) -> None:
     pytest.importorskip("triton", reason="Triton is not installed")

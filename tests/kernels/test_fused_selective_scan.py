@@ -182,7 +182,7 @@ def test_minus_infinity_is_padding() -> None:
 @pytest.mark.parametrize("level", [-80.0, 60.0])
 def test_extreme_steps(level: float, many_cuts: None) -> None:
     """Δ of 1e-35 and of 60: decays of 1 and of 0, softplus in its tails."""
-    (u, delta, *rest), _ = arguments(1, 40, 6, 4, F32, "Dzbh")
+    (u, delta, *rest), _ = arguments(1, 40, 6, 16, F32, "Dzbh")
     inputs = [u, delta + level, *rest]
 
     def call(*inputs: Tensor | None, backend: str) -> tuple[Tensor, ...]:

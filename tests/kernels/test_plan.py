@@ -25,7 +25,7 @@ def test_every_chunk_of_every_row_is_in_one_piece(shape: tuple[int, int, int, in
     assert p.n_chunks * p.chunk >= length > (p.n_chunks - 1) * p.chunk
     position = 4 * p.states * (channels / STEPS + 2 * ceil(channels / p.back_block))
     row = 0
-    for rows, pieces in segments(p, batch, length, channels):
+    for rows, pieces in segments(p, batch, channels):
         assert rows.start == row
         row, end = rows.stop, p.n_chunks
         for first, count in pieces:  # from right to left

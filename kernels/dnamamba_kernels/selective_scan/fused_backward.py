@@ -1,7 +1,7 @@
 """The backward kernels of the scan: the sweep forward that prepares, the sweep back that adjoins.
 
 ``kernels/README.md`` derives both. Positions are counted in scan order (``s``); ``t`` is the row in
-memory, ``t - origin`` the row of a workspace, which spans the chunks from ``first`` on.
+memory. A workspace spans the chunks from ``first`` on.
 """
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False

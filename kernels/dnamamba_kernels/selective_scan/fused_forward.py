@@ -194,11 +194,11 @@ def output_kernel(
     maps = fetch_tile(packed, k * span, length, pair >= 0, 2 * N, REVERSE, WHOLE)
     for s0 in range(k * span, end, STEPS):
         if states is not None:
-            # A mask and not a branch, which would keep instructions from moving past it.
+            # Before any load, since none moves across a store; and under a mask, since nothing at
+            # all moves across a branch.
             enters = (s0 & (chunk - 1)) == 0
             tl.store(states + nd, h, mask=real[None, :] & enters)
             states += tl.where(enters, N * CHANNELS, 0)
-        # Loads first, stores last: the compiler moves no load across a store.
         after = tl.minimum(s0 + STEPS, last)
         next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)

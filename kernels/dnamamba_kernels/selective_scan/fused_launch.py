@@ -126,7 +126,7 @@ def run_backward(
     be ``s.u`` and ``s.delta`` themselves: a program reads a tile of each before it writes there.
     ``y``, of a scan with a gate, is filled with its output once more.
     """
-    batch, length, channels = s.u.shape
+    batch, _, channels = s.u.shape
     du, ddelta, dA, dB, dC, dD, dz, dbias, dinitial = out
     decay = _decay(s, p)
     grads = _Gradients(
@@ -142,7 +142,7 @@ def run_backward(
     )
     if dfinal is not None and s.reverse and s.resets is not None:
         dfinal = dfinal.masked_fill(s.resets[:, 0, None, None], 0.0)
-    for rows, pieces in segments(p, batch, length, channels):
+    for rows, pieces in segments(p, batch, channels):
         part = s.rows(rows)
         packed = _pack(part, p)
         adjoint = _by_state(None if dfinal is None else dfinal[rows], p)

@@ -10,7 +10,8 @@ __all__ = ["Plan", "folds", "plan", "segments"]
 # Schedulers of a large card: 132 multiprocessors with 4 each.
 SCHEDULERS = 528
 # Measured clocks of a scheduler for a position of each of its w warps: of one sweep, bound by a
-# warp's own pace, ALONE[0] + w ALONE[1]; of summary and output, which fill the card, w PASSES.
+# warp's own pace, ALONE[0] + w ALONE[1] for one and two; of summary and output, which fill the
+# card, w PASSES.
 ALONE, PASSES = (370, 60), 336
 # Positions unrolled: as many rows are read ahead, and as many states wait in registers.
 STEPS = 4
@@ -88,9 +89,7 @@ def folds(p: Plan, channels: int) -> bool:
     return p.states >= 8 and p.back_block == 32 and p.back_warps == 1 and channels % 32 == 0
 
 
-def segments(
-    p: Plan, batch: int, length: int, channels: int
-) -> Iterator[tuple[slice, list[tuple[int, int]]]]:
+def segments(p: Plan, batch: int, channels: int) -> Iterator[tuple[slice, list[tuple[int, int]]]]:
     """What the backward takes at a time, so that its scratch stays within ``WORKSPACE``.
 
     Yields:
