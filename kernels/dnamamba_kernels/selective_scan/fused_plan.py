@@ -37,7 +37,7 @@ class Plan:
         back_block: channels of an adjoint program, ``back_warps`` warps.
         span: positions of a forward program; the whole length where channels fill the card, which
             saves the summaries and with them half of the exponentials.
-        chunk: positions between the states kept for the backward; divides span.
+        chunk: positions between the states kept for the backward; a power of two, divides span.
         n_spans, n_chunks: how many of each cover the length.
         spread: whether the forward takes some exponentials off the special-function unit, which
             bounds its two sweeps; a single one is bound by a warp's own pace.
