@@ -29,10 +29,10 @@ def log1p_unit(v):
 def exp2_fma(x):
     """2^x on the FMA pipe alone, relative error below 2e-7; 2^-126 for all that is less.
 
-    Of NaN a GPU makes 2^-126 too: a caller lets it through some other way. 2^f for f in
-    [-1/2, 1/2] by a polynomial of degree 5, minimax in relative error with p(0) = 1.
+    2^f for f in [-1/2, 1/2] by a polynomial of degree 5, minimax in relative error with p(0) = 1.
     """
-    x = tl.clamp(x, -126.0, 128.0)
+    # In this order: a GPU's minimum of NaN and 128 is 128, and infinity hides nothing.
+    x = tl.maximum(tl.minimum(x, 128.0), -126.0)
     shifted = x + 12582912.0  # 1.5 * 2^23: x, rounded, stands in the last bits of the mantissa
     f = x - (shifted - 12582912.0)
     p = tl.fma(f, 0.00132647273, 0.00967151299)
@@ -48,8 +48,7 @@ def exp2_fma(x):
 def exp2_of_states(x, n, SPREAD: tl.constexpr):
     """2^x for x (N, D) with states n (N, 1); with SPREAD that of state 0 on the FMA pipe.
 
-    One of 16 is what a sweep bound by the special-function unit has free issue slots for. A Δ that
-    is NaN reaches that state through Δ u.
+    One of 16 is what a sweep bound by the special-function unit has free issue slots for.
     """
     if SPREAD:
         return tl.where(n == 0, exp2_fma(x), tl.exp2(x))

@@ -15,7 +15,8 @@ def test_a_power_of_two_without_the_special_function_unit() -> None:
     from .fused_math_kernel import power_kernel
 
     ends = torch.tensor([-torch.inf, -1e4, -126.0, -0.0, 0.0, 127.9999, 128.0, 1e4, torch.inf])
-    x = torch.cat([torch.linspace(-126, 127.9, 2**15), ends]).to(DEVICE)
+    nan = torch.tensor([torch.nan])
+    x = torch.cat([torch.linspace(-126, 127.9, 2**15), ends, nan]).to(DEVICE)
     found = torch.full_like(x, torch.nan)
     power_kernel[(triton.cdiv(len(x), 1024),)](x, found, len(x), BLOCK=1024)
     within = (x > -126) & (x < 128)
@@ -24,3 +25,4 @@ def test_a_power_of_two_without_the_special_function_unit() -> None:
     assert (found[x <= -126] == 2.0**-126).all()
     assert (found[x >= 128] == torch.inf).all()
     assert (found[x == 0] == 1).all()
+    assert not found[-1].isfinite()
