@@ -55,7 +55,6 @@ CONSTANTS = {
     "WHOLE": True,
     "CHANNELS": 512,
     "FOLDED": True,
-    "SPREAD": None,  # by kernel
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),
@@ -93,12 +92,13 @@ def compile_kernel(kernel: Any, absent: str, spread: bool = True) -> Any:
     signature, constants, attributes = {}, {}, {}
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
     block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
+    known = CONSTANTS | {"BLOCK_D": block, "SPREAD": spread}
+    if absent:
+        known[absent] = None
     for i, name in enumerate(kernel.arg_names):
-        if name in CONSTANTS or name in ("BLOCK_D", absent):
+        if name in known:
             signature[name] = "constexpr"
-            constants[(i,)] = None if name == absent else CONSTANTS.get(name, block)
-            if name == "SPREAD":
-                constants[(i,)] = spread
+            constants[(i,)] = known[name]
         elif name in NUMBERS or name.endswith("_batch"):
             signature[name] = "i32"
             if name in DIVISIBLE or name.endswith("_batch") or (back and name == "zero"):
