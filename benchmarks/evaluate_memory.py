@@ -29,8 +29,8 @@ CHILD = """
 import os, sys
 import torch
 torch.set_num_threads({threads})
-from dnamamba.inference.evaluation import evaluate_fasta
-from dnamamba.inference.pretrained import load
+from dnamamba.commands.evaluate import evaluate_fasta
+from dnamamba.api import load
 
 def peak():
     # Not getrusage: its peak is inherited from the process that started this one.

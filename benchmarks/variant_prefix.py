@@ -26,9 +26,9 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
-from dnamamba.inference.alleles import read_place
+from dnamamba.inference.prefixes import read_place
 from dnamamba.inference.scoring import score_sources
-from dnamamba.inference.streaming import Encoded
+from dnamamba.inference.sources import Encoded
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model import LanguageModel
 

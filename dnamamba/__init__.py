@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dnamamba.alphabet import Tokenizer
+    from dnamamba.api import Pretrained, load
+    from dnamamba.commands.embed import embed_fasta
     from dnamamba.config import MambaConfig
     from dnamamba.inference.embedding import embed
-    from dnamamba.inference.embedding_files import embed_fasta
     from dnamamba.inference.generation import generate
     from dnamamba.inference.prediction import predict
-    from dnamamba.inference.pretrained import Pretrained, load
     from dnamamba.inference.scoring import score
     from dnamamba.model.mamba import Mamba
 
@@ -36,12 +36,12 @@ __all__ = [
 _HOMES = {
     "Mamba": "dnamamba.model.mamba",
     "MambaConfig": "dnamamba.config",
-    "Pretrained": "dnamamba.inference.pretrained",
+    "Pretrained": "dnamamba.api",
     "Tokenizer": "dnamamba.alphabet",
     "embed": "dnamamba.inference.embedding",
-    "embed_fasta": "dnamamba.inference.embedding_files",
+    "embed_fasta": "dnamamba.commands.embed",
     "generate": "dnamamba.inference.generation",
-    "load": "dnamamba.inference.pretrained",
+    "load": "dnamamba.api",
     "predict": "dnamamba.inference.prediction",
     "score": "dnamamba.inference.scoring",
 }

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.leakage import held_out_windows_with_shared_kmers
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.data.windows.settings import GenomeSplit, Part, WindowConfig
+from dnamamba.report.leakage import held_out_windows_with_shared_kmers
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "data" / "samples"

@@ -1,4 +1,4 @@
-"""``embed``, ``score``, ``mutagenesis``, ``generate`` and more: functions of the inference room."""
+"""``embed``, ``score``, ``mutagenesis``, ``generate`` and more: functions of the commands room."""
 
 import argparse
 import inspect
@@ -14,13 +14,13 @@ from dnamamba.cli.errors import UsageError, explain
 __all__ = ["make_parser", "run"]
 
 _FUNCTIONS = {
-    "embed": "dnamamba.inference.embedding_files:embed_fasta",
-    "predict": "dnamamba.inference.prediction_files:predict_file",
-    "score": "dnamamba.inference.variant_files:score_vcf",
-    "mutagenesis": "dnamamba.inference.mutagenesis_files:mutagenesis",
-    "generate": "dnamamba.inference.generation_files:generate_fasta",
-    "evaluate": "dnamamba.inference.evaluation:evaluate_fasta",
-    "report": "dnamamba.inference.report:report",
+    "embed": "dnamamba.commands.embed:embed_fasta",
+    "predict": "dnamamba.commands.predict:predict_file",
+    "score": "dnamamba.commands.score:score_vcf",
+    "mutagenesis": "dnamamba.commands.mutagenesis:mutagenesis",
+    "generate": "dnamamba.commands.generate:generate_fasta",
+    "evaluate": "dnamamba.commands.evaluate:evaluate_fasta",
+    "report": "dnamamba.report.report:report",
 }
 _EXAMPLES = {
     "embed": (

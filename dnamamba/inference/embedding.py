@@ -10,16 +10,8 @@ from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.pooled import pool_chunks
-from dnamamba.inference.streaming import (
-    BATCH_SIZE,
-    CHUNK_LENGTH,
-    Chunk,
-    Source,
-    buckets,
-    encode_all,
-    evaluating,
-    stream,
-)
+from dnamamba.inference.sources import Source, buckets, encode_all
+from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, Chunk, evaluating, stream
 from dnamamba.model import Mamba
 from dnamamba.model.pooling import POOLINGS
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.decoding import Decoder
-from dnamamba.inference.streaming import CHUNK_LENGTH, Encoded, evaluating, require_head, stream
+from dnamamba.inference.sources import Encoded
+from dnamamba.inference.streaming import CHUNK_LENGTH, evaluating, require_head, stream
 
 __all__ = ["generate"]
 

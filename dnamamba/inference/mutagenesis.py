@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.inference.alleles import Prefixes, read_place, read_prefixes, read_tails
+from dnamamba.inference.prefixes import Prefixes, read_place, read_prefixes, read_tails
 from dnamamba.inference.scoring import log_probability
 from dnamamba.inference.streaming import (
     BATCH_SIZE,

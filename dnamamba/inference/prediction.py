@@ -10,17 +10,8 @@ from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.pooled import pool_chunks
-from dnamamba.inference.streaming import (
-    BATCH_SIZE,
-    CHUNK_LENGTH,
-    Chunk,
-    Encoded,
-    Source,
-    buckets,
-    encode_all,
-    evaluating,
-    stream,
-)
+from dnamamba.inference.sources import Encoded, Source, buckets, encode_all
+from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, Chunk, evaluating, stream
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import prediction_columns
 

@@ -11,13 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.inference.sources import Source, buckets, encode_all
 from dnamamba.inference.streaming import (
     BATCH_SIZE,
     CHUNK_LENGTH,
     Chunk,
-    Source,
-    buckets,
-    encode_all,
     evaluating,
     require_head,
     stream,

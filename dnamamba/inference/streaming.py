@@ -8,8 +8,7 @@ batch, nor, beyond rounding, on where the chunks are cut.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,16 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dnamamba.alphabet import BOS, PAD, Tokenizer
+from dnamamba.inference.sources import Source
 
 __all__ = [
     "BATCH_SIZE",
     "CHUNK_LENGTH",
     "Chunk",
-    "Encoded",
-    "Source",
-    "buckets",
     "carry",
-    "encode_all",
     "evaluating",
     "require_head",
     "stream",
@@ -34,31 +30,6 @@ __all__ = [
 
 BATCH_SIZE = 16
 CHUNK_LENGTH = 4096
-
-
-class Source(Protocol):
-    """A sequence that is read piece by piece."""
-
-    def __len__(self) -> int:
-        """Its bases."""
-        ...
-
-    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """(stop - start,) token ids of the bases from ``start`` to before ``stop``."""
-        ...
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A sequence held in memory."""
-
-    tokens: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return int(self.tokens.size)
-
-    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
-        return self.tokens[start:stop]
 
 
 class Chunk(NamedTuple):
@@ -76,40 +47,6 @@ class Chunk(NamedTuple):
     output: Tensor
     real: list[int]
     state: Any
-
-
-def encode_all(tokenizer: Tokenizer, sequences: Sequence[str | bytes]) -> list[Encoded]:
-    """Token ids of sequences given by a user.
-
-    Raises:
-        ValueError: one string in place of a list, an empty list or sequence, what is no sequence,
-            or a letter that the tokenizer refuses; names the sequence by its position.
-    """
-    if isinstance(sequences, str | bytes):
-        raise ValueError("expected a list of sequences, got one string; wrap it in a list")
-    encoded = [
-        Encoded(tokenizer.encode(sequence, contig=f"sequences[{i}]"))
-        for i, sequence in enumerate(sequences)
-    ]
-    if not encoded:
-        raise ValueError("expected at least one sequence, got none")
-    empty = [i for i, sequence in enumerate(encoded) if not len(sequence)]
-    if empty:
-        raise ValueError(f"sequences[{empty[0]}] is empty; leave it out")
-    return encoded
-
-
-def buckets(sources: Sequence[Source], batch_size: int) -> Iterator[list[int]]:
-    """Numbers of the sources in batches of like length, the longest first, also within a batch.
-
-    Raises:
-        ValueError: ``batch_size`` is not positive.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-    for at in range(0, len(order), batch_size):
-        yield order[at : at + batch_size]
 
 
 def stream(

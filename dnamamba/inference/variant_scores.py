@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
-from dnamamba.inference.alleles import Tail, read_place, read_prefixes, read_tails
+from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, require_head
 from dnamamba.model import LanguageModel
 

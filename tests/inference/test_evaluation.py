@@ -8,9 +8,10 @@ import pytest
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.evaluate import evaluate_fasta
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference import evaluation
-from dnamamba.inference.evaluation import evaluate, evaluate_fasta
+from dnamamba.inference.evaluation import evaluate
 from dnamamba.inference.intervals import Interval, intervals
 from dnamamba.inference.scoring import score
 from dnamamba.model.language_model import LanguageModel

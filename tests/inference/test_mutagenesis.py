@@ -10,12 +10,12 @@ import torch
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
+from dnamamba.commands.mutagenesis import mutagenesis
+from dnamamba.commands.mutagenesis_plot import plot_effects
 from dnamamba.config import MambaConfig
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.mutagenesis import BASES, Effects, mutate
-from dnamamba.inference.mutagenesis_files import mutagenesis
-from dnamamba.inference.mutagenesis_plot import plot_effects
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model.language_model import LanguageModel
 

@@ -13,7 +13,7 @@ from dnamamba import checkpoint
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.inference.prediction import Opposite, Predictions, predict
-from dnamamba.inference.streaming import Encoded
+from dnamamba.inference.sources import Encoded
 from dnamamba.model import LanguageModel
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig

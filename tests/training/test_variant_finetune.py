@@ -14,6 +14,7 @@ import torch
 import dnamamba
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.predict import predict_file
 from dnamamba.config import MambaConfig
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.modules.variants import VariantDataModule, VariantFiles
@@ -21,7 +22,6 @@ from dnamamba.data.variants import VariantChecks
 from dnamamba.data.variants.labels import VariantFields
 from dnamamba.data.variants.splits import VariantSplit
 from dnamamba.data.windows.settings import Part
-from dnamamba.inference.prediction_files import predict_file
 from dnamamba.model.heads import VariantHeadConfig
 from dnamamba.training.callbacks import ExportModel
 from dnamamba.training.optim import OptimizerConfig

@@ -22,7 +22,7 @@ from torch import nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.files import replacing
 from dnamamba.inference.embedding import Pooling, Vectors, backbone_of, base_vectors, embed_sources
-from dnamamba.inference.streaming import Source
+from dnamamba.inference.sources import Source
 
 __all__ = ["EmbeddingJob", "Piece"]
 

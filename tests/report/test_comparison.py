@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from dnamamba.inference import comparison
-from dnamamba.inference.comparison import bootstrap_difference, compare
-from dnamamba.inference.markov import WindowBits
+from dnamamba.report import comparison
+from dnamamba.report.comparison import bootstrap_difference, compare
+from dnamamba.report.markov import WindowBits
 
 
 def test_figures_by_hand() -> None:

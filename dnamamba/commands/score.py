@@ -7,14 +7,16 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from dnamamba.checkpoint import load
+from dnamamba.commands.output import check_output
+from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.text import text_lines
 from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.device import best_device
 from dnamamba.files import replacing
-from dnamamba.inference.output import check_output
-from dnamamba.inference.pretrained import best_device, load
-from dnamamba.inference.progress import progress
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_scores import CONTEXT, FLANK, VariantScore, score_variants
 from dnamamba.version import installed_version
@@ -80,6 +82,7 @@ def score_vcf(
     path = check_output(output, ENDINGS, overwrite)
     if strands not in (1, 2):
         raise ValueError(f"strands must be 1 or 2, got {strands}")
+    model: Any
     model, tokenizer = load(checkpoint, best_device(device))
     reference = Genome(genome)
     reference.check(tokenizer)

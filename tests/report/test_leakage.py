@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from dnamamba.data.kmers import base_codes, canonical_kmers, run_lengths
-from dnamamba.data.leakage import held_out_windows_with_shared_kmers, shared_kmer_fractions
+from dnamamba.report.kmers import base_codes, canonical_kmers, run_lengths
+from dnamamba.report.leakage import held_out_windows_with_shared_kmers, shared_kmer_fractions
 
 
 def _random(length: int, seed: int) -> bytes:

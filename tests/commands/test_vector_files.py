@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dnamamba.inference.vector_files import COLUMNS, open_vectors
+from dnamamba.commands.vector_files import COLUMNS, open_vectors
 
 ROWS, WIDTH = 2000, 64
 

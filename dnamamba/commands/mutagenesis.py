@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnamamba.checkpoint import load
+from dnamamba.commands.mutagenesis_plot import plot_effects
+from dnamamba.commands.output import check_output
+from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import parse_region, read_bed
 from dnamamba.data.windows.regions import Contigs, union
+from dnamamba.device import best_device
 from dnamamba.files import replacing
 from dnamamba.inference.mutagenesis import BASES, Effects, mutate
-from dnamamba.inference.mutagenesis_plot import plot_effects
-from dnamamba.inference.output import check_output
-from dnamamba.inference.pretrained import best_device, load
-from dnamamba.inference.progress import progress
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_scores import CONTEXT, FLANK
 
@@ -71,6 +73,7 @@ def mutagenesis(
     reference = Genome(genome)
     places = _places(reference, region, bed)
     paths = _outputs(output, len(places), overwrite)
+    model: Any
     model, tokenizer = load(checkpoint, best_device(device))
     reference.check(tokenizer, [contig for contig, _, _ in places])
     with progress("mutagenesis", strands * sum(end - start for _, start, end in places)) as advance:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dnamamba.inference.markov import WindowBits
+from dnamamba.report.markov import WindowBits
 
 __all__ = ["UNIFORM_BITS", "Comparison", "bootstrap_difference", "compare"]
 

@@ -22,8 +22,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dnamamba.data.kmers import base_codes, run_lengths
-from dnamamba.data.leakage import shared_kmer_fractions
+from dnamamba.report.kmers import base_codes, run_lengths
+from dnamamba.report.leakage import shared_kmer_fractions
 
 __all__ = ["MAX_ORDER", "MarkovModels", "WindowBits", "Windows", "fit_markov"]
 

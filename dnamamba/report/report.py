@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from dnamamba.data.leakage import held_out_windows_with_shared_kmers
+from dnamamba.api import Pretrained
+from dnamamba.commands.generate import write_fasta
+from dnamamba.commands.vector_files import open_vectors
+from dnamamba.device import best_device
 from dnamamba.files import replacing
-from dnamamba.inference.comparison import UNIFORM_BITS, Comparison, compare
-from dnamamba.inference.curve import Curve, plot_curve, read_curve
-from dnamamba.inference.generation_files import write_fasta
-from dnamamba.inference.markov import MarkovModels, fit_markov
-from dnamamba.inference.pretrained import Pretrained, best_device
-from dnamamba.inference.report_table import print_comparison
-from dnamamba.inference.run import Run, RunWindows, open_run
-from dnamamba.inference.vector_files import open_vectors
+from dnamamba.report.comparison import UNIFORM_BITS, Comparison, compare
+from dnamamba.report.comparison_table import print_comparison
+from dnamamba.report.curve import Curve, plot_curve, read_curve
+from dnamamba.report.leakage import held_out_windows_with_shared_kmers
+from dnamamba.report.markov import MarkovModels, fit_markov
+from dnamamba.report.run import Run, RunWindows, open_run
 from dnamamba.version import installed_version
 
 __all__ = ["report"]

@@ -5,8 +5,8 @@ from Bio import SeqIO
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.generate import generate_fasta
 from dnamamba.inference.generation import generate
-from dnamamba.inference.generation_files import generate_fasta
 from dnamamba.model.language_model import LanguageModel
 
 

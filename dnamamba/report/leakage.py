@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dnamamba.data.kmers import canonical_kmers
+from dnamamba.report.kmers import canonical_kmers
 
 __all__ = ["held_out_windows_with_shared_kmers", "shared_kmer_fractions"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.files import replacing
-from dnamamba.inference.comparison import UNIFORM_BITS
+from dnamamba.report.comparison import UNIFORM_BITS
 
 __all__ = ["Curve", "plot_curve", "read_curve"]
 

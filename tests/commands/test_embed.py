@@ -8,9 +8,9 @@ import pytest
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
-from dnamamba.inference import embedding_parts
+from dnamamba.commands import embedding_parts
+from dnamamba.commands.embed import embed_fasta
 from dnamamba.inference.embedding import embed
-from dnamamba.inference.embedding_files import embed_fasta
 from dnamamba.model.language_model import LanguageModel
 
 CLOSE: dict[str, Any] = {"rtol": 1e-4, "atol": 2e-5}

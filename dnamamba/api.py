@@ -1,4 +1,4 @@
-"""A trained model and its tokenizer, ready to use."""
+"""The Python face: a trained model and its tokenizer, ready to use."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dnamamba.data.variants import VariantChecks
     from dnamamba.inference.variant_scores import VariantScore
 
-__all__ = ["Pretrained", "best_device", "load"]
+__all__ = ["Pretrained", "load"]
 
 
 class Pretrained:
@@ -102,7 +102,7 @@ class Pretrained:
         Raises:
             ValueError: bad input, named by file and record, or a model that was not fine-tuned.
         """
-        from dnamamba.inference.prediction_files import predict_table
+        from dnamamba.commands.predict import predict_table
 
         return predict_table(self.model, self.tokenizer, str(input), **settings)
 
@@ -131,20 +131,3 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Pretrained:
         CheckpointError: a ValueError: no model there, or a damaged one; names file and remedy.
     """
     return Pretrained(*checkpoint.load(path, device=device))
-
-
-def best_device(name: str = "auto") -> str:
-    """What a command's ``--device`` stands for: ``auto`` is a CUDA GPU if there is one.
-
-    Raises:
-        ValueError: no device of PyTorch, or CUDA was asked for and is not there.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(name).type
-    except RuntimeError as error:
-        raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}") from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name} was asked for, but PyTorch finds no CUDA GPU; use cpu")
-    return name

@@ -7,18 +7,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.checkpoint import load
+from dnamamba.commands.embedding_parts import EmbeddingJob, Piece
+from dnamamba.commands.output import check_output
+from dnamamba.commands.processes import Ranks, ranks
+from dnamamba.commands.progress import progress
+from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.device import best_device
 from dnamamba.inference.embedding import Pooling
-from dnamamba.inference.embedding_parts import EmbeddingJob, Piece
 from dnamamba.inference.intervals import cut, intervals
-from dnamamba.inference.output import check_output
-from dnamamba.inference.pretrained import best_device, load
-from dnamamba.inference.progress import progress
-from dnamamba.inference.ranks import Ranks, ranks
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows
-from dnamamba.inference.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
 
 __all__ = ["embed_fasta"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import yaml
 
-from dnamamba.inference.pretrained import Pretrained, load
+from dnamamba.api import Pretrained, load
 
 if TYPE_CHECKING:
     from dnamamba.data.modules.genome import GenomeDataModule

@@ -11,10 +11,10 @@ import dnamamba
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
+from dnamamba.commands import score as command
+from dnamamba.commands.score import score_vcf
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
-from dnamamba.inference import variant_files
-from dnamamba.inference.variant_files import score_vcf
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model.language_model import LanguageModel
 
@@ -158,7 +158,7 @@ def test_a_bad_record_is_found_before_anything_is_scored(
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("scored")
 
-    monkeypatch.setattr(variant_files, "_annotated", never)
+    monkeypatch.setattr(command, "_annotated", never)
     before = sorted(folder.iterdir())
     with pytest.raises(ValueError, match=match):
         _score(folder, "out.vcf", vcf="bad.vcf")
@@ -180,7 +180,7 @@ def test_a_failure_leaves_nothing_behind(folder: Path, monkeypatch: pytest.Monke
     def fails(*_: Any) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(variant_files, "_record", fails)
+    monkeypatch.setattr(command, "_record", fails)
     before = sorted(folder.iterdir())
     for name in ("out.vcf", "out.vcf.gz"):
         with pytest.raises(OSError, match="no room to write"):

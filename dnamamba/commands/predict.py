@@ -6,13 +6,14 @@ from typing import Any
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.checkpoint import load
+from dnamamba.commands.output import check_output
+from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.device import best_device
 from dnamamba.inference.intervals import Interval, cut, intervals
-from dnamamba.inference.output import check_output
 from dnamamba.inference.prediction import Pair, predict_sources
-from dnamamba.inference.pretrained import best_device, load
-from dnamamba.inference.progress import progress
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows
 from dnamamba.model.classifier import Classifier, VariantClassifier

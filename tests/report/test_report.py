@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
+from dnamamba.api import load
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.inference.markov import fit_markov
-from dnamamba.inference.pretrained import load
-from dnamamba.inference.report import report
-from dnamamba.inference.run import RunWindows, open_run
+from dnamamba.report.markov import fit_markov
+from dnamamba.report.report import report
+from dnamamba.report.run import RunWindows, open_run
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from dnamamba.inference.comparison import UNIFORM_BITS, Comparison
+from dnamamba.report.comparison import UNIFORM_BITS, Comparison
 
 __all__ = ["print_comparison"]
 

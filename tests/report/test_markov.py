@@ -3,8 +3,8 @@ from math import log2
 import numpy as np
 import pytest
 
-from dnamamba.inference import markov
-from dnamamba.inference.markov import MarkovModels, fit_markov
+from dnamamba.report import markov
+from dnamamba.report.markov import MarkovModels, fit_markov
 
 BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 COMPLEMENT = bytes.maketrans(b"ACGT", b"TGCA")

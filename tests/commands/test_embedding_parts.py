@@ -15,11 +15,12 @@ import pytest
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands import embed as command
+from dnamamba.commands import embedding_parts
+from dnamamba.commands.embed import embed_fasta
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant, VariantChecks
-from dnamamba.inference import embedding_files, embedding_parts
 from dnamamba.inference.embedding import embed
-from dnamamba.inference.embedding_files import embed_fasta
 from dnamamba.inference.variant_windows import variant_windows
 from dnamamba.model.language_model import LanguageModel
 
@@ -31,7 +32,8 @@ DRIVER = """
 import sys, time
 from pathlib import Path
 import torch
-from dnamamba.inference import embedding_files, embedding_parts
+from dnamamba.commands import embed as command
+from dnamamba.commands import embedding_parts
 torch.set_num_threads(1)
 embedding_parts._PART = 100
 pause, model, fasta, output = sys.argv[1:]
@@ -40,7 +42,7 @@ def slowly(*arguments):
     write(*arguments)
     time.sleep(float(pause))
 embedding_parts.EmbeddingJob.write = slowly
-embedding_files.embed_fasta(model, fasta, output, window=20, pooling="max", device="cpu")
+command.embed_fasta(model, fasta, output, window=20, pooling="max", device="cpu")
 """
 
 
@@ -136,7 +138,7 @@ def test_parts_of_other_work_are_not_taken_over(
     (folder / "b.bed").write_text("r0\t0\t1000\t\nr1\t0\t569\tother\n")
     settings: dict[str, Any] = {"window": 20}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedding_files, "_merge", lambda *_: None)  # killed before the merge
+        patch.setattr(command, "_merge", lambda *_: None)  # killed before the merge
         _embed(folder, "v.npz", **settings)
     assert len(written) == 16
     if change == "model":
@@ -203,10 +205,10 @@ def test_two_processes_give_what_one_gives(folder: Path) -> None:
 def test_each_process_writes_its_own_parts(
     folder: Path, written: list[str], small_parts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedding_files, "_merge", lambda *_: None)
+    monkeypatch.setattr(command, "_merge", lambda *_: None)
     for rank in (0, 1, 2):
         before = len(written)
-        monkeypatch.setattr(embedding_files, "ranks", lambda rank=rank: _Fellows(rank))
+        monkeypatch.setattr(command, "ranks", lambda rank=rank: _Fellows(rank))
         _embed(folder, "v.npz", window=20)
         numbers = [int(name.split(".")[1]) for name in written[before:]]
         assert numbers == list(range(rank, 16, 3))

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dnamamba.checkpoint import load
+from dnamamba.commands.output import check_output
+from dnamamba.device import best_device
 from dnamamba.files import replacing
 from dnamamba.inference.generation import generate
-from dnamamba.inference.output import check_output
-from dnamamba.inference.pretrained import best_device, load
 
 __all__ = ["ENDINGS", "generate_fasta", "write_fasta"]
 
