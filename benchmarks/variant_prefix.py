@@ -67,7 +67,7 @@ def whole(
             for base in (v.ref, v.alt):
                 allele = tokenizer.encode(base)
                 allele = tokenizer.complement(allele) if turn else allele
-                sequences.append(Encoded(np.concatenate([prefix[1:], allele, after])))
+                sequences.append(Encoded(np.concatenate([prefix, allele, after])))
     likely = score_sources(model, tokenizer, sequences, BATCH).log_likelihood.reshape(-1, 2, 2)
     return (likely[..., 1] - likely[..., 0]).mean(axis=1).tolist()
 

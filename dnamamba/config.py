@@ -1,13 +1,59 @@
-"""The model's sizes, in one frozen object that checks itself."""
+"""The model's sizes, in one frozen object a family that checks itself."""
 
 from dataclasses import dataclass, fields
 from math import ceil, inf
+from typing import Literal
 
-__all__ = ["MambaConfig"]
+__all__ = ["BackboneConfig", "MambaConfig"]
 
 
 @dataclass(frozen=True)
-class MambaConfig:
+class BackboneConfig:
+    """What the configuration of every family of backbones says.
+
+    A family is a subclass that adds its own sizes, and a default of its own for ``family``.
+
+    Attributes:
+        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
+        d_model: width of the residual stream.
+        n_layers: number of residual blocks.
+        tie_embeddings: the language-model head shares the embedding's weight.
+        family: of ``dnamamba.model.families.BACKBONES``: chooses the class.
+
+    Raises:
+        ValueError: a field is of the wrong type or out of range; names it.
+    """
+
+    vocab_size: int = 16
+    d_model: int = 256
+    n_layers: int = 8
+    tie_embeddings: bool = True
+    family: str = ""
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        for name in ("vocab_size", "d_model", "n_layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    def _check_types(self) -> None:
+        """The values may come from a file; a bool is an int to Python, but no size."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "family":
+                fits, kind = value == type(self).family, repr(type(self).family)
+            elif field.type is bool:
+                fits, kind = isinstance(value, bool), "true or false"
+            elif field.type is float:
+                fits, kind = isinstance(value, int | float), "a number"
+            else:
+                fits, kind = isinstance(value, int) or value is field.default is None, "an integer"
+            if not fits or (isinstance(value, bool) and field.type is not bool):
+                raise ValueError(f"{field.name} must be {kind}, got {value!r}")
+
+
+@dataclass(frozen=True)
+class MambaConfig(BackboneConfig):
     """Sizes and initialisation of a Mamba-1 (Gu and Dao 2023, arXiv:2312.00752).
 
     Attributes:
@@ -22,14 +68,12 @@ class MambaConfig:
         dt_max: upper end of the log-uniform initial Δ.
         norm_eps: ε of every RMSNorm.
         tie_embeddings: the language-model head shares the embedding's weight.
+        family: mamba.
 
     Raises:
         ValueError: a field is of the wrong type or out of range; names it.
     """
 
-    vocab_size: int = 16
-    d_model: int = 256
-    n_layers: int = 8
     d_state: int = 16
     d_conv: int = 4
     expand: int = 2
@@ -37,11 +81,11 @@ class MambaConfig:
     dt_min: float = 1e-3
     dt_max: float = 1e-1
     norm_eps: float = 1e-5
-    tie_embeddings: bool = True
+    family: Literal["mamba"] = "mamba"
 
     def __post_init__(self) -> None:
-        self._check_types()
-        for name in ("vocab_size", "d_model", "n_layers", "d_state", "expand"):
+        super().__post_init__()
+        for name in ("d_state", "expand"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 2 <= self.d_conv <= 4:
@@ -54,19 +98,6 @@ class MambaConfig:
             raise ValueError(f"need 0 < dt_min <= dt_max, got {self.dt_min} and {self.dt_max}")
         if not 0 < self.norm_eps < inf:
             raise ValueError(f"norm_eps must be positive, got {self.norm_eps}")
-
-    def _check_types(self) -> None:
-        """The values may come from a file; a bool is an int to Python, but no size."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type is bool:
-                fits, kind = isinstance(value, bool), "true or false"
-            elif field.type is float:
-                fits, kind = isinstance(value, int | float), "a number"
-            else:
-                fits, kind = isinstance(value, int) or value is field.default is None, "an integer"
-            if not fits or (isinstance(value, bool) and field.type is not bool):
-                raise ValueError(f"{field.name} must be {kind}, got {value!r}")
 
     @property
     def d_inner(self) -> int:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from models import opinionated
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
 from dnamamba.model.language_model import LanguageModel
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
@@ -36,15 +36,8 @@ def tokenizer() -> Tokenizer:
 
 @pytest.fixture
 def model() -> LanguageModel:
-    """A small model with opinions: an untrained one finds all bases about equally likely."""
-    torch.manual_seed(0)
-    config = MambaConfig(d_model=32, n_layers=2, d_state=8, tie_embeddings=False)
-    model = LanguageModel(config)
-    with torch.no_grad():
-        model.backbone.embedding.weight.normal_()
-        if model.lm_head is not None:
-            model.lm_head.weight.normal_(std=0.3)
-    return model
+    """A small model with opinions."""
+    return opinionated()
 
 
 @pytest.fixture(scope="session")

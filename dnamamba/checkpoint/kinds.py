@@ -8,9 +8,10 @@ from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint.parts import CheckpointError, part
-from dnamamba.config import MambaConfig
+from dnamamba.config import BackboneConfig
 from dnamamba.model import LanguageModel
 from dnamamba.model.classifier import Classifier, VariantClassifier
+from dnamamba.model.families import config_type
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 from dnamamba.model.weights import assemble
 
@@ -80,9 +81,9 @@ def assembled(
         raise CheckpointError(
             f"{where}: model must be one of {', '.join(KINDS)}, got {content.get('model')!r}"
         )
-    sizes = part(MambaConfig, content.get("config"), f"{where}, config")
+    sizes = _sizes(content.get("config"), f"{where}, config")
     letters = part(Tokenizer, content.get("tokenizer"), f"{where}, tokenizer")
-    build: Callable[[MambaConfig], Model] = kind.model
+    build: Callable[[BackboneConfig], Model] = kind.model
     if kind.head is not None:
         head = part(kind.head, content.get("head"), f"{where}, head")
         build = _with_head(kind.model, head)
@@ -93,7 +94,15 @@ def assembled(
         raise CheckpointError(f"{where}: {error}") from error
 
 
-def check_vocabulary(config: MambaConfig, tokenizer: Tokenizer) -> None:
+def _sizes(values: object, where: str) -> BackboneConfig:
+    try:
+        kind = config_type(values if isinstance(values, dict) else {})
+    except ValueError as error:
+        raise CheckpointError(f"{where}: {error}") from error
+    return part(kind, values, where)
+
+
+def check_vocabulary(config: BackboneConfig, tokenizer: Tokenizer) -> None:
     """Refuse a tokenizer of another vocabulary than the model's.
 
     Raises:
@@ -106,8 +115,8 @@ def check_vocabulary(config: MambaConfig, tokenizer: Tokenizer) -> None:
         )
 
 
-def _with_head(model: type[Any], head: HeadConfig) -> Callable[[MambaConfig], Model]:
-    def build(config: MambaConfig) -> Model:
+def _with_head(model: type[Any], head: HeadConfig) -> Callable[[BackboneConfig], Model]:
+    def build(config: BackboneConfig) -> Model:
         built: Model = model(config, head)
         return built
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +72,6 @@ def mutagenesis(
     reference = Genome(genome)
     places = _places(reference, region, bed)
     paths = _outputs(output, len(places), overwrite)
-    model: Any
     model, tokenizer = load(checkpoint, best_device(device))
     reference.check(tokenizer, [contig for contig, _, _ in places])
     with progress("mutagenesis", strands * sum(end - start for _, start, end in places)) as advance:

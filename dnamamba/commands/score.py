@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
@@ -82,7 +81,6 @@ def score_vcf(
     path = check_output(output, ENDINGS, overwrite)
     if strands not in (1, 2):
         raise ValueError(f"strands must be 1 or 2, got {strands}")
-    model: Any
     model, tokenizer = load(checkpoint, best_device(device))
     reference = Genome(genome)
     reference.check(tokenizer)

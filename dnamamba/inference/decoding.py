@@ -1,9 +1,10 @@
 """Recurrent steps of one batch, with as little launched for each as the device allows."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
+
+from dnamamba.model.language_model import LanguageModel
+from dnamamba.model.state import State
 
 __all__ = ["Decoder"]
 
@@ -18,18 +19,18 @@ class Decoder:
     next call. Elsewhere it is ``model.step``.
 
     Args:
-        model: a ``LanguageModel`` that evaluates; its weights may not move while this lives.
+        model: evaluates; its weights may not move while this lives.
         state: what came before, of as many rows as will be stepped. It is left as it is.
     """
 
-    def __init__(self, model: Any, state: Any) -> None:
+    def __init__(self, model: LanguageModel, state: State) -> None:
         self._model = model
         self._state = state
         self._graph: torch.cuda.CUDAGraph | None = None
-        first = state[0]
-        if first.device.type == "cuda":
-            self._state = type(state)(*(x.clone() for x in state))
-            self._tokens = torch.zeros(first.shape[1], dtype=torch.long, device=first.device)
+        device = state.tensors[0].device
+        if device.type == "cuda":
+            self._state = state.clone()
+            self._tokens = torch.zeros(state.batch, dtype=torch.long, device=device)
             self._capture()
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -44,10 +45,7 @@ class Decoder:
     def _capture(self) -> None:
         device = self._tokens.device
         # What compiles or allocates at its first call must have done so before the capture.
-        aside, spare = (
-            torch.cuda.Stream(device),
-            type(self._state)(*(x.clone() for x in self._state)),
-        )
+        aside, spare = torch.cuda.Stream(device), self._state.clone()
         aside.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(aside):
             for _ in range(_WARM_UP):

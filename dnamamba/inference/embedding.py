@@ -12,7 +12,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.sources import Source, buckets, encode_all
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, Chunk, evaluating, stream
-from dnamamba.model import Mamba
+from dnamamba.model.backbone import Backbone
 from dnamamba.model.pooling import POOLINGS
 
 __all__ = ["Pooling", "Vectors", "backbone_of", "base_vectors", "embed", "embed_sources"]
@@ -58,12 +58,12 @@ def embed(
 ) -> Vectors | list[Vectors]:
     """Embed sequences of any length.
 
-    The model reads BOS and then the bases; the hidden state at a base, which has seen this
-    base and all before it, is the base's vector. Vectors do not depend, beyond rounding, on
-    the batch, on the other sequences, or on the chunks.
+    The hidden state at a base, which of a causal model has seen this base and all before it, is
+    the base's vector. Vectors do not depend, beyond rounding, on the batch, on the other
+    sequences, or on the chunks.
 
     Args:
-        model: a ``LanguageModel`` or a ``Mamba``; its device and mode are given back.
+        model: a backbone, or what has one; its device and mode are given back.
         tokenizer: the model's.
         sequences: n strings of bases, at least one, and of at least one base each.
         pooling: over a sequence's bases: their ``mean``, their ``max`` in each dimension, the
@@ -118,17 +118,18 @@ def embed_sources(
             vectors[i][first : first + len(part)] = part
         return vectors
     fold = POOLINGS[pooling](backbone_of(model).config.d_model)
-    for members, inputs, chunks in _batches(model, tokenizer, sources, *settings):
-        pooled = pool_chunks(chunks, fold, [1] * len(members), inputs)
+    for members, chunks in _batches(model, tokenizer, sources, *settings):
+        ends = [len(sources[i]) for i in members]
+        pooled = pool_chunks(chunks, fold, [0] * len(members), ends)
         for i, row in zip(members, pooled.numpy(), strict=True):
             vectors[i] = row
     return vectors
 
 
-def backbone_of(model: nn.Module) -> Mamba:
+def backbone_of(model: nn.Module) -> Backbone:
     """A model's backbone: the model itself, or what it calls so."""
     backbone = getattr(model, "backbone", model)
-    assert isinstance(backbone, Mamba), type(backbone)
+    assert isinstance(backbone, Backbone), type(backbone)
     return backbone
 
 
@@ -150,13 +151,12 @@ def base_vectors(
         them PyTorch stays in inference mode.
     """
     settings = (layer, batch_size, chunk_length, device, advance)
-    for members, _, chunks in _batches(model, tokenizer, sources, *settings):
-        for start, hidden, real, _ in chunks:
-            vectors = hidden.float().cpu().numpy()
-            bos = start == 0
-            for row, width in enumerate(real):
-                if width > bos:
-                    yield members[row], max(start - 1, 0), vectors[row, int(bos) : width]
+    for members, chunks in _batches(model, tokenizer, sources, *settings):
+        for chunk in chunks:
+            vectors = chunk.hidden.float().cpu().numpy()
+            for row, width in enumerate(chunk.real):
+                if width > chunk.skipped:
+                    yield members[row], max(chunk.start, 0), vectors[row, chunk.skipped : width]
 
 
 def _batches(
@@ -168,18 +168,19 @@ def _batches(
     chunk_length: int,
     device: str | torch.device | None,
     advance: Callable[[int], None] | None,
-) -> Iterator[tuple[list[int], list[int], Iterator[Chunk]]]:
-    """Numbers of the sources of a batch, their inputs (BOS included), and the backbone's chunks."""
-    backbone = backbone_of(model).up_to(layer)
-    with evaluating(model, tokenizer, device) as there:
+) -> Iterator[tuple[list[int], Iterator[Chunk]]]:
+    """Numbers of the sources of a batch, and the backbone's chunks."""
+    backbone = backbone_of(model)
+    with evaluating(model, tokenizer, device) as target:
         for members in buckets(sources, batch_size):
-            batch = [sources[i] for i in members]
-            inputs = [len(source) + 1 for source in batch]
-            chunks = stream(backbone, batch, inputs, chunk_length=chunk_length, device=there)
-            yield members, inputs, chunks if advance is None else _watched(chunks, advance)
-
-
-def _watched(chunks: Iterator[Chunk], advance: Callable[[int], None]) -> Iterator[Chunk]:
-    for chunk in chunks:
-        yield chunk
-        advance(sum(chunk.real) - (len(chunk.real) if chunk.start == 0 else 0))
+            yield (
+                members,
+                stream(
+                    backbone,
+                    [sources[i] for i in members],
+                    chunk_length=chunk_length,
+                    device=target,
+                    layer=layer,
+                    advance=advance,
+                ),
+            )

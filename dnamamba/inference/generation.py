@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -13,7 +13,14 @@ from torch import Tensor, nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.decoding import Decoder
 from dnamamba.inference.sources import Encoded
-from dnamamba.inference.streaming import CHUNK_LENGTH, evaluating, require_head, stream
+from dnamamba.inference.streaming import (
+    CHUNK_LENGTH,
+    causal_language_model,
+    evaluating,
+    stream,
+)
+from dnamamba.model.language_model import LanguageModel
+from dnamamba.model.state import State
 
 __all__ = ["generate"]
 
@@ -98,16 +105,16 @@ def generate(
             raise ValueError(f"{name} must be at least 1, got {value}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
-    require_head(model, "generating")
+    language_model = causal_language_model(model, "generating")
     source = Encoded(tokenizer.encode(prompt, contig="prompt"))
     numbers = range(1 if n is None else n)
     drawn: list[str] = []
-    with evaluating(model, tokenizer, device) as there:
-        bases = torch.tensor(tokenizer.base_ids, device=there)
-        logits, state = _read(model, source, there)
+    with evaluating(model, tokenizer, device) as target:
+        bases = torch.tensor(tokenizer.base_ids, device=target)
+        logits, state = _read(language_model, source, target)
         for at in range(0, len(numbers), batch_size):
             generators = [_generator(seed, i) for i in numbers[at : at + batch_size]]
-            rows = _draw(model, logits, state, bases, length, sampling, generators)
+            rows = _draw(language_model, logits, state, bases, length, sampling, generators)
             drawn += [tokenizer.decode(row) for row in rows]
     return drawn[0] if n is None else drawn
 
@@ -152,17 +159,18 @@ def _generator(seed: int, number: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(mixed[0]))
 
 
-def _read(model: nn.Module, prompt: Encoded, device: torch.device) -> tuple[Tensor, Any]:
+def _read(model: LanguageModel, prompt: Encoded, device: torch.device) -> tuple[Tensor, State]:
     """Logits (1, V) of the first new base, and the state before it."""
-    chunks = stream(model, [prompt], [len(prompt) + 1], chunk_length=CHUNK_LENGTH, device=device)
+    chunks = stream(model.backbone, [prompt], chunk_length=CHUNK_LENGTH, device=device)
     last = deque(chunks, maxlen=1)[0]
-    return last.output[:, -1], last.state
+    assert last.state is not None
+    return model.head(last.hidden)[:, -1], last.state
 
 
 def _draw(
-    model: Any,
+    model: LanguageModel,
     logits: Tensor,
-    state: Any,
+    state: State,
     bases: Tensor,
     length: int,
     sampling: _Sampling,
@@ -170,8 +178,7 @@ def _draw(
 ) -> NDArray[np.uint8]:
     """(rows, length) ids, one row a generator, each after the same prompt."""
     rows = len(generators)
-    state = type(state)(*(t.repeat_interleave(rows, dim=1) for t in state))
-    decoder, logits = Decoder(model, state), logits.expand(rows, -1)
+    decoder, logits = Decoder(model, state.repeat(rows)), logits.expand(rows, -1)
     drawn = np.empty((rows, length), dtype=np.uint8)
     for start in range(0, length, _BLOCK):
         width = min(_BLOCK, length - start)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
@@ -21,11 +22,11 @@ from dnamamba.inference.streaming import (
     BATCH_SIZE,
     CHUNK_LENGTH,
     carry,
+    causal_language_model,
     evaluating,
-    require_head,
 )
 from dnamamba.inference.variant_scores import CONTEXT, FLANK, check_window
-from dnamamba.model import LanguageModel
+from dnamamba.model import CausalBackbone, LanguageModel
 
 __all__ = ["BASES", "Effects", "mutate"]
 
@@ -78,7 +79,7 @@ class _Strand(NamedTuple):
 
 
 def mutate(
-    model: LanguageModel,
+    model: nn.Module,
     tokenizer: Tokenizer,
     genome: Genome,
     contig: str,
@@ -113,15 +114,16 @@ def mutate(
         ValueError: no such region, an argument out of range, a model that predicts no bases, or a
             letter that the tokenizer refuses.
     """
-    require_head(model, "mutagenesis")
+    language_model = causal_language_model(model, "mutagenesis")
     check_window(context, flank, batch_size)
     bases = genome.fetch(contig, start, end)
     strands = _strands(genome, tokenizer, contig, start, end, context, flank)
     tell = advance or (lambda _: None)
+    how = batch_size, chunk_length
     scores = []
     with evaluating(model, tokenizer) as device:
         for strand in strands[: 2 if both_strands else 1]:
-            parts = _walk(model, tokenizer, strand, flank, batch_size, chunk_length, device, tell)
+            parts = _walk(language_model, strand, tokenizer.scored, flank, *how, device, tell)
             scores.append(np.concatenate(list(parts)))
     forward = scores[0]
     reverse = scores[1][::-1] if both_strands else np.full_like(forward, np.nan)
@@ -160,8 +162,8 @@ def _strands(
 
 def _walk(
     model: LanguageModel,
-    tokenizer: Tokenizer,
     strand: _Strand,
+    scored_ids: NDArray[np.bool_],
     flank: int,
     batch_size: int,
     chunk_length: int,
@@ -169,7 +171,7 @@ def _walk(
     advance: Callable[[int], None],
 ) -> Iterator[Floats]:
     """Scores (l, 4) along a strand, ``batch_size`` positions at a time."""
-    scored = torch.tensor(tokenizer.scored, device=device)
+    scored = torch.tensor(scored_ids, device=device)
     here = read_prefixes(model, [strand.prefix], chunk_length, device)
     onward = np.concatenate([strand.region, strand.flank])
     reference = _reference(model, here, onward, flank, scored, chunk_length)
@@ -197,11 +199,12 @@ def _walk(
 def _positions(model: LanguageModel, here: Prefixes, ids: Ids) -> tuple[Prefixes, Prefixes]:
     """What stands before each of these bases, and behind the last of them."""
     states = [here]
+    backbone = model.backbone
+    assert isinstance(backbone, CausalBackbone)
     for token in torch.tensor(ids.tolist(), device=here.hidden.device):
-        states.append(Prefixes(*model.backbone.step(token[None], states[-1].state)))
+        states.append(Prefixes(*backbone.step(token[None], states[-1].state)))
     *before, after = states
-    parts = zip(*(prefix.state for prefix in before), strict=True)
-    state = type(here.state)(*(torch.cat(part, dim=1) for part in parts))
+    state = type(here.state).join([prefix.state for prefix in before])
     return Prefixes(torch.cat([prefix.hidden for prefix in before]), state), after
 
 
@@ -219,11 +222,11 @@ def _reference(
     for chunk in carry(
         model.backbone, [ids], before.state, chunk_length=chunk_length, device=scored.device
     ):
-        logits = model.head(torch.cat([last, chunk.output[:, :-1]], dim=1))
+        logits = model.head(torch.cat([last, chunk.hidden[:, :-1]], dim=1))
         targets = torch.from_numpy(ids[chunk.start :][: chunk.real[0]]).to(scored.device)
         each, _ = log_probability(logits.transpose(0, 1), targets[:, None], scored)
         log_p.append(each.numpy())
-        last = chunk.output[:, -1:]
+        last = chunk.hidden[:, -1:]
     sums = np.cumsum(np.concatenate(log_p))
     first = np.arange(len(ids))
     return sums[np.minimum(first + flank + 1, len(ids))] - sums[first]

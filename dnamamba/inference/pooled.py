@@ -19,7 +19,7 @@ def pool_chunks(
     Args:
         chunks: the hidden states of a batch, from ``stream``.
         pooling: how.
-        first: of each row, the first input position that counts; position 0 reads BOS.
+        first: of each row, the first base that counts.
         ends: of each row, one past the last that counts.
 
     Returns:
@@ -27,12 +27,12 @@ def pool_chunks(
     """
     low, high = (torch.tensor(places)[:, None] for places in (first, ends))
     scalars, vectors = torch.empty(0), torch.empty(0)
-    for start, hidden, real, _ in chunks:
+    for number, (start, hidden, real, _) in enumerate(chunks):
         n = len(real)
         at = torch.arange(start, start + hidden.shape[1])
         counts = ((at >= low[:n]) & (at < high[:n])).to(hidden.device)
         part = tuple(x.cpu().double() for x in pooling.summarise(hidden, counts))
-        if start == 0:
+        if number == 0:
             scalars, vectors = part
         else:
             scalars[:n], vectors[:n] = pooling.merge((scalars[:n], vectors[:n]), (part[0], part[1]))

@@ -1,6 +1,7 @@
 """Sequences and variants to labels, by a fine-tuned model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.sources import Encoded, Source, buckets, encode_all
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, Chunk, evaluating, stream
-from dnamamba.model.classifier import Classifier, VariantClassifier
+from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, stream
+from dnamamba.model.classifier import Classifier, VariantClassifier, Windows
 from dnamamba.model.heads import prediction_columns
 
 __all__ = ["Alleles", "Opposite", "Pair", "Predictions", "predict", "predict_sources"]
@@ -128,69 +129,56 @@ def predict_sources(
             "labels; fine-tune it first (dnamamba fit with a ClassificationModule)"
         )
     both = model.settings.both_strands if both_strands is None else both_strands
-    with evaluating(model, tokenizer, device) as there:
-        pooled = _Reader(model, tokenizer, batch_size, chunk_length, there, advance)
-        outputs = pooled.outputs(sources)
+    windows = _windows(model, sources)
+    with evaluating(model, tokenizer, device) as target:
+        read = partial(_pooled, model, batch_size, chunk_length, target, advance)
         if both:
-            opposite = [_opposite(source, tokenizer) for source in sources]
-            outputs = (outputs + pooled.outputs(opposite)) / 2
+            opposite = partial(_opposite, tokenizer)
+            outputs = model.averaged(windows, read, opposite)
+        else:
+            outputs = model.outputs_of(windows, read)
         probabilities = model.head.probabilities(outputs).cpu()
     labels = model.settings.labels
     shown = probabilities.numpy()[:, : len(labels)]
     return Predictions(model.head.decide(probabilities, labels), shown, labels)
 
 
-class _Reader:
-    """Streams sources through a model and pools on the way."""
-
-    def __init__(
-        self,
-        model: Classifier | VariantClassifier,
-        tokenizer: Tokenizer,
-        batch_size: int,
-        chunk_length: int,
-        device: torch.device,
-        advance: Callable[[int], None] | None,
-    ) -> None:
-        self.model, self.tokenizer = model, tokenizer
-        self.batch_size, self.chunk_length, self.device = batch_size, chunk_length, device
-        self.advance = advance or (lambda bases: None)
-
-    def outputs(self, sources: Sequence[Any]) -> Tensor:
-        """(n, outputs) of the head."""
-        if isinstance(self.model, Classifier):
-            outputs: Tensor = self.model.head(self.vectors(sources, [0] * len(sources)))
-            return outputs
-        windows = [window for pair in sources for window in (pair.ref, pair.alt)]
-        within = self.model.settings.region == "variant"
-        first = [pair.first if within else 0 for pair in sources for _ in range(2)]
-        vectors = self.vectors(windows, first)
-        compared: Tensor = self.model.head(self.model.compared(vectors[0::2], vectors[1::2]))
-        return compared
-
-    def vectors(self, sources: Sequence[Source], first: Sequence[int]) -> Tensor:
-        """(n, d_model) fp32, each pooled from base ``first`` on."""
-        pooled = torch.empty(len(sources), self.model.config.d_model)
-        for members in buckets(sources, self.batch_size):
-            batch = [sources[i] for i in members]
-            inputs = [len(source) + 1 for source in batch]
-            settings: Any = {"chunk_length": self.chunk_length, "device": self.device}
-            chunks = self._watched(stream(self.model.backbone, batch, inputs, **settings))
-            starts = [first[i] + 1 for i in members]  # BOS is input 0
-            pooled[members] = pool_chunks(chunks, self.model.pooling, starts, inputs)
-        return pooled.to(self.device)
-
-    def _watched(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-        for chunk in chunks:
-            yield chunk
-            self.advance(sum(chunk.real) - (len(chunk.real) if chunk.start == 0 else 0))
+def _windows(
+    model: Classifier | VariantClassifier, sources: Sequence[Any]
+) -> Windows[Sequence[Source]]:
+    if isinstance(model, Classifier):
+        return Windows(sources)
+    position, right = (torch.tensor([getattr(p, x) for p in sources]) for x in ("first", "right"))
+    return Windows([window for pair in sources for window in (pair.ref, pair.alt)], position, right)
 
 
-def _opposite(source: Any, tokenizer: Tokenizer) -> Any:
-    if isinstance(source, Pair):
-        ref, alt = (Opposite(window, tokenizer) for window in (source.ref, source.alt))
-        return Pair(ref, alt, source.right, source.first)
-    return Opposite(source, tokenizer)
+def _opposite(tokenizer: Tokenizer, sources: Sequence[Source]) -> Sequence[Source]:
+    return [Opposite(source, tokenizer) for source in sources]
+
+
+def _pooled(
+    model: Classifier | VariantClassifier,
+    batch_size: int,
+    chunk_length: int,
+    device: torch.device,
+    advance: Callable[[int], None] | None,
+    sources: Sequence[Source],
+    first: Tensor | None,
+) -> Tensor:
+    """(n, d_model) fp32, each source pooled from base ``first`` on."""
+    pooled = torch.empty(len(sources), model.config.d_model)
+    for members in buckets(sources, batch_size):
+        chunks = stream(
+            model.backbone,
+            [sources[i] for i in members],
+            chunk_length=chunk_length,
+            device=device,
+            advance=advance,
+        )
+        starts = [0] * len(members) if first is None else first[members].tolist()
+        ends = [len(sources[i]) for i in members]
+        pooled[members] = pool_chunks(chunks, model.pooling, starts, ends)
+    return pooled.to(device)
 
 
 def _pair(tokenizer: Tokenizer, alleles: Any, number: int) -> Pair:

@@ -4,18 +4,18 @@ The prefix is read once; its state and its last hidden state serve every alterna
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dnamamba.alphabet import BOS, PAD, Tokenizer
+from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.scoring import log_probability
 from dnamamba.inference.streaming import Chunk, carry
-from dnamamba.model import LanguageModel
+from dnamamba.model import LanguageModel, State
 
 __all__ = ["Place", "Prefixes", "Tail", "read_place", "read_prefixes", "read_tails"]
 
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
     Attributes:
         letters: the place's own bases on the plus strand, case kept.
-        prefixes: (l,) BOS and the bases before it: on the plus strand, on the minus strand.
+        prefixes: (l,) the bases before it: on the plus strand, on the minus strand.
         flanks: (l,) the bases behind it, likewise.
     """
 
@@ -45,13 +45,12 @@ class Prefixes(NamedTuple):
     """
 
     hidden: Tensor
-    state: Any
+    state: State
 
     def take(self, rows: list[int]) -> "Prefixes":
         """Some of them, a number may occur several times."""
         index = torch.tensor(rows, device=self.hidden.device)
-        state = type(self.state)(*(part.index_select(1, index) for part in self.state))
-        return Prefixes(self.hidden[index], state)
+        return Prefixes(self.hidden[index], self.state.take(index))
 
 
 class Tail(NamedTuple):
@@ -88,34 +87,37 @@ def read_place(
     ids = tokenizer.encode(bases, contig=f"{genome.name} {contig}", start=first)
     right = ids[end - first :]
     left = tokenizer.reverse_complement(ids[: start - first])  # nearest base first
-    bos = np.array([BOS], dtype=np.uint8)
-    before = tokenizer.reverse_complement(left[:context])
-    after = tokenizer.reverse_complement(right[:context])
     return Place(
-        bases[start - first : end - first],
-        (np.concatenate([bos, before]), np.concatenate([bos, after])),
-        (right[:flank], left[:flank]),
+        letters=bases[start - first : end - first],
+        prefixes=(
+            tokenizer.reverse_complement(left[:context]),
+            tokenizer.reverse_complement(right[:context]),
+        ),
+        flanks=(right[:flank], left[:flank]),
     )
 
 
 def read_prefixes(
     model: LanguageModel, prefixes: Sequence[Ids], chunk_length: int, device: torch.device
 ) -> Prefixes:
-    """Read prefixes side by side; each holds BOS at least.
+    """Read prefixes side by side, each from a sequence's start.
 
     Args:
         model: in evaluation mode, on ``device``.
-        prefixes: (l,) token ids each, BOS first.
+        prefixes: (l,) token ids of the bases of each; none is a prefix too.
         chunk_length: tokens at a time.
         device: where the model is.
     """
-    state: Any = None
+    state: State | None = None
     hidden = torch.empty(len(prefixes), model.config.d_model, device=device)
-    for chunk in carry(model.backbone, prefixes, chunk_length=chunk_length, device=device):
+    start = np.array(model.backbone.start_tokens, dtype=np.uint8)
+    rows = [np.concatenate([start, prefix]) for prefix in prefixes]
+    for chunk in carry(model.backbone, rows, chunk_length=chunk_length, device=device):
         state = chunk.state
         reached = [row for row, count in enumerate(chunk.real) if count]
         ends = [chunk.real[row] - 1 for row in reached]
-        hidden[reached] = chunk.output[reached, ends].to(hidden.dtype)
+        hidden[reached] = chunk.hidden[reached, ends].to(hidden.dtype)
+    assert state is not None
     return Prefixes(hidden, state)
 
 
@@ -139,13 +141,13 @@ def read_tails(
     bases = np.zeros(len(tails), dtype=np.int64)
     total = np.zeros((len(tails), model.config.d_model))
     for chunk, hidden_before in _shifted(model, before, tails, chunk_length):
-        targets = _targets(tails, chunk).to(chunk.output.device)
+        targets = _targets(tails, chunk).to(chunk.hidden.device)
         log_p, counted = log_probability(model.head(hidden_before), targets, scored)
         log_likelihood += log_p.numpy()
         bases += counted.numpy()
         real = torch.tensor(chunk.real, device=targets.device)
-        here = torch.arange(targets.shape[1], device=targets.device) < real[:, None]
-        hidden = torch.where(here[..., None], chunk.output.float(), 0.0)
+        inside = torch.arange(targets.shape[1], device=targets.device) < real[:, None]
+        hidden = torch.where(inside[..., None], chunk.hidden.float(), 0.0)
         total += hidden.sum(1).cpu().double().numpy()
     lengths = np.array([len(tail) for tail in tails])
     mean = total / lengths[:, None]
@@ -161,8 +163,8 @@ def _shifted(
     for chunk in carry(
         model.backbone, tails, before.state, chunk_length=chunk_length, device=device
     ):
-        yield chunk, torch.cat([last.to(chunk.output.dtype), chunk.output[:, :-1]], dim=1)
-        last = chunk.output[:, -1:]
+        yield chunk, torch.cat([last.to(chunk.hidden.dtype), chunk.hidden[:, :-1]], dim=1)
+        last = chunk.hidden[:, -1:]
 
 
 def _targets(tails: Sequence[Ids], chunk: Chunk) -> Tensor:

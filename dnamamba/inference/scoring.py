@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from dnamamba.inference.streaming import (
     BATCH_SIZE,
     CHUNK_LENGTH,
     Chunk,
+    causal_language_model,
     evaluating,
-    require_head,
     stream,
 )
 
@@ -87,18 +87,21 @@ def score_sources(
     advance: Callable[[int], None] | None = None,
 ) -> Scores:
     """What ``score`` does, for sources; ``advance`` is told of every chunk of bases done."""
-    require_head(model, "scoring")
+    language_model = causal_language_model(model, "scoring")
     log_likelihood = np.zeros(len(sources))
     bases = np.zeros(len(sources), dtype=np.int64)
-    with evaluating(model, tokenizer, device) as there:
-        scored = torch.tensor(tokenizer.scored, device=there)
+    with evaluating(model, tokenizer, device) as target:
+        scored = torch.tensor(tokenizer.scored, device=target)
         for members in buckets(sources, batch_size):
             batch = [sources[i] for i in members]
-            lengths = [len(source) for source in batch]
-            for chunk in stream(model, batch, lengths, chunk_length=chunk_length, device=there):
-                targets = _targets(batch, chunk).to(there)
+            # Nothing follows the last base that would have to be predicted from it.
+            read = [len(source) - 1 for source in batch]
+            how: Any = {"chunk_length": chunk_length, "device": target}
+            for chunk in stream(language_model.backbone, batch, read, **how):
+                targets = _targets(batch, chunk).to(target)
                 rows = members[: len(chunk.real)]
-                log_p, counted = log_probability(chunk.output, targets, scored)
+                logits = language_model.head(chunk.hidden)
+                log_p, counted = log_probability(logits, targets, scored)
                 log_likelihood[rows] += log_p.numpy()
                 bases[rows] += counted.numpy()
                 if advance is not None:
@@ -110,7 +113,7 @@ def _targets(batch: Sequence[Source], chunk: Chunk) -> Tensor:
     """(rows, l) the base that each position of the chunk predicts, PAD after a row's end."""
     targets = np.full((len(chunk.real), chunk.real[0]), PAD, dtype=np.uint8)
     for row, width in enumerate(chunk.real):
-        targets[row, :width] = batch[row].ids(chunk.start, chunk.start + width)
+        targets[row, :width] = batch[row].ids(chunk.start + 1, chunk.start + 1 + width)
     return torch.from_numpy(targets)
 
 

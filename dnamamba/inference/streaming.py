@@ -1,30 +1,34 @@
-"""Sequences of any length through a model in constant memory.
+"""Sequences of any length through a backbone, in constant memory where it is causal.
 
 Sequences of like length run side by side, in chunks, the state carried from chunk to chunk. A
 row that ends leaves the batch, so that no state ever has to survive padding, and padding stands
-only to the right of what a causal model looks at: results do not depend on the neighbours in a
-batch, nor, beyond rounding, on where the chunks are cut.
+only to the right of what a causal backbone looks at: results do not depend on the neighbours in a
+batch, nor, beyond rounding, on where the chunks are cut. A backbone that reads both ways gets
+whole sequences, and the length of each.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dnamamba.alphabet import BOS, PAD, Tokenizer
+from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.inference.sources import Source
+from dnamamba.model.backbone import Backbone
+from dnamamba.model.language_model import LanguageModel
+from dnamamba.model.state import State
 
 __all__ = [
     "BATCH_SIZE",
     "CHUNK_LENGTH",
     "Chunk",
     "carry",
+    "causal_language_model",
     "evaluating",
-    "require_head",
     "stream",
 ]
 
@@ -33,73 +37,100 @@ CHUNK_LENGTH = 4096
 
 
 class Chunk(NamedTuple):
-    """What the model says about one stretch of a batch.
+    """What a backbone makes of one stretch of a batch.
 
     Attributes:
-        start: the input position of the first output; position 0 reads BOS, position p reads
-            base p - 1.
-        output: (rows, l, ...): the first rows of the batch, those that are not over yet.
+        start: which base (of ``carry``: which id of its row) the first hidden state has read last;
+            below 0 where that is a token before the first base.
+        hidden: (rows, l, d_model) of the first rows of the batch, those that are not over yet.
         real: of each of those rows, how many of the l positions are not padding.
-        state: the state after the chunk, of those rows; meaningless for one that has ended.
+        state: the state after the chunk, of those rows, meaningless for one that has ended; None
+            of a backbone that is not causal.
     """
 
     start: int
-    output: Tensor
+    hidden: Tensor
     real: list[int]
-    state: Any
+    state: State | None
+
+    @property
+    def skipped(self) -> int:
+        """Positions at the chunk's beginning that read no base."""
+        return max(0, -self.start)
+
+    @property
+    def bases(self) -> int:
+        """Bases read in all rows together."""
+        return sum(max(width - self.skipped, 0) for width in self.real)
 
 
 def stream(
-    module: nn.Module,
+    backbone: Backbone,
     sources: Sequence[Source],
-    lengths: Sequence[int],
+    lengths: Sequence[int] | None = None,
     *,
     chunk_length: int,
     device: torch.device,
+    layer: int | None = None,
+    advance: Callable[[int], None] | None = None,
 ) -> Iterator[Chunk]:
-    """Run a batch through a causal module ``(tokens, state) -> (output, state)``.
+    """Read a batch of sequences.
 
     Args:
-        module: a backbone or a language model, in evaluation mode, on ``device``.
+        backbone: in evaluation mode, on ``device``.
         sources: the sequences, longest first.
-        lengths: how many inputs of each to read, BOS included.
-        chunk_length: input positions at a time; bounds the memory.
+        lengths: how many bases of each to read; None: all.
+        chunk_length: positions at a time, which bounds the memory; a backbone that is not causal
+            reads whole sequences whatever this says.
         device: where the tokens go.
+        layer: see ``Backbone.forward``.
+        advance: told of the bases of each chunk when it is done with.
 
     Raises:
         ValueError: ``chunk_length`` is not positive.
     """
-    if chunk_length < 1:
-        raise ValueError(f"chunk_length must be at least 1, got {chunk_length}")
-    state: Any = None
-    for start in range(0, lengths[0], chunk_length):
-        real = [min(length - start, chunk_length) for length in lengths if length > start]
+    _check_chunk_length(chunk_length)
+    before = backbone.start_tokens
+    inputs = [len(before) + n for n in (map(len, sources) if lengths is None else lengths)]
+    if not backbone.causal:
+        chunk_length = inputs[0]
+    state: State | None = None
+    for start in range(0, inputs[0], chunk_length):
+        real = [min(length - start, chunk_length) for length in inputs if length > start]
         tokens = np.full((len(real), real[0]), PAD, dtype=np.uint8)
+        first = start - len(before)
         for row, width in enumerate(real):
-            read = sources[row].ids(max(start - 1, 0), start + width - 1)
+            read = sources[row].ids(max(first, 0), max(first + width, 0))
             tokens[row, width - read.size : width] = read
-        if start == 0:
-            tokens[:, 0] = BOS
-        output, state = module(torch.from_numpy(tokens).to(device), _first(state, len(real)))
-        yield Chunk(start, output, real, state)
+        begun = before[start : start + real[0]]
+        tokens[:, : len(begun)] = begun
+        if state is not None and len(real) < state.batch:
+            state = state.rows(len(real))
+        wanted = None if backbone.causal else torch.tensor(real, device=device)
+        batch = torch.from_numpy(tokens).to(device)
+        hidden, state = backbone(batch, state, lengths=wanted, layer=layer)
+        chunk = Chunk(first, hidden, real, state)
+        yield chunk
+        if advance is not None:
+            advance(chunk.bases)
 
 
 def carry(
-    module: nn.Module,
+    backbone: Backbone,
     rows: Sequence[NDArray[np.uint8]],
-    state: Any = None,
+    state: State | None = None,
     *,
     chunk_length: int,
     device: torch.device,
 ) -> Iterator[Chunk]:
-    """Run rows of token ids through a causal module, each on from its own state.
+    """Run rows of token ids through a causal backbone, each on from its own state.
 
     Unlike in ``stream``, a row that is over stays in the batch, and its state stays what it was:
     the last chunk's state is that of every row after its last token. Nothing is put before the
-    rows: one that begins a sequence begins with BOS.
+    rows: one that begins a sequence begins with ``backbone.start_tokens``.
 
     Args:
-        module: ``(tokens, state, lengths=...) -> (output, state)``, in evaluation mode.
+        backbone: in evaluation mode.
         rows: (l,) token ids each, in any order, not all empty.
         state: the rows' states; None before the first token.
         chunk_length: tokens at a time; bounds the memory.
@@ -108,8 +139,7 @@ def carry(
     Raises:
         ValueError: ``chunk_length`` is not positive.
     """
-    if chunk_length < 1:
-        raise ValueError(f"chunk_length must be at least 1, got {chunk_length}")
+    _check_chunk_length(chunk_length)
     longest = max(map(len, rows))
     for start in range(0, longest, chunk_length):
         width = min(chunk_length, longest - start)
@@ -118,27 +148,33 @@ def carry(
         for row, (ids, count) in enumerate(zip(rows, real, strict=True)):
             tokens[row, :count] = ids[start : start + count]
         lengths = None if min(real) == width else torch.tensor(real, device=device)
-        output, state = module(torch.from_numpy(tokens).to(device), state, lengths=lengths)
-        yield Chunk(start, output, real, state)
+        hidden, state = backbone(torch.from_numpy(tokens).to(device), state, lengths=lengths)
+        yield Chunk(start, hidden, real, state)
 
 
-def _first(state: Any, rows: int) -> Any:
-    """The state of the first rows; each of its tensors is (n_layers, B, ...)."""
-    if state is None or state[0].shape[1] == rows:
-        return state
-    return type(state)(*(tensor[:, :rows] for tensor in state))
+def _check_chunk_length(chunk_length: int) -> None:
+    if chunk_length < 1:
+        raise ValueError(f"chunk_length must be at least 1, got {chunk_length}")
 
 
-def require_head(model: nn.Module, task: str) -> None:
-    """Refuse a model that predicts no bases.
+def causal_language_model(model: nn.Module, task: str) -> LanguageModel:
+    """The model, as one that predicts each base from those before it.
 
     Raises:
-        ValueError: names the task and the model's class.
+        ValueError: it predicts no bases, or reads from the right too; names the task and the
+            model's class.
     """
     if not hasattr(model, "lm_head"):
         raise ValueError(
             f"{task} needs a language model, got {type(model).__name__}, which predicts no bases"
         )
+    language_model = cast(LanguageModel, model)
+    if not language_model.backbone.causal:
+        raise ValueError(
+            f"{task} needs a causal model, which predicts each base from those before it; "
+            f"this one is a {type(language_model.backbone).__name__}, which reads both ways"
+        )
+    return language_model
 
 
 @contextmanager
@@ -168,11 +204,11 @@ def evaluating(
         )
     home = next(model.parameters()).device
     modes = [(module, module.training) for module in model.modules()]
-    there = home if device is None else torch.device(device)
+    target = home if device is None else torch.device(device)
     try:
-        model.eval().to(there)
+        model.eval().to(target)
         with torch.inference_mode():
-            yield there
+            yield target
     finally:
         for module, training in modes:
             module.training = training

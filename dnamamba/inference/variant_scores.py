@@ -29,12 +29,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, require_head
+from dnamamba.inference.streaming import (
+    BATCH_SIZE,
+    CHUNK_LENGTH,
+    causal_language_model,
+    evaluating,
+)
 from dnamamba.model import LanguageModel
 
 __all__ = ["CONTEXT", "FLANK", "VariantScore", "check_window", "score_variants"]
@@ -75,7 +81,7 @@ class _Reading(NamedTuple):
 
 
 def score_variants(
-    model: LanguageModel,
+    model: nn.Module,
     tokenizer: Tokenizer,
     genome: Genome,
     variants: Iterable[Variant],
@@ -109,14 +115,15 @@ def score_variants(
         ValueError: an argument out of range, a model that predicts no bases, or a letter that the
             tokenizer refuses.
     """
-    require_head(model, "scoring variants")
+    language_model = causal_language_model(model, "scoring variants")
     check_window(context, flank, batch_size)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
     while batch := list(islice(sites, batch_size)):
         both = [_readings(genome, tokenizer, site, context, flank) for site in batch]
         strands = list(zip(*both, strict=True))[: 2 if both_strands else 1]
         with evaluating(model, tokenizer) as device:
-            tails = [_read(model, tokenizer, s, batch_size, chunk_length, device) for s in strands]
+            how = tokenizer.scored, batch_size, chunk_length, device
+            tails = [_read(language_model, strand, *how) for strand in strands]
         for number, site in enumerate(batch):
             yield from _compare(site, [strand[number] for strand in tails])
 
@@ -153,14 +160,14 @@ def _readings(
 
 def _read(
     model: LanguageModel,
-    tokenizer: Tokenizer,
     readings: Sequence[_Reading],
+    scored_ids: NDArray[np.bool_],
     batch_size: int,
     chunk_length: int,
     device: torch.device,
 ) -> list[list[Tail]]:
     """For each site, what the model says of REF and of each ALT, each with its flank."""
-    scored = torch.tensor(tokenizer.scored, device=device)
+    scored = torch.tensor(scored_ids, device=device)
     before = read_prefixes(model, [r.prefix for r in readings], chunk_length, device)
     owners = [site for site, reading in enumerate(readings) for _ in reading.alleles]
     tails = [np.concatenate([a, reading.flank]) for reading in readings for a in reading.alleles]

@@ -1,6 +1,9 @@
-"""The model: a plain PyTorch Mamba-1 with its state in the open, and its heads."""
+"""The models: backbones behind one seam, with their state in the open, and their heads."""
 
+from dnamamba.model.backbone import Backbone, CausalBackbone
 from dnamamba.model.language_model import LanguageModel
-from dnamamba.model.mamba import Mamba, State
+from dnamamba.model.mamba import Mamba
+from dnamamba.model.mixers.mamba1 import Mamba1State
+from dnamamba.model.state import State
 
-__all__ = ["LanguageModel", "Mamba", "State"]
+__all__ = ["Backbone", "CausalBackbone", "LanguageModel", "Mamba", "Mamba1State", "State"]

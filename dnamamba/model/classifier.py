@@ -1,75 +1,128 @@
-"""A backbone with a head: for sequences, and for the two alleles of a variant."""
+"""A backbone with a head: for sequences, and for the two alleles of a variant.
 
-from typing import ClassVar
+Both label ``Windows`` of whatever can be read: a padded batch in training, sources that are
+streamed in ``dnamamba.inference.prediction``. How windows are read is handed in; which of them go
+together, from where on they are pooled, and what the other strand is, is said here alone.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from dnamamba.alphabet import BOS
-from dnamamba.config import MambaConfig
+from dnamamba.config import BackboneConfig
+from dnamamba.model.backbone import Backbone
+from dnamamba.model.families import build
 from dnamamba.model.heads import Head, HeadConfig, VariantHeadConfig
-from dnamamba.model.mamba import Mamba
 from dnamamba.model.pooling import POOLINGS
 from dnamamba.model.strand import reverse_complement
 
-__all__ = ["Classifier", "VariantClassifier"]
+__all__ = ["Classifier", "VariantClassifier", "Windows"]
+
+Rows = TypeVar("Rows")
 
 
-class _Classifier(nn.Module):
-    """What both share: a backbone that reads BOS and bases, pooling over bases, a head."""
+class Windows(NamedTuple, Generic[Rows]):
+    """What n samples are read from.
+
+    Attributes:
+        rows: a window a sample; of variants two, REF before ALT.
+        position: (n,) int64 of variants the place of the first base in both windows.
+        right: (n,) int64 of variants the bases behind it, the same in both windows.
+    """
+
+    rows: Rows
+    position: Tensor | None = None
+    right: Tensor | None = None
+
+
+Read = Callable[[Rows, Tensor | None], Tensor]
+"""Rows, and from which base (rows,) on each is pooled (None: all) -> (rows, d_model) fp32."""
+
+
+@dataclass(frozen=True)
+class _Padded:
+    """Windows as a batch: tokens (rows, L) uint8, padding on the right, and lengths (rows,)."""
+
+    tokens: Tensor
+    lengths: Tensor
+
+    def opposite(self, complement: Tensor) -> "_Padded":
+        return _Padded(reverse_complement(self.tokens, self.lengths, complement), self.lengths)
+
+
+class _Classifier(nn.Module, ABC):
+    """What both share: a backbone that reads bases, pooling over bases, a head.
+
+    Args:
+        config: sizes of the backbone; kept as ``.config``. Its family chooses the backbone.
+        head: kind and labels known; kept as ``.settings``.
+    """
 
     vectors: ClassVar[int]
     """Vectors of d_model side by side that the head reads."""
 
-    def __init__(self, config: MambaConfig, head: HeadConfig) -> None:
+    backbone: Backbone
+    head: Head
+
+    def __init__(self, config: BackboneConfig, head: HeadConfig) -> None:
         super().__init__()
-        self.config = config
-        self.backbone = Mamba(config)
+        self.config: Any = config
+        self.settings: Any = head
+        self.backbone = build(config)
         self.pooling = POOLINGS[head.pooling](config.d_model)
         self.head = Head.of(head, self.vectors * config.d_model)
 
-    def _pooled(self, tokens: Tensor, lengths: Tensor, first: Tensor | None = None) -> Tensor:
-        """(B, d_model) fp32 of ids (B, L), pooled from base ``first`` (B,) on; None: over all."""
-        start = torch.full_like(tokens[:, :1], BOS)
-        hidden, _ = self.backbone(torch.cat([start, tokens], 1))
-        at = torch.arange(tokens.shape[1], device=tokens.device)
-        counts = at < lengths[:, None]
+    @abstractmethod
+    def features_of(self, windows: Windows[Rows], read: Read[Rows]) -> Tensor:
+        """What the head reads (n, vectors * d_model), fp32, of windows that ``read`` reads."""
+
+    def outputs_of(self, windows: Windows[Rows], read: Read[Rows]) -> Tensor:
+        """Outputs of the head (n, outputs) fp32, from the strand as it is."""
+        outputs: Tensor = self.head(self.features_of(windows, read))
+        return outputs
+
+    def averaged(
+        self, windows: Windows[Rows], read: Read[Rows], opposite: Callable[[Rows], Rows]
+    ) -> Tensor:
+        """``outputs_of`` averaged over the two strands; ``opposite`` gives rows' other strand."""
+        # Of the other strand what lay behind the variant lies before it.
+        turned = Windows(opposite(windows.rows), windows.right, windows.position)
+        return (self.outputs_of(windows, read) + self.outputs_of(turned, read)) / 2
+
+    def _pooled(self, rows: _Padded, first: Tensor | None) -> Tensor:
+        hidden = self.backbone.read(rows.tokens, rows.lengths)
+        at = torch.arange(hidden.shape[1], device=hidden.device)
+        counts = at < rows.lengths[:, None]
         if first is not None:
             counts &= at >= first[:, None]
-        vector: Tensor = self.pooling(hidden[:, 1:], counts)
+        vector: Tensor = self.pooling(hidden, counts)
         return vector
 
 
 class Classifier(_Classifier):
-    """Reads BOS and the bases of a sequence, pools over the bases, applies a head.
-
-    Args:
-        config: sizes of the backbone; kept as ``.config``.
-        head: kind and labels known; kept as ``.settings``.
-    """
+    """Reads the bases of a sequence, pools over them, applies a head."""
 
     vectors = 1
-
-    def __init__(self, config: MambaConfig, head: HeadConfig) -> None:
-        super().__init__(config, head)
-        self.settings = head
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Outputs of the head, from the strand as given.
 
         Args:
-            tokens: (B, L) uint8 ids of the bases, without BOS, padding on the right.
+            tokens: (B, L) uint8 ids of the bases, padding on the right.
             lengths: (B,) int64 bases of each row; what a row of none gives means nothing.
 
         Returns:
             (B, outputs) fp32: see ``dnamamba.model.heads``.
         """
-        outputs: Tensor = self.head(self.features(tokens, lengths))
-        return outputs
+        return self.outputs_of(Windows(_Padded(tokens, lengths)), self._pooled)
 
     def features(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """What the head reads: the pooled vectors (B, d_model) fp32; arguments of ``forward``."""
-        return self._pooled(tokens, lengths)
+        return self.features_of(Windows(_Padded(tokens, lengths)), self._pooled)
 
     def both_strands(self, tokens: Tensor, lengths: Tensor, complement: Tensor) -> Tensor:
         """``forward`` averaged over the two strands, exactly the same for either of them.
@@ -79,53 +132,41 @@ class Classifier(_Classifier):
             lengths: (B,) int64.
             complement: (256,) uint8, the tokenizer's complement table.
         """
-        opposite = reverse_complement(tokens, lengths, complement)
-        outputs: Tensor = (self(tokens, lengths) + self(opposite, lengths)) / 2
-        return outputs
+        windows = Windows(_Padded(tokens, lengths))
+        return self.averaged(windows, self._pooled, lambda rows: rows.opposite(complement))
+
+    def features_of(self, windows: Windows[Rows], read: Read[Rows]) -> Tensor:
+        return read(windows.rows, None)
 
 
 class VariantClassifier(_Classifier):
     """Reads a window with the reference allele and one with the alternative, and compares.
 
     The head sees the reference's vector, the difference of the two and their product.
-
-    Args:
-        config: sizes of the backbone; kept as ``.config``.
-        head: kind and labels known; kept as ``.settings``.
     """
 
     vectors = 3
 
-    def __init__(self, config: MambaConfig, head: VariantHeadConfig) -> None:
+    def __init__(self, config: BackboneConfig, head: VariantHeadConfig) -> None:
         super().__init__(config, head)
-        self.settings = head
 
     def forward(self, tokens: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
         """Outputs of the head, from the strand as given.
 
         Args:
-            tokens: (B, 2, L) uint8 ids of the bases of both windows, REF first, without BOS,
-                padding on the right.
+            tokens: (B, 2, L) uint8 ids of the bases of both windows, REF first, padding on the
+                right.
             lengths: (B, 2) int64 bases of each window.
             position: (B,) int64, place of the variant's first base in both windows.
 
         Returns:
             (B, outputs) fp32: see ``dnamamba.model.heads``.
         """
-        outputs: Tensor = self.head(self.features(tokens, lengths, position))
-        return outputs
+        return self.outputs_of(Windows(_pairs(tokens, lengths), position), self._pooled)
 
     def features(self, tokens: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
         """What the head reads (B, 3 d_model), fp32; arguments of ``forward``."""
-        B, _, L = tokens.shape
-        first = position.repeat_interleave(2) if self.settings.region == "variant" else None
-        vectors = self._pooled(tokens.reshape(2 * B, L), lengths.reshape(2 * B), first)
-        return self.compared(*vectors.view(B, 2, -1).unbind(1))
-
-    @staticmethod
-    def compared(ref: Tensor, alt: Tensor) -> Tensor:
-        """What the head reads (B, 3 d_model) of the vectors (B, d_model) of both windows."""
-        return torch.cat([ref, alt - ref, alt * ref], 1)
+        return self.features_of(Windows(_pairs(tokens, lengths), position), self._pooled)
 
     def both_strands(
         self, tokens: Tensor, lengths: Tensor, position: Tensor, right: Tensor, complement: Tensor
@@ -139,6 +180,19 @@ class VariantClassifier(_Classifier):
             right: (B,) int64, bases behind the variant, the same in both windows.
             complement: (256,) uint8, the tokenizer's complement table.
         """
-        opposite = reverse_complement(tokens, lengths, complement)
-        outputs: Tensor = (self(tokens, lengths, position) + self(opposite, lengths, right)) / 2
-        return outputs
+        windows = Windows(_pairs(tokens, lengths), position, right)
+        return self.averaged(windows, self._pooled, lambda rows: rows.opposite(complement))
+
+    def features_of(self, windows: Windows[Rows], read: Read[Rows]) -> Tensor:
+        first = None
+        if self.settings.region == "variant":
+            assert windows.position is not None
+            first = windows.position.repeat_interleave(2)
+        vectors = read(windows.rows, first)
+        ref, alt = vectors.view(len(vectors) // 2, 2, -1).unbind(1)
+        return torch.cat([ref, alt - ref, alt * ref], 1)
+
+
+def _pairs(tokens: Tensor, lengths: Tensor) -> _Padded:
+    """Two rows a variant: tokens (B, 2, L), lengths (B, 2)."""
+    return _Padded(tokens.flatten(0, 1), lengths.flatten())

@@ -1,27 +1,34 @@
-"""The causal language model: a Mamba and a linear head over token ids."""
+"""The language model: a backbone and a linear head over token ids."""
+
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dnamamba.config import MambaConfig
-from dnamamba.model.mamba import Mamba, State
+from dnamamba.config import BackboneConfig
+from dnamamba.model.backbone import Backbone, CausalBackbone
+from dnamamba.model.families import build
+from dnamamba.model.state import State
 
 __all__ = ["LanguageModel"]
 
 
 class LanguageModel(nn.Module):
-    """Predicts the token after each token.
+    """Says of every position which token is likely; which one is the training objective's affair.
 
-    With ``tie_embeddings`` the head is the embedding's own matrix, and ``lm_head`` is None.
+    A causal backbone predicts the token after each token. With ``tie_embeddings`` the head is the
+    embedding's own matrix, and ``lm_head`` is None.
 
     Args:
-        config: the sizes; kept as ``.config``.
+        config: the sizes; kept as ``.config``. Its family chooses the backbone.
     """
 
-    def __init__(self, config: MambaConfig) -> None:
+    backbone: Backbone
+
+    def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
-        self.config = config
-        self.backbone = Mamba(config)
+        self.config: Any = config
+        self.backbone = build(config)
         self.lm_head = (
             None
             if config.tie_embeddings
@@ -34,10 +41,10 @@ class LanguageModel(nn.Module):
         state: State | None = None,
         resets: Tensor | None = None,
         lengths: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        """Logits (B, L, V) of the token after each of ``tokens`` (B, L), and the state after them.
+    ) -> tuple[Tensor, State | None]:
+        """Logits (B, L, V) at each of ``tokens`` (B, L), and the state after them.
 
-        Arguments and errors are those of ``Mamba.forward``.
+        Arguments and errors are those of ``Backbone.forward``.
         """
         hidden, state = self.backbone(tokens, state, resets, lengths)
         return self.head(hidden), state
@@ -45,13 +52,14 @@ class LanguageModel(nn.Module):
     def step(self, tokens: Tensor, state: State, in_place: bool = False) -> tuple[Tensor, State]:
         """Logits (B, V) of the next token after one token a row (B,), and the new state.
 
-        Arguments and errors are those of ``Mamba.step``.
+        Arguments and errors are those of ``CausalBackbone.step``.
         """
+        assert isinstance(self.backbone, CausalBackbone)
         hidden, state = self.backbone.step(tokens, state, in_place)
         return self.head(hidden), state
 
     def head(self, hidden: Tensor) -> Tensor:
-        """Logits (..., V) of the token after each hidden state (..., d_model)."""
+        """Logits (..., V) of hidden states (..., d_model)."""
         if self.lm_head is None:
             return F.linear(hidden, self.backbone.embedding.weight)
         return self.lm_head(hidden)

@@ -12,6 +12,8 @@ from torch.utils.checkpoint import (
     create_selective_checkpoint_contexts,
 )
 
+from dnamamba.model.state import State
+
 __all__ = ["Recompute", "recomputes", "recomputing"]
 
 Recompute = Literal["nothing", "cheap", "everything"]
@@ -57,14 +59,12 @@ def recomputing(block: Callable[..., Any], what: Recompute) -> Callable[..., Any
 
 def _from_the_sum(
     block: Callable[..., Any], x: Tensor, residual: Tensor | None, *others: Any
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, State]:
     """A block whose input is added up beforehand: kept is one tensor, where its terms are two."""
     stream = torch.promote_types(x.dtype, torch.float32)
     total = x.to(stream) if residual is None else residual + x
-    y, _, conv_state, ssm_state = checkpoint(
-        block, total, None, *others, dtype=x.dtype, use_reentrant=False
-    )
-    return y, total, conv_state, ssm_state
+    y, _, state = checkpoint(block, total, None, *others, dtype=x.dtype, use_reentrant=False)
+    return y, total, state
 
 
 def _policy(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:

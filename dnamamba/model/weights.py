@@ -6,7 +6,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from dnamamba.config import MambaConfig
+from dnamamba.config import BackboneConfig, MambaConfig
 from dnamamba.model.language_model import LanguageModel
 
 __all__ = ["assemble", "from_published", "mismatches"]
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 
 def assemble(
-    kind: Callable[[MambaConfig], Model], config: MambaConfig, weights: Mapping[str, Tensor]
+    kind: Callable[[BackboneConfig], Model], config: BackboneConfig, weights: Mapping[str, Tensor]
 ) -> Model:
     """A model of this kind with these weights, in evaluation mode.
 

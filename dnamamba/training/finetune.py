@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier, VariantClassifier
+from dnamamba.model.families import Sizes
 from dnamamba.model.heads import HeadConfig, Regression
 from dnamamba.training.callbacks import TestReport
 from dnamamba.training.figures import HIGHER_IS_BETTER
@@ -50,7 +50,7 @@ class FineTuneModule(TrainedModule):
     def __init__(
         self,
         pretrained: str | None,
-        model: MambaConfig | None,
+        model: Sizes | None,
         tokenizer: Tokenizer | None,
         head: HeadConfig,
         tuning: TuningConfig,
@@ -223,7 +223,7 @@ class ClassificationModule(FineTuneModule):
     def __init__(
         self,
         pretrained: str | None = None,
-        model: MambaConfig | None = None,
+        model: Sizes | None = None,
         tokenizer: Tokenizer | None = None,
         head: HeadConfig = HeadConfig(),  # noqa: B008 (frozen)
         tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)

@@ -10,9 +10,13 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from dnamamba.model.mamba import takes_weight_decay
-
-__all__ = ["OptimizerConfig", "learning_rate_factor", "make_optimizer", "make_schedule"]
+__all__ = [
+    "OptimizerConfig",
+    "learning_rate_factor",
+    "make_optimizer",
+    "make_schedule",
+    "weight_decayed",
+]
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ def make_optimizer(
 ) -> torch.optim.AdamW:
     """AdamW over the parameters of ``module`` that want a gradient, in groups.
 
-    A group shares a learning rate, and whether it is decayed: ``takes_weight_decay`` of the model
-    room says so. A shared parameter is taken once. On a GPU the optimiser is PyTorch's fused one.
+    A group shares a learning rate, and whether it is decayed (see ``weight_decayed``). A shared
+    parameter is taken once. On a GPU the optimiser is PyTorch's fused one.
 
     Args:
         module: what is trained.
@@ -71,9 +75,10 @@ def make_optimizer(
         lr_scale: name of a parameter -> what its learning rate is multiplied by.
     """
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    decayed = weight_decayed(module)
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
-            key = lr_scale(name), takes_weight_decay(name, parameter)
+            key = lr_scale(name), name in decayed
             groups.setdefault(key, []).append(parameter)
     optimizer = torch.optim.AdamW(
         [
@@ -94,6 +99,19 @@ def make_optimizer(
     # refuses to clip them; under fp16 its scaler unscales them first, as for any other.
     optimizer._step_supports_amp_scaling = False
     return optimizer
+
+
+def weight_decayed(module: nn.Module) -> set[str]:
+    """Names of the parameters that an optimiser decays.
+
+    Matrices are; biases and norms are not, nor what a submodule names in ``no_weight_decay``.
+    """
+    exempt = {
+        f"{path}.{name}" if path else name
+        for path, part in module.named_modules()
+        for name in getattr(part, "no_weight_decay", ())
+    }
+    return {name for name, x in module.named_parameters() if x.ndim >= 2 and name not in exempt}
 
 
 def _stays_itself(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:

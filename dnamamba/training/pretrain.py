@@ -9,6 +9,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
+from dnamamba.model.families import Sizes, sizes_of
 from dnamamba.model.recompute import Recompute
 from dnamamba.training.metrics import SequenceMetrics, token_losses
 from dnamamba.training.module import Batch, TrainedModule
@@ -57,14 +58,14 @@ class PretrainModule(TrainedModule):
 
     def __init__(
         self,
-        model: MambaConfig = MambaConfig(),  # noqa: B008 (frozen)
+        model: Sizes = MambaConfig(),  # noqa: B008 (frozen)
         tokenizer: Tokenizer = Tokenizer(),  # noqa: B008 (frozen)
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         compile: bool = False,
         recompute: Recompute = "nothing",
     ) -> None:
         super().__init__()
-        config = typed(MambaConfig, model)
+        config = sizes_of(model)
         self.tokenizer = typed(Tokenizer, tokenizer)
         self.optimizer = typed(OptimizerConfig, optimizer)
         if config.vocab_size != self.tokenizer.vocab_size:

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
+from dnamamba.config import BackboneConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
+from dnamamba.model.families import sizes_of
 from dnamamba.model.heads import HEADS, HeadConfig, HeadKind, VariantHeadConfig
 from dnamamba.training.figures import HIGHER_IS_BETTER
 from dnamamba.training.parameters import typed
@@ -29,13 +30,13 @@ class Start(NamedTuple):
         weights: its tensors; None: from scratch.
     """
 
-    config: MambaConfig
+    config: BackboneConfig
     tokenizer: Tokenizer
     weights: Mapping[str, Tensor] | None
 
 
 def starting_point(
-    pretrained: str | None, model: MambaConfig | None, tokenizer: Tokenizer | None
+    pretrained: str | None, model: BackboneConfig | None, tokenizer: Tokenizer | None
 ) -> Start:
     """Read the pretrained model, or take the sizes as given.
 
@@ -53,7 +54,8 @@ def starting_point(
         if tokenizer is not None and typed(Tokenizer, tokenizer) != letters:
             raise ValueError(f"model.tokenizer is {tokenizer}, that of {pretrained} is {letters}")
         return Start(trained.config, letters, trained.backbone.state_dict())
-    config = typed(MambaConfig, model)
+    assert model is not None
+    config = sizes_of(model)
     letters = typed(Tokenizer, tokenizer) or Tokenizer()
     if config.vocab_size != letters.vocab_size:
         raise ValueError(

@@ -3,8 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from torch import nn
-
+from dnamamba.model.backbone import Backbone
 from dnamamba.training.adapters import LoraSettings, add_lora
 
 __all__ = ["TuningConfig", "adapt", "depth_of", "frozen_below", "lr_scale"]
@@ -55,7 +54,7 @@ class TuningConfig:
             raise ValueError(f"tuning.layer_decay must be in (0, 1], got {self.layer_decay}")
 
 
-def adapt(backbone: nn.Module, config: TuningConfig) -> None:
+def adapt(backbone: Backbone, config: TuningConfig) -> None:
     """Freeze what does not train at all, and add adapters, in place.
 
     Raises:

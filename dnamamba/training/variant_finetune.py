@@ -3,8 +3,8 @@
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import VariantClassifier
+from dnamamba.model.families import Sizes
 from dnamamba.model.heads import VariantHeadConfig
 from dnamamba.training.finetune import FineTuneModule
 from dnamamba.training.module import Batch
@@ -29,7 +29,7 @@ class VariantModule(FineTuneModule):
     def __init__(
         self,
         pretrained: str | None = None,
-        model: MambaConfig | None = None,
+        model: Sizes | None = None,
         tokenizer: Tokenizer | None = None,
         head: VariantHeadConfig = VariantHeadConfig(),  # noqa: B008 (frozen)
         tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)

@@ -48,7 +48,7 @@ def test_each_base_costs_one_step(
     steps, passes = [], []
     step = model.step
     monkeypatch.setattr(model, "step", lambda *given: (steps.append(1), step(*given))[1])
-    model.register_forward_hook(lambda *_: passes.append(1))
+    model.backbone.register_forward_hook(lambda *_: passes.append(1))
     generate(model, tokenizer, "GATTACA", length=20)
     assert (len(passes), len(steps)) == (1, 19)
 

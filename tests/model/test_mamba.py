@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dnamamba.config import MambaConfig
-from dnamamba.model import LanguageModel, State
+from dnamamba.model import LanguageModel, Mamba1State
 
 CONFIG = MambaConfig(d_model=16, n_layers=2, d_state=4, dt_rank=3, dt_min=0.02, dt_max=0.5)
 # fp32: sums of a few hundred terms in another order.
@@ -42,18 +42,18 @@ def tokens(batch: int, length: int, seed: int = 1) -> Tensor:
     return torch.randint(0, 16, (batch, length), generator=generator)
 
 
-def random_state(model: LanguageModel, batch: int, seed: int = 2) -> State:
+def random_state(model: LanguageModel, batch: int, seed: int = 2) -> Mamba1State:
     generator = torch.Generator().manual_seed(seed)
     zeros = model.backbone.initial_state(batch)
-    return State(*(torch.randn(part.shape, generator=generator) for part in zeros))
+    return zeros.each(lambda part: torch.randn(part.shape, generator=generator))
 
 
-def equal_states(a: State, b: State) -> None:
+def equal_states(a: Mamba1State, b: Mamba1State) -> None:
     torch.testing.assert_close(a.conv, b.conv, **CLOSE)
     torch.testing.assert_close(a.ssm, b.ssm, **CLOSE)
 
 
-def in_chunks(model: LanguageModel, ids: Tensor, cuts: list[int], state: State | None = None):
+def in_chunks(model: LanguageModel, ids: Tensor, cuts: list[int], state: Mamba1State | None = None):
     """Logits and state of a pass cut at ``cuts``."""
     parts = []
     for start, end in pairwise([0, *cuts, ids.shape[1]]):
@@ -69,7 +69,7 @@ def test_the_state_weighs(model):
     expected, state = model(ids)
     blind, _ = model(ids[:, 30:])
     assert (blind - expected[:, 30:]).norm() > 0.1 * expected[:, 30:].norm()
-    for part in (State(state.conv * 0, state.ssm), State(state.conv, state.ssm * 0)):
+    for part in (Mamba1State(state.conv * 0, state.ssm), Mamba1State(state.conv, state.ssm * 0)):
         difference = model(ids, part)[0] - model(ids, state)[0]
         assert difference.norm() > 0.02 * expected.norm()
 
@@ -130,8 +130,8 @@ def test_padding_never_enters_the_state(lengths, carried, marks):
     logits, after = model(ids, before, resets, torch.tensor(lengths))
     for row, length in enumerate(lengths):
         one = slice(row, row + 1)
-        start = State(*(part[:, one] for part in before)) if before else None
-        got = State(*(part[:, one] for part in after))
+        start = before.take(torch.tensor([row])) if before else None
+        got = after.take(torch.tensor([row]))
         if length == 0:
             equal_states(got, start or model.backbone.initial_state(1))
             continue
@@ -183,7 +183,7 @@ def test_rows_do_not_see_each_other(model):
     for row in range(5):
         expected, alone = model(ids[row : row + 1])
         torch.testing.assert_close(logits[row : row + 1], expected, **CLOSE)
-        equal_states(State(*(part[:, row : row + 1] for part in state)), alone)
+        equal_states(state.take(torch.tensor([row])), alone)
 
 
 @torch.no_grad()
@@ -327,25 +327,25 @@ def test_the_backbone_up_to_a_block(model):
     """The stream behind each block, whole and in chunks; the final norm of the last is the end."""
     backbone, ids = model.backbone, tokens(2, 9)
     whole, _ = backbone(ids)
-    assert backbone.up_to(-1) is backbone
+    assert torch.equal(backbone(ids, layer=-1)[0], whole)
     streams = []
     for layer in range(2):
-        part = backbone.up_to(layer)
-        stream, _ = part(ids)
+        stream, _ = backbone(ids, layer=layer)
         streams.append(stream)
-        first, state = part(ids[:, :4])
-        rest, after = part(ids[:, 4:], state)
+        first, state = backbone(ids[:, :4], layer=layer)
+        rest, after = backbone(ids[:, 4:], state, layer=layer)
         assert after.ssm.shape[0] == layer + 1
         torch.testing.assert_close(torch.cat([first, rest], 1), stream, **CLOSE)
-        assert part.layers[0] is backbone.layers[0]
     torch.testing.assert_close(backbone.norm_f(streams[1], None)[0], whole, **CLOSE)
     # What the second block adds is what its mixer makes of the first one's stream.
     second = backbone.layers[1]
-    added, _, _ = second.mixer(second.norm(streams[0], None)[0])
+    added, _ = second.mixer(second.norm(streams[0], None)[0])
     torch.testing.assert_close(streams[0] + added, streams[1], **CLOSE)
     for layer in (2, -2):
         with pytest.raises(ValueError, match=rf"layer must be 0 to 1, .* got {layer}"):
-            backbone.up_to(layer)
+            backbone(ids, layer=layer)
+    with pytest.raises(ValueError, match=r"state must have shapes \(\(1, 2,"):
+        backbone(ids, backbone.initial_state(2), layer=0)
 
 
 @torch.no_grad()

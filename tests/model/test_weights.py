@@ -34,7 +34,8 @@ def relative(got: Tensor, expected: Tensor) -> float:
     return ((got - expected).norm() / expected.norm()).item()
 
 
-@pytest.mark.parametrize("length", [1, 63, 100, 1000])
+# transformers scans position by position on a CPU: 200 positions take it ten seconds.
+@pytest.mark.parametrize("length", [1, 63, 200])
 def test_logits_and_gradients_equal_transformers(length):
     reference = theirs()
     model = from_published(reference.state_dict())

@@ -27,26 +27,49 @@ names are those of the reference implementation, so published weights map one to
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dnamamba.config import MambaConfig
+from dnamamba.model.mixers.mixer import Mixer, is_plain
+from dnamamba.model.norm import RMSNorm
+from dnamamba.model.state import State
 from dnamamba_kernels import (
     causal_conv1d,
     causal_conv1d_step,
+    fuses_block,
+    mamba_block,
     selective_scan,
     selective_scan_step,
 )
 
-__all__ = ["Mixer", "is_plain"]
+__all__ = ["Mamba1Mixer", "Mamba1State"]
 
 _DT_FLOOR = 1e-4
 
 
-class Mixer(nn.Module):
+@dataclass(frozen=True)
+class Mamba1State(State):
+    """What a Mamba-1 carries.
+
+    Attributes:
+        conv: (n_layers, B, D, W-1), the last inputs of each convolution, oldest first.
+        ssm: (n_layers, B, D, N) fp32, each layer's scan state.
+    """
+
+    conv: Tensor
+    ssm: Tensor
+
+
+class Mamba1Mixer(Mixer):
     """The selective state space layer: project, convolve, select, scan, gate, project."""
+
+    state_type = Mamba1State
+    adapter_targets = ("in_proj", "x_proj", "dt_proj", "out_proj")
+    no_weight_decay = frozenset({"A_log"})
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__()
@@ -74,7 +97,7 @@ class Mixer(nn.Module):
         # One branch a layer is added to the stream: its variance must not grow with depth.
         self.out_proj.weight.div_(math.sqrt(config.n_layers))
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Mixer":
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Mamba1Mixer":
         # The error of a rounded A compounds along a sequence, so A_log and D stay in fp32 when
         # the model is cast to half precision.
         def keep(tensor: Tensor) -> Tensor:
@@ -87,26 +110,27 @@ class Mixer(nn.Module):
                 child._apply(fn)
         return super()._apply(keep, recurse=False)
 
+    def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
+        """Of ``conv`` and ``ssm``."""
+        D, N = self.A_log.shape
+        return (batch, D, self.conv1d.kernel_size[0] - 1), (batch, D, N)
+
+    def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> Mamba1State:
+        conv, ssm = self.state_shapes(batch)
+        exact = torch.promote_types(dtype, torch.float32)
+        return Mamba1State(
+            torch.zeros(conv, device=device, dtype=dtype),
+            torch.zeros(ssm, device=device, dtype=exact),
+        )
+
     def forward(
         self,
         x: Tensor,
-        conv_state: Tensor | None = None,
-        ssm_state: Tensor | None = None,
+        state: Mamba1State | None = None,
         resets: Tensor | None = None,
         lengths: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Mix along the sequence.
-
-        Args:
-            x: (B, L, d_model).
-            conv_state: (B, D, W-1), the inputs before x, oldest first; None is zeros.
-            ssm_state: (B, D, N) fp32; None is zeros.
-            resets: (B, L) bool, the first position of each packed segment.
-            lengths: (B,) integers in 0..L; positions from there on are padding.
-
-        Returns:
-            x's shape, and the two states after each row's last real position.
-        """
+    ) -> tuple[Tensor, Mamba1State]:
+        conv_state, ssm_state = (None, None) if state is None else state.tensors
         taps, A = (self.conv1d.weight[:, 0], self.conv1d.bias), -torch.exp(self.A_log)
         inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
         if conv_state is not None:
@@ -124,23 +148,19 @@ class Mixer(nn.Module):
         y, final = selective_scan(
             u, delta, A, B, C, self.D, z, bias, initial_state=ssm_state, resets=resets
         )
-        return self.out_proj(y), tail, final
+        return self.out_proj(y), Mamba1State(tail, final)
 
     def step(
-        self, x: Tensor, conv_state: Tensor, ssm_state: Tensor, in_place: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """``forward`` for one position, x (B, d_model), in fewer operations.
-
-        With ``in_place`` the two states, which must lie dense, are replaced by those returned.
-        """
+        self, x: Tensor, state: Mamba1State, in_place: bool = False
+    ) -> tuple[Tensor, Mamba1State]:
         inputs, z = self.in_proj(x).chunk(2, dim=-1)
         weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
-        held = conv_state if in_place else conv_state.to(inputs.dtype)
-        u, tail = causal_conv1d_step(held, inputs, weight, bias, in_place=in_place)
+        before = state.conv if in_place else state.conv.to(inputs.dtype)
+        u, tail = causal_conv1d_step(before, inputs, weight, bias, in_place=in_place)
         rank, B, C = self._selected(u)
         plain = is_plain(self.dt_proj, nn.Linear)
         y, final = selective_scan_step(
-            ssm_state,
+            state.ssm,
             u,
             rank if plain else self.dt_proj(rank),
             self.A_log,
@@ -153,13 +173,50 @@ class Mixer(nn.Module):
             log_A=True,
             in_place=in_place,
         )
-        return self.out_proj(y), tail, final
+        return self.out_proj(y), Mamba1State(tail, final)
 
-    def is_plain(self) -> bool:
+    def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:
+        plain = lengths is None and is_plain(norm, RMSNorm) and self._is_plain()
+        return plain and fuses_block(x.device, x.dtype)
+
+    def fused(
+        self,
+        norm: RMSNorm,
+        x: Tensor,
+        residual: Tensor | None,
+        state: Mamba1State | None,
+        resets: Tensor | None,
+        recompute: bool,
+    ) -> tuple[Tensor, Tensor, Mamba1State]:
+        device = x.device.type
+        autocast = torch.is_autocast_enabled(device)
+        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+        branch, stream, conv, ssm = mamba_block(
+            x,
+            residual,
+            norm.weight,
+            norm.eps,
+            self.in_proj.weight.to(dtype),
+            self.conv1d.weight[:, 0],
+            self.conv1d.bias,
+            self.x_proj.weight.to(dtype),
+            self.dt_proj.weight.to(dtype),
+            self.dt_proj.bias,
+            -torch.exp(self.A_log),
+            self.D,
+            self.out_proj.weight.to(dtype),
+            None if state is None else state.conv.to(dtype),
+            None if state is None else state.ssm,
+            resets,
+            recompute=recompute,
+        )
+        return branch, stream, Mamba1State(conv, ssm)
+
+    def _is_plain(self) -> bool:
         """True where calling it is nothing but its weights: nothing wrapped, nowhere a hook."""
         linears = (self.in_proj, self.x_proj, self.dt_proj, self.out_proj)
         plain = all(is_plain(linear, nn.Linear) for linear in linears)
-        plain = plain and is_plain(self.conv1d, nn.Conv1d) and is_plain(self, Mixer)
+        plain = plain and is_plain(self.conv1d, nn.Conv1d) and is_plain(self, Mamba1Mixer)
         return plain and all(x.bias is None for x in (self.in_proj, self.x_proj, self.out_proj))
 
     def _select(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
@@ -176,17 +233,6 @@ class Mixer(nn.Module):
         x = self.x_proj(u)
         rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
         return rank, B, C
-
-
-def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """True where calling the module is nothing but what ``kind`` does: no adapter, no hook."""
-    hooks = (
-        module._forward_hooks,
-        module._forward_pre_hooks,
-        module._backward_hooks,
-        module._backward_pre_hooks,
-    )
-    return type(module) is kind and not any(hooks)
 
 
 def _tail(

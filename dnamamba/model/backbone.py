@@ -1,0 +1,193 @@
+"""The seam: what every backbone is to those who train, store and use it.
+
+A family of backbones is one file with a subclass, its configuration, and one row of
+``dnamamba.model.families.BACKBONES``. Nothing else in the project names a family.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dnamamba.alphabet import BOS, PAD
+from dnamamba.config import BackboneConfig
+from dnamamba.model.recompute import Recompute
+from dnamamba.model.state import State
+
+__all__ = ["Backbone", "CausalBackbone"]
+
+
+class Backbone(nn.Module, ABC):
+    """Token ids to hidden states.
+
+    A subclass calls its parts ``embedding`` (an ``nn.Embedding``), ``layers`` (an
+    ``nn.ModuleList``) and ``norm_f``: fine-tuning counts depths by these names.
+
+    Args:
+        config: the sizes; kept as ``.config`` and never changed.
+
+    Attributes:
+        recompute: what layers compute again in the backward instead of keeping it (``Recompute``);
+            "nothing" unless set. It changes memory and time, neither results nor names.
+    """
+
+    config_type: ClassVar[type[BackboneConfig]]
+    """The configuration that chooses this class."""
+    causal: ClassVar[bool]
+    """Whether a position sees itself and what stands before it alone.
+
+    What stands to the right of a base then changes nothing: padding needs no ``lengths``, and a
+    sequence can be read in chunks, its state carried. Else a sequence is read whole."""
+    start_tokens: ClassVar[tuple[int, ...]]
+    """Ids that are read before a sequence's first base."""
+    adapter_targets: ClassVar[tuple[str, ...]] = ()
+    """Names of the linear maps beside which low-rank adapters may stand."""
+
+    embedding: nn.Embedding
+    layers: nn.ModuleList
+    recompute: Recompute = "nothing"
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        self.config: Any = config
+
+    def forward(
+        self,
+        tokens: Tensor,
+        state: State | None = None,
+        resets: Tensor | None = None,
+        lengths: Tensor | None = None,
+        layer: int | None = None,
+    ) -> tuple[Tensor, State | None]:
+        """Read a batch.
+
+        Args:
+            tokens: (B, L) ids, L at least 1; uint8, int32 or int64.
+            state: of a causal backbone what the chunk before returned; None at the start.
+            resets: (B, L) bool, True at the first base of each packed segment: nothing crosses
+                its left border, ``state`` included.
+            lengths: (B,) int32 or int64 in 0..L, the real positions of each row; the padding
+                stands on the right, never enters the returned state, and its hidden states mean
+                nothing. None: all are real.
+            layer: stop behind this layer, from 0, and return the stream there; None, or -1, is
+                the whole backbone, final norm included.
+
+        Returns:
+            Hidden states (B, L, d_model), and of a causal backbone the state after each row's
+            last real position, of the layers that were run; else None.
+
+        Raises:
+            ValueError: a shape or a dtype does not fit, or there is no such layer; of a backbone
+                that is not causal a state, or padded rows without ``lengths``; names the argument.
+        """
+        layer = None if layer == -1 else layer
+        self._check(tokens, state, resets, lengths, layer)
+        return self._run(tokens, state, resets, lengths, layer)
+
+    @abstractmethod
+    def _run(
+        self,
+        tokens: Tensor,
+        state: Any,
+        resets: Tensor | None,
+        lengths: Tensor | None,
+        layer: int | None,
+    ) -> tuple[Tensor, State | None]:
+        """``forward`` of arguments that are checked; ``layer`` is never -1."""
+
+    def read(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
+        """Hidden states (B, L, d_model) of whole sequences, from their first base on.
+
+        Args:
+            tokens: (B, L) uint8 ids of the bases alone, padding on the right.
+            lengths: (B,) bases of each row; None: all rows are full.
+        """
+        first = [torch.full_like(tokens[:, :1], token) for token in self.start_tokens]
+        begun = torch.cat([*first, tokens], 1)
+        if lengths is not None:
+            lengths = None if self.causal else lengths + len(first)
+        hidden, _ = self(begun, lengths=lengths)
+        return hidden[:, len(first) :]
+
+    def _check(
+        self,
+        tokens: Tensor,
+        state: State | None,
+        resets: Tensor | None,
+        lengths: Tensor | None,
+        layer: int | None,
+    ) -> None:
+        if tokens.dim() != 2 or tokens.shape[1] < 1:
+            raise ValueError(f"tokens must be (B, L) with L >= 1, got {tuple(tokens.shape)}")
+        if resets is not None and (resets.shape != tokens.shape or resets.dtype != torch.bool):
+            raise ValueError(
+                f"resets must be bool of tokens' shape {tuple(tokens.shape)}, "
+                f"got {resets.dtype} of {tuple(resets.shape)}"
+            )
+        if lengths is not None and (
+            lengths.shape != tokens.shape[:1] or lengths.dtype not in (torch.int32, torch.int64)
+        ):
+            raise ValueError(
+                f"lengths must be int32 or int64 of shape {tuple(tokens.shape[:1])}, "
+                f"got {lengths.dtype} of {tuple(lengths.shape)}"
+            )
+        if layer is not None and not 0 <= layer < len(self.layers):
+            raise ValueError(
+                f"layer must be 0 to {len(self.layers) - 1}, the blocks of this model, or -1 for "
+                f"what leaves its final norm; got {layer}"
+            )
+        if state is not None:
+            layers = len(self.layers) if layer is None else layer + 1
+            self._check_state(state, tokens.shape[0], layers)
+        if lengths is None and not self.causal and bool((tokens == PAD).any()):
+            raise ValueError(
+                f"tokens are padded, and {type(self).__name__} reads from the right too: "
+                "lengths must say how many positions of each row are real"
+            )
+
+    def _check_state(self, state: State, batch: int, layers: int) -> None:
+        raise ValueError(f"{type(self).__name__} reads a sequence whole and takes no state")
+
+
+class CausalBackbone(Backbone):
+    """One that reads from the left, in chunks of any size down to single tokens.
+
+    Cut anywhere, the state carried, a sequence gives what it gives uncut, within rounding.
+    """
+
+    causal = True
+    start_tokens = (BOS,)
+
+    @abstractmethod
+    def initial_state(
+        self,
+        batch: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> State:
+        """Zeros: the state before the first token.
+
+        Args:
+            batch: B.
+            device: of the tensors; None is the model's.
+            dtype: of the inputs that are carried; None is the model's. What accumulates is fp32,
+                or fp64 beside fp64.
+        """
+
+    @abstractmethod
+    def step(self, tokens: Tensor, state: Any, in_place: bool = False) -> tuple[Tensor, State]:
+        """``forward`` for one token a row, in fewer operations: recurrent decoding.
+
+        Args:
+            tokens: (B,) ids; uint8, int32 or int64.
+            state: what came before; ``initial_state`` at the start.
+            in_place: replace ``state`` by the new state; where no gradient is asked for, and in
+                the dtype in which the projections run. Else it is left as it is.
+
+        Returns:
+            Hidden states (B, d_model) and the new state.
+
+        Raises:
+            ValueError: a shape does not fit; names the argument.
+        """

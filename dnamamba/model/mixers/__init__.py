@@ -1,0 +1,1 @@
+"""Ways to mix along the sequence, one file each."""

@@ -1,0 +1,79 @@
+"""What a mixer is to the stack of blocks around it."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from dnamamba.model.norm import RMSNorm
+from dnamamba.model.state import State
+
+__all__ = ["Mixer", "is_plain"]
+
+
+class Mixer(nn.Module, ABC):
+    """Mixes along the sequence, and knows all that depends on how: its state, its fused block."""
+
+    state_type: ClassVar[type[State]]
+    """What is carried from chunk to chunk."""
+    adapter_targets: ClassVar[tuple[str, ...]]
+    """Names of the linear maps beside which low-rank adapters may stand."""
+    no_weight_decay: ClassVar[frozenset[str]]
+    """Names of its own parameters of two dimensions or more that an optimiser does not decay."""
+
+    @abstractmethod
+    def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
+        """The shapes (B, ...) of the state's tensors, in their order."""
+
+    @abstractmethod
+    def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
+        """Zeros; inputs that are carried are of ``dtype``, what accumulates is at least fp32."""
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, state: Any, resets: Tensor | None, lengths: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Mix x (B, L, d_model); the state after each row's last real position.
+
+        Args:
+            x: (B, L, d_model).
+            state: before x; None is zeros.
+            resets: (B, L) bool, the first position of each packed segment.
+            lengths: (B,) integers in 0..L; positions from there on are padding.
+        """
+
+    @abstractmethod
+    def step(self, x: Tensor, state: Any, in_place: bool = False) -> tuple[Tensor, State]:
+        """``forward`` for one position, x (B, d_model), in fewer operations.
+
+        With ``in_place`` the state's tensors, which must lie dense, are replaced by those
+        returned.
+        """
+
+    def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:
+        """Whether ``fused`` can stand for norm and mixer: nothing in them wrapped, no hook."""
+        return False
+
+    def fused(
+        self,
+        norm: RMSNorm,
+        x: Tensor,
+        residual: Tensor | None,
+        state: Any,
+        resets: Tensor | None,
+        recompute: bool,
+    ) -> tuple[Tensor, Tensor, State]:
+        """Norm and mixer as one op: (branch, stream before it, state); see ``Block.forward``."""
+        raise NotImplementedError
+
+
+def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """True where calling the module is nothing but what ``kind`` does: no adapter, no hook."""
+    hooks = (
+        module._forward_hooks,
+        module._forward_pre_hooks,
+        module._backward_hooks,
+        module._backward_pre_hooks,
+    )
+    return type(module) is kind and not any(hooks)
