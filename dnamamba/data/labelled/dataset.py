@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.labelled.examples import Example
-from dnamamba.data.windows.samples import SampleDataset, SampleOrder
+from dnamamba.data.samples import SampleDataset, SampleOrder
 
 __all__ = ["LabelledDataset", "Length", "Records", "SampleOrder", "encode_examples"]
 

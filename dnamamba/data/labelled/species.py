@@ -9,10 +9,10 @@ from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.samples import SampleDataset
+from dnamamba.data.windows.dataset import WindowDataset
 from dnamamba.data.windows.plan import WindowPlan
 from dnamamba.data.windows.regions import Contigs
-from dnamamba.data.windows.samples import SampleDataset
-from dnamamba.data.windows.stream import WindowDataset
 
 __all__ = ["SpeciesDataset"]
 

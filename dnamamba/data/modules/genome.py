@@ -13,10 +13,11 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.modules.resumable import DataPart, ResumableDataModule, sample_numbers
+from dnamamba.data.windows.dataset import WindowDataset
 from dnamamba.data.windows.plan import WindowPlan
-from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
-from dnamamba.data.windows.stream import WindowDataset
 from dnamamba.data.windows.targets import next_base_batch
 
 __all__ = ["GenomeDataModule"]

@@ -13,8 +13,8 @@ from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from dnamamba.data.modules.position import Position, rank_and_world
-from dnamamba.data.windows.samples import SampleDataset
-from dnamamba.data.windows.stream import WindowLoader, held_out_batches, training_batches
+from dnamamba.data.samples import SampleDataset
+from dnamamba.data.windows.dataset import WindowLoader, held_out_batches, training_batches
 
 __all__ = ["DataPart", "ResumableDataModule", "sample_numbers"]
 

@@ -19,7 +19,7 @@ from dnamamba.data.labelled.reading import leaks, read_splits
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart, sample_numbers
-from dnamamba.data.windows.samples import SampleOrder
+from dnamamba.data.samples import SampleOrder
 
 __all__ = ["LabelledFiles", "LabelledSequenceDataModule"]
 

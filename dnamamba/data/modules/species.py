@@ -18,7 +18,8 @@ from dnamamba.data.labelled.species import SpeciesDataset
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart, sample_numbers
 from dnamamba.data.windows.plan import WindowPlan
-from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
 
 __all__ = ["SpeciesDataModule"]

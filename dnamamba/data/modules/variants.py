@@ -18,12 +18,12 @@ from dnamamba.data.labelled.labels import Codec, Labels
 from dnamamba.data.labelled.splits import shared_sequences
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart, sample_numbers
+from dnamamba.data.samples import SampleOrder
 from dnamamba.data.variants.checks import VariantChecks
 from dnamamba.data.variants.dataset import VariantDataset
 from dnamamba.data.variants.labels import LabelledVariant, VariantFields
 from dnamamba.data.variants.record import Variant, read_variants
 from dnamamba.data.variants.splits import VariantSplit, read_variant_splits
-from dnamamba.data.windows.samples import SampleOrder
 
 __all__ = ["VariantDataModule", "VariantFiles"]
 

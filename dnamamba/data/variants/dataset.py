@@ -10,9 +10,9 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.samples import SampleDataset, SampleOrder
 from dnamamba.data.variants.alleles import allele_windows
 from dnamamba.data.variants.record import Variant
-from dnamamba.data.windows.samples import SampleDataset, SampleOrder
 
 __all__ = ["VariantDataset"]
 

@@ -9,14 +9,15 @@ from torch.utils.data import DataLoader
 
 from dnamamba.alphabet import BOS, PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.windows.plans import Plans, make_plans
-from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
-from dnamamba.data.windows.stream import (
+from dnamamba.data.windows.dataset import (
     WindowDataset,
     WindowLoader,
     held_out_batches,
     training_batches,
 )
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
+from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
 from dnamamba.data.windows.targets import next_base_batch
 
 LENGTH = 64

@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.samples import SampleDataset
 from dnamamba.data.windows.plan import WindowPlan
 from dnamamba.data.windows.regions import Contigs
-from dnamamba.data.windows.samples import SampleDataset
 from dnamamba.lookup import look_up
 
 __all__ = ["WindowDataset", "WindowLoader", "held_out_batches", "training_batches"]

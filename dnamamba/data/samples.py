@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from dnamamba.data.windows.permutation import mix, permute
+from dnamamba.data.permutation import mix, permute
 
 __all__ = ["SampleDataset", "SampleOrder"]
 

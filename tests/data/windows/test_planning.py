@@ -8,7 +8,8 @@ import pytest
 
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
-from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
 from dnamamba.data.windows.settings import GenomeSplit, Part, WindowConfig
 
 LENGTH = 64
