@@ -10,10 +10,10 @@ from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
 from dnamamba.model.recompute import Recompute
+from dnamamba.settings import plain, typed
 from dnamamba.training.metrics import SequenceMetrics, token_losses
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
-from dnamamba.training.parameters import plain, typed
 from dnamamba.training.ranks import mean_over_ranks
 
 __all__ = ["PretrainModule"]

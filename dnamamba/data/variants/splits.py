@@ -16,6 +16,7 @@ from dnamamba.data.variants.record import Variant
 from dnamamba.data.windows.bed import read_bed
 from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.data.windows.settings import Part
+from dnamamba.settings import typed
 
 __all__ = ["VariantSplit", "divide_variants", "read_variant_splits"]
 
@@ -52,9 +53,7 @@ class VariantSplit:
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
-            value = getattr(self, name)
-            if isinstance(value, dict):  # from a checkpoint's hyper-parameters
-                object.__setattr__(self, name, Part(**value))
+            object.__setattr__(self, name, typed(Part, getattr(self, name)))
         if self.validation.fraction + self.test.fraction >= 1:
             raise ValueError(
                 f"split.validation.fraction {self.validation.fraction} and split.test.fraction "
