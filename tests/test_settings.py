@@ -3,10 +3,15 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dnamamba.data import GenomeSplit, Part
+from dnamamba.data.modules.genome import GenomeDataModule
+from dnamamba.data.modules.sequences import LabelledSequenceDataModule
+from dnamamba.data.modules.species import SpeciesDataModule
+from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.data.variants.splits import VariantSplit
 from dnamamba.settings import plain, typed
 from dnamamba.training.tuning import TuningConfig
@@ -47,3 +52,30 @@ def test_null_is_the_default() -> None:
     )
     assert typed(VariantSplit, {"test": None}) == VariantSplit()
     assert typed(TuningConfig, {"lora": None}) == TuningConfig()
+
+
+NESTED: list[tuple[Any, dict[str, Any], list[str]]] = [
+    (GenomeDataModule, {"genomes": "g.fa"}, ["tokenizer", "windows", "split"]),
+    (SpeciesDataModule, {"species": {"a": "a.fa", "b": "b.fa"}}, ["tokenizer", "windows", "split"]),
+    (
+        LabelledSequenceDataModule,
+        {"files": {"train": "t.csv"}},
+        ["fields", "labels", "split", "length", "tokenizer"],
+    ),
+    (
+        VariantDataModule,
+        {"files": {"genome": "g.fa"}},
+        ["fields", "labels", "split", "checks", "tokenizer"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "required", "nested"), NESTED)
+def test_a_data_module_takes_null_for_any_nested_setting(
+    kind: Any, required: dict[str, Any], nested: list[str]
+) -> None:
+    default = kind(**required)
+    nulls = kind(**required, **dict.fromkeys(nested))
+    assert dict(nulls.hparams) == dict(default.hparams)
+    assert kind(**default.hparams).hparams == default.hparams
+    assert json.loads(json.dumps(dict(default.hparams))) == dict(default.hparams)

@@ -6,7 +6,7 @@ weights map one to one.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -174,6 +174,7 @@ class Mamba(nn.Module):
             "nothing" unless set. It changes memory and time, neither results nor names.
     """
 
+    causal: ClassVar[bool] = True  # no position sees what stands to its right
     recompute: Recompute = "nothing"
 
     def __init__(self, config: MambaConfig) -> None:

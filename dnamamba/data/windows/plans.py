@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
@@ -66,18 +65,6 @@ class Plans:
         opened = list(self.genomes.values())
         for genome, contig, start, end in self.places(split):
             yield opened[genome].fetch(contig, start, end)
-
-    def describe(self, index: NDArray[np.int64], split: str) -> list[str]:
-        """``genome contig:start-end(strand)`` of the samples ``index`` (n,) of a part."""
-        contigs = self.contigs
-        found = self.of(split).samples(np.asarray(index, dtype=np.int64).reshape(-1))
-        return [
-            f"{contigs.genomes[contigs.genome[contig]]} {contigs.names[contig]}:"
-            f"{start}-{start + length}({'-' if reverse else '+'})"
-            if length
-            else "an empty row"
-            for contig, start, length, reverse in zip(*found, strict=True)
-        ]
 
     def digest(self, split: str) -> str:
         """A hash of where a part's windows lie."""

@@ -6,7 +6,7 @@ from itertools import islice, product
 import numpy as np
 import pytest
 
-from dnamamba.data.windows.dataset import held_out_batches, training_batches
+from dnamamba.data.samples.order import held_out_batches, training_batches
 from dnamamba.data.windows.plan import WindowPlan, quotas
 from dnamamba.data.windows.regions import Regions
 from dnamamba.data.windows.tiling import Tiling, tile
