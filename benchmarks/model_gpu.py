@@ -42,9 +42,7 @@ class RandomBatches(IterableDataset[dict[str, Tensor]]):
 
     def __init__(self, rows: int, length: int, device: str) -> None:
         ids = torch.tensor(Tokenizer().base_ids, device=device)
-        tokens = ids[torch.randint(4, (rows, length + 1), device=device)]
-        weight = torch.ones(rows, length, device=device)
-        self.batch = {"tokens": tokens[:, :-1], "targets": tokens[:, 1:], "loss_weight": weight}
+        self.batch = {"tokens": ids[torch.randint(4, (rows, length), device=device)]}
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:

@@ -1,9 +1,10 @@
 """The parts of a stored configuration, checked key by key."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
+
+from dnamamba.spelling import closest
 
 __all__ = ["CheckpointError", "check_keys", "part"]
 
@@ -39,6 +40,6 @@ def check_keys(values: Mapping[str, object], known: set[str], where: str) -> Non
     """
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            near = closest(str(key), known)
+            hint = f"did you mean {near}?" if near else f"known are {', '.join(sorted(known))}"
             raise CheckpointError(f"{where} has an unknown key {key!r}; {hint}")

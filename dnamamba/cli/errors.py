@@ -1,8 +1,9 @@
 """Wrong commands, flags and keys: one line, with what was probably meant."""
 
-import difflib
 import re
 from collections.abc import Iterable
+
+from dnamamba.spelling import closest
 
 __all__ = ["UsageError", "explain", "innermost", "nearest"]
 
@@ -18,12 +19,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     ``model.optimizer.lr``.
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
-    if not close:
+    meant = closest(name, names)
+    if meant is None:
         by_last = {known_name.rpartition(".")[2]: known_name for known_name in names}
-        last = difflib.get_close_matches(name.rpartition(".")[2], by_last, n=1, cutoff=0.6)
-        close = [by_last[key] for key in last]
-    return f"; did you mean {close[0]}?" if close else ""
+        last = closest(name.rpartition(".")[2], by_last)
+        meant = by_last[last] if last else None
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def explain(message: str, known: Iterable[str]) -> str:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.genome.text import text_lines
-from dnamamba.data.windows.bed import read_bed
+from dnamamba.data.windows.bed import bed_rows
 from dnamamba.data.windows.regions import Contigs
 
 __all__ = ["Interval", "cut", "intervals"]
@@ -75,33 +74,17 @@ def intervals(
             for contig, length in genome.contigs.items()
         ]
     contigs = Contigs.of({genome.name: genome.contigs})
-    regions, lines = read_bed(bed, contigs)
-    if not len(lines):
-        raise ValueError(f"{bed} holds no region")
-    columns = (regions.contig.tolist(), regions.start.tolist(), regions.end.tolist())
     pieces = []
-    for contig, start, end, (name, strand) in zip(
-        *columns, _names_and_strands(bed, lines.tolist()), strict=True
-    ):
-        where = contigs.names[contig]
-        pieces.append(
-            Interval(genome, tokenizer, name or f"{where}:{start}-{end}", where, start, end, strand)
-        )
-    return pieces
-
-
-def _names_and_strands(bed: str | Path, lines: list[int]) -> Iterator[tuple[str, Strand]]:
-    """BED's fourth and sixth columns on the given lines; "" and "+" where absent or a dot."""
-    wanted = set(lines)
-    for number, text in enumerate(text_lines(Path(bed)), 1):
-        if number not in wanted:
-            continue
-        line = text.strip()
-        fields = line.split("\t") if "\t" in line else line.split()
-        name, _, strand, *_ = [*(field.strip() for field in fields[3:6]), "", "", ""]
+    for line, number, start, end, name, strand in bed_rows(bed, contigs):
         if strand not in ("+", "-", ".", ""):
-            raise ValueError(f"{bed}, line {number:,}: strand must be + or - or ., got {strand!r}")
-        yield "" if name == "." else name, "-" if strand == "-" else "+"
+            raise ValueError(f"{bed}, line {line:,}: strand must be + or - or ., got {strand!r}")
+        contig = contigs.names[number]
+        id = f"{contig}:{start}-{end}" if name in ("", ".") else name
+        side: Strand = "-" if strand == "-" else "+"
+        pieces.append(Interval(genome, tokenizer, id, contig, start, end, side))
+    if not pieces:
+        raise ValueError(f"{bed} holds no region")
+    return pieces
 
 
 def cut(pieces: Iterable[Interval], window: int | None) -> Iterator[tuple[int, Interval]]:

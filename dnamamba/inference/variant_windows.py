@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.variants import Variant, allele_windows
+from dnamamba.data.variants import Variant, window_around
 
 __all__ = ["VariantWindow", "variant_windows"]
 
@@ -22,16 +22,14 @@ class VariantWindow:
         genome: where it lies.
         tokenizer: how it is read.
         variant: the variant.
-        length: most bases in the longer of the two windows; see ``allele_windows``.
         allele: which allele stands in it.
-        start: 0-based first base of the window on the reference.
+        start: 0-based first base of the window on the reference; see ``window_around``.
         end: one past its last base on the reference.
     """
 
     genome: Genome
     tokenizer: Tokenizer
     variant: Variant
-    length: int
     allele: Literal["ref", "alt"]
     start: int
     end: int
@@ -56,11 +54,26 @@ class VariantWindow:
         return self.end - self.start + longer
 
     def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """Token ids of the window's bases ``start`` to before ``stop``."""
-        windows = allele_windows(self.genome, self.variant, self.length)
-        bases = windows.ref if self.allele == "ref" else windows.alt
+        """Token ids of the window's bases ``start`` to before ``stop``; no others are read."""
+        if self.allele == "ref":
+            bases = self._reference(start, stop)
+        else:
+            position, alt = self.variant.start - self.start, self.variant.alt.encode()
+            shift = len(alt) - len(self.variant.ref)  # of what stands behind the variant
+            behind = position + len(alt)
+            bases = (
+                self._reference(start, min(stop, position))
+                + alt[max(start - position, 0) : max(stop - position, 0)]
+                + self._reference(max(start, behind) - shift, stop - shift)
+            )
         contig = f"{self.genome.name} {self.contig}"
-        return self.tokenizer.encode(bases[start:stop], contig=contig, start=self.start + start)
+        return self.tokenizer.encode(bases, contig=contig, start=self.start + start)
+
+    def _reference(self, start: int, stop: int) -> bytes:
+        """Bases of the reference, counted from the window's start; none where stop <= start."""
+        if stop <= start:
+            return b""
+        return self.genome.fetch(self.contig, self.start + start, self.start + stop)
 
     def positions(self, start: int, stop: int) -> NDArray[np.int64]:
         """(stop - start,) 0-based places of these bases on the reference.
@@ -92,13 +105,11 @@ def variant_windows(
     """
     if length < 2:
         raise ValueError(f"window must be at least 2 bases, got {length}")
-    windows = []
+    windows: list[VariantWindow] = []
     for variant in variants:
-        ref, _, position = allele_windows(genome, variant, length)
-        start = variant.start - position
-        place = start, start + len(ref)
+        place = window_around(genome, variant, length)
         windows += [
-            VariantWindow(genome, tokenizer, variant, length, "ref", *place),
-            VariantWindow(genome, tokenizer, variant, length, "alt", *place),
+            VariantWindow(genome, tokenizer, variant, "ref", *place),
+            VariantWindow(genome, tokenizer, variant, "alt", *place),
         ]
     return windows

@@ -12,12 +12,12 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.families import Sizes
 from dnamamba.model.heads import HeadConfig, Regression
+from dnamamba.settings import plain, typed
 from dnamamba.training.callbacks import TestReport
 from dnamamba.training.figures import HIGHER_IS_BETTER
 from dnamamba.training.held_out import HeldOut, MeanLoss
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
-from dnamamba.training.parameters import plain, typed
 from dnamamba.training.start import (
     check_figures,
     check_tokenizer,

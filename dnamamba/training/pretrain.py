@@ -1,6 +1,7 @@
-"""Next-base pretraining: loss, logs, optimiser."""
+"""Pretraining on unlabelled bases: loss, logs, optimiser."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,10 +12,11 @@ from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
 from dnamamba.model.families import Sizes, sizes_of
 from dnamamba.model.recompute import Recompute
+from dnamamba.settings import plain, typed
 from dnamamba.training.metrics import SequenceMetrics, token_losses
 from dnamamba.training.module import Batch, TrainedModule
+from dnamamba.training.objectives import Example, Objective, described, objective_of
 from dnamamba.training.optim import OptimizerConfig
-from dnamamba.training.parameters import plain, typed
 from dnamamba.training.ranks import mean_over_ranks
 
 __all__ = ["PretrainModule"]
@@ -23,13 +25,14 @@ _TINY = torch.finfo(torch.float32).tiny
 
 
 class PretrainModule(TrainedModule):
-    """Trains a ``LanguageModel``, kept as ``.model``, to predict each base from those before it.
+    """Trains a ``LanguageModel``, kept as ``.model``, to predict what its objective asks for.
 
-    A batch holds ``tokens``, ``targets`` and ``loss_weight``, all (B, L), and where it applies
-    ``resets`` (B, L); padding stands on the right and weighs 0. The loss is the sum of weight
-    times cross-entropy over the sum of weights; both run over the batches of all devices, so that
-    each base counts the same wherever it falls, and a window without any scored base counts
-    nothing. (Batches that are accumulated into one step are averaged as they are.)
+    A batch is raw (see ``SampleDataset``): ``tokens`` (B, L), without BOS, ``index`` (B,), and
+    where they apply ``lengths``, ``soft_mask`` and ``resets``; padding stands on the right. The
+    objective makes inputs, targets and weights of it. The loss is the sum of weight times
+    cross-entropy over the sum of weights; both run over the batches of all devices, so that each
+    base counts the same wherever it falls, and a window without any scored base counts nothing.
+    (Batches that are accumulated into one step are averaged as they are.)
 
     Every ``log_every_n_steps`` steps it logs ``train/loss``, ``/perplexity``,
     ``/bits_per_base`` and ``/accuracy`` over all bases since the last time, ``train/lr`` and
@@ -44,15 +47,19 @@ class PretrainModule(TrainedModule):
         recompute: what each block computes again in the backward instead of keeping it, for less
             memory and more time: ``nothing``, ``cheap`` (all but the scan), ``everything``; on a
             GPU the latter two are the same, and no block scans twice.
+        objective: what is predicted from what: ``next_base``, or ``name`` and the settings of
+            another of ``OBJECTIVES``; from Python also an objective itself.
 
     Raises:
-        ValueError: the model's vocabulary is not the tokenizer's.
+        ValueError: the model's vocabulary is not the tokenizer's, or an objective that is
+            unknown, or is for another kind of backbone.
     """
 
     monitor = ("validation/bits_per_base", "min")  # what best.ckpt follows
     rate = "bases_per_second"
     in_bar = ("train/loss", "train/perplexity")
     headline = ("bits_per_base",)
+    identity = ("model", "tokenizer", "objective")
     train_metrics: SequenceMetrics
     held_out_metrics: SequenceMetrics
 
@@ -63,29 +70,46 @@ class PretrainModule(TrainedModule):
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         compile: bool = False,
         recompute: Recompute = "nothing",
+        objective: str | dict[str, Any] | Objective = "next_base",
     ) -> None:
         super().__init__()
         config = sizes_of(model)
         self.tokenizer = typed(Tokenizer, tokenizer)
         self.optimizer = typed(OptimizerConfig, optimizer)
+        self.objective = objective_of(objective)
         if config.vocab_size != self.tokenizer.vocab_size:
             raise ValueError(
                 f"model.vocab_size is {config.vocab_size}, but the {self.tokenizer.name} "
                 f"tokenizer has {self.tokenizer.vocab_size} ids; set it to that"
             )
-        parts = {"model": config, "tokenizer": self.tokenizer, "optimizer": self.optimizer}
-        stored = {name: plain(part) for name, part in parts.items()}
-        self.save_hyperparameters({**stored, "compile": compile, "recompute": recompute})
+        settings: dict[str, Any] = {
+            "model": config,
+            "tokenizer": self.tokenizer,
+            "optimizer": self.optimizer,
+            "compile": compile,
+            "recompute": recompute,
+            "objective": described(self.objective),
+        }
+        self.save_hyperparameters(plain(settings))
 
         self.model = LanguageModel(config)
-        self.model.backbone.recompute = recompute
+        backbone = self.model.backbone
+        if backbone.causal != self.objective.causal:
+            kinds = ("bidirectional", "causal")
+            raise ValueError(
+                f"model.objective {settings['objective']['name']} trains a "
+                f"{kinds[self.objective.causal]} backbone, but {type(backbone).__name__} is "
+                f"{kinds[backbone.causal]}"
+            )
+        backbone.recompute = recompute
         if compile:
             self.model.compile()  # in place: no wrapper that would rename the parameters
         self.train_metrics = SequenceMetrics()
         self.held_out_metrics = SequenceMetrics()
+        self._soft_mask_weight = 1.0
 
     def setup(self, stage: str) -> None:
-        """Refuse data that has labels and no next bases.
+        """Refuse data that has labels, and ask it for the weight of bases in lower case.
 
         Raises:
             ValueError: names it, and what goes with it.
@@ -96,6 +120,7 @@ class PretrainModule(TrainedModule):
                 f"data is a {type(data).__name__}, whose labels PretrainModule does not learn; "
                 "set model.class_path as in configs/finetune-sequence.yaml"
             )
+        self._soft_mask_weight = getattr(data, "soft_mask_weight", 1.0)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits (B, L, V) of the token after each of ``tokens`` (B, L)."""
@@ -104,8 +129,7 @@ class PretrainModule(TrainedModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss, scaled so that Lightning's mean over devices is the mean over all bases."""
-        losses = self._measure(batch, self.train_metrics)
-        weight = batch["loss_weight"]
+        losses, weight = self._measure(batch, self.train_metrics)
         mean_weight = mean_over_ranks(self.trainer, weight.sum())
         self.throughput.add(weight.numel() * self.trainer.world_size)
         return (losses * weight).sum() / mean_weight.clamp(min=_TINY)
@@ -120,18 +144,25 @@ class PretrainModule(TrainedModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Of each window its ``index`` and ``bits_per_base`` (B,), NaN without scored bases."""
-        losses, _ = self._losses(batch)
-        nats = (losses * batch["loss_weight"]).sum(1) / batch["loss_weight"].sum(1)
+        example = self._example(batch)
+        losses, _ = self._losses(example)
+        nats = (losses * example.weight).sum(1) / example.weight.sum(1)
         return {"index": batch["index"], "bits_per_base": nats / math.log(2)}
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        # Without lengths: nothing reaches a base from the padding on its right, and nobody asks
-        # for the state behind it, so that a padded batch may be fused as any other.
-        logits, _ = self.model(batch["tokens"], resets=batch.get("resets"))
-        return token_losses(logits, batch["targets"]), logits
+    def _example(self, batch: Batch) -> Example:
+        return self.objective.example(batch, self.tokenizer, self._soft_mask_weight)
 
-    def _measure(self, batch: Batch, metrics: SequenceMetrics) -> Tensor:
-        losses, logits = self._losses(batch)
+    def _losses(self, example: Example) -> tuple[Tensor, Tensor]:
+        # In a causal backbone nothing reaches a base from the padding on its right, and nobody
+        # asks for the state behind it: without lengths a padded batch is fused as any other.
+        lengths = None if self.model.backbone.causal else example.lengths
+        logits, _ = self.model(example.tokens, resets=example.resets, lengths=lengths)
+        return token_losses(logits, example.targets), logits
+
+    def _measure(self, batch: Batch, metrics: SequenceMetrics) -> tuple[Tensor, Tensor]:
+        """Losses and weights (B, L), which are added to the metrics."""
+        example = self._example(batch)
+        losses, logits = self._losses(example)
         with torch.no_grad():
-            metrics.update(logits, losses.detach(), batch["targets"], batch["loss_weight"])
-        return losses
+            metrics.update(logits, losses.detach(), example.targets, example.weight)
+        return losses, example.weight

@@ -13,8 +13,8 @@ from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.model.families import sizes_of
 from dnamamba.model.heads import HEADS, HeadConfig, HeadKind, VariantHeadConfig
+from dnamamba.settings import typed
 from dnamamba.training.figures import HIGHER_IS_BETTER
-from dnamamba.training.parameters import typed
 
 __all__ = ["Start", "check_figures", "check_tokenizer", "resolve_head", "starting_point"]
 
@@ -56,7 +56,7 @@ def starting_point(
         return Start(trained.config, letters, trained.backbone.state_dict())
     assert model is not None
     config = sizes_of(model)
-    letters = typed(Tokenizer, tokenizer) or Tokenizer()
+    letters = typed(Tokenizer, tokenizer)
     if config.vocab_size != letters.vocab_size:
         raise ValueError(
             f"model.model.vocab_size is {config.vocab_size}, but the {letters.name} tokenizer has "

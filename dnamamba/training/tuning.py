@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from dnamamba.model.backbone import Backbone
+from dnamamba.settings import typed
 from dnamamba.training.adapters import LoraSettings, add_lora
 
 __all__ = ["TuningConfig", "adapt", "depth_of", "frozen_below", "lr_scale"]
@@ -38,8 +39,8 @@ class TuningConfig:
     lora: LoraSettings | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.lora, dict):  # from a checkpoint's hyper-parameters
-            object.__setattr__(self, "lora", LoraSettings(**self.lora))
+        if self.lora is not None:
+            object.__setattr__(self, "lora", typed(LoraSettings, self.lora))
         ways = {
             "freeze": self.freeze,
             "unfreeze_every": self.unfreeze_every is not None,

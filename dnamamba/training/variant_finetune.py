@@ -6,10 +6,10 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.model.classifier import VariantClassifier
 from dnamamba.model.families import Sizes
 from dnamamba.model.heads import VariantHeadConfig
+from dnamamba.settings import typed
 from dnamamba.training.finetune import FineTuneModule
 from dnamamba.training.module import Batch
 from dnamamba.training.optim import OptimizerConfig
-from dnamamba.training.parameters import typed
 from dnamamba.training.tuning import TuningConfig
 
 __all__ = ["VariantModule"]

@@ -1,4 +1,7 @@
-"""Toy data for the training room: what a batch must hold, without a genome."""
+"""Toy data for the training room: what a batch must hold, without a genome.
+
+``loss_weight`` is for those who train with ``Weighted``; the next base does without.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,8 +27,7 @@ class ToyWindows(Dataset[Batch]):
     def __getitem__(self, i: int) -> Batch:
         bases = torch.randint(4, 8, (self.length,), generator=torch.Generator().manual_seed(i))
         sample = {
-            "tokens": torch.cat([torch.tensor([1]), bases[:-1]]).to(torch.uint8),
-            "targets": bases.to(torch.uint8),
+            "tokens": bases.to(torch.uint8),
             "loss_weight": torch.ones(self.length),
             "index": torch.tensor(i),
         }

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, DistributedSampler
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.training.callbacks import LastCheckpoint
+from dnamamba.training.objectives import NextBase
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
 
@@ -33,6 +34,11 @@ class Module(PretrainModule):
         return made
 
 
+class Weighted(NextBase):
+    def example(self, batch, *options):
+        return super().example(batch, *options)._replace(weight=batch["loss_weight"])
+
+
 class Windows(torch.utils.data.Dataset):
     def __len__(self):
         return 32
@@ -44,8 +50,7 @@ class Windows(torch.utils.data.Dataset):
             weight[4:] = 0
         if i == spoiled:
             weight[0] = float("nan")
-        tokens = torch.cat([torch.tensor([1]), bases[:-1]])
-        return {"tokens": tokens, "targets": bases, "loss_weight": weight, "index": i}
+        return {"tokens": bases, "loss_weight": weight, "index": i}
 
 
 class Data(pl.LightningDataModule):
@@ -77,6 +82,7 @@ module = Module(
     MambaConfig(d_model=8, n_layers=1, d_state=2),
     Tokenizer(),
     OptimizerConfig(lr=1e-2, warmup_steps=0, eps=1e-4),
+    objective=Weighted(),
 )
 trainer = pl.Trainer(
     accelerator=accelerator,

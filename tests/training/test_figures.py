@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dnamamba.data.windows.stream import held_out_batches
+from dnamamba.data.samples.order import held_out_batches
 from dnamamba.model.heads import Head, HeadConfig
 from dnamamba.training.figures import HIGHER_IS_BETTER, figures_of, wilson
 from dnamamba.training.held_out import HeldOut

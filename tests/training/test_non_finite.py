@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.precision import MixedPrecision
+from weighted import Weighted
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
@@ -34,7 +35,8 @@ class Fused(PretrainModule):
 def module(lr: float = 1e-3, fused: bool = False) -> PretrainModule:
     pl.seed_everything(5, verbose=False)
     kind = Fused if fused else PretrainModule
-    return kind(CONFIG, Tokenizer(), OptimizerConfig(lr=lr, warmup_steps=0))
+    optimizer = OptimizerConfig(lr=lr, warmup_steps=0)
+    return kind(CONFIG, Tokenizer(), optimizer, objective=Weighted())
 
 
 def spoil(window: int, value: float) -> Callable[[int, dict[str, torch.Tensor]], None]:

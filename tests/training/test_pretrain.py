@@ -10,11 +10,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
+from weighted import Weighted
 
 from dnamamba import checkpoint
-from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.alphabet import BOS, PAD, Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.training.metrics import token_losses
+from dnamamba.training.objectives import Example, NextBase
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
 
@@ -27,6 +29,10 @@ Make = Callable[..., pl.Trainer]
 def module(**options: Any) -> PretrainModule:
     pl.seed_everything(5, verbose=False)
     return PretrainModule(CONFIG, Tokenizer(), OPTIMIZER, **options)
+
+
+def example(batch: dict[str, torch.Tensor]) -> Example:
+    return NextBase().example(batch, Tokenizer())
 
 
 class Recorder(pl.loggers.Logger):
@@ -52,10 +58,12 @@ def test_the_loss_is_weighted_cross_entropy(toy_data: type, quiet_trainer: Make)
         sample["loss_weight"] = torch.linspace(0, i, 12)
 
     data = toy_data(count=4, change=change)
-    net = module()
+    net = module(objective=Weighted())
     batch = next(iter(data.train_dataloader()))
-    logits = net.model(batch["tokens"])[0].double()
-    losses = F.cross_entropy(logits.transpose(1, 2), batch["targets"].long(), reduction="none")
+    bases = batch["tokens"].long()
+    before = torch.cat([torch.full((4, 1), BOS), bases[:, :-1]], 1)
+    logits = net.model(before)[0].double()
+    losses = F.cross_entropy(logits.transpose(1, 2), bases, reduction="none")
     expected = (losses * batch["loss_weight"]).sum() / batch["loss_weight"].sum()
     gradient = torch.autograd.grad(expected, net.model.backbone.embedding.weight)[0]
 
@@ -82,7 +90,7 @@ def test_a_window_without_a_scored_base_contributes_nothing(
         if i >= 4:
             sample["loss_weight"].zero_()
 
-    alone, beside = module(), module()
+    alone, beside = (module(objective=Weighted()) for _ in range(2))
     quiet_trainer(max_steps=1, limit_val_batches=0).fit(alone, toy_data(4, change=unscored))
     quiet_trainer(max_steps=1, limit_val_batches=0).fit(
         beside, toy_data(8, batch_size=8, change=unscored)
@@ -102,7 +110,9 @@ def test_a_window_without_a_scored_base_contributes_nothing(
         def on_before_optimizer_step(self, trainer: Any, pl_module: Any, optimizer: Any) -> None:
             assert all(not p.grad.any() for p in pl_module.parameters() if p.grad is not None)
 
-    quiet_trainer(max_steps=1, limit_val_batches=0, callbacks=[Spy()]).fit(module(), only)
+    quiet_trainer(max_steps=1, limit_val_batches=0, callbacks=[Spy()]).fit(
+        module(objective=Weighted()), only
+    )
     assert loss["value"] == 0
 
 
@@ -113,25 +123,28 @@ def test_resets_reach_the_model(toy_data: type, quiet_trainer: Make) -> None:
     net = module()
     seen: dict[str, Any] = {}
     net.model.register_forward_pre_hook(
-        lambda _, args, kwargs: seen.update(kwargs), with_kwargs=True
+        lambda _, args, kwargs: seen.update(kwargs, tokens=args[0]), with_kwargs=True
     )
     quiet_trainer(max_steps=1, limit_val_batches=0).fit(net, toy_data(4, change=packed))
     assert seen["resets"].sum(1).tolist() == [1] * 4
+    assert seen["tokens"][:, 3].tolist() == [BOS] * 4
 
 
 def test_padding_changes_no_loss() -> None:
     net, lengths = module(), torch.tensor([12, 7, 1])
     tokens = torch.randint(4, 8, (3, 12))
     real = torch.arange(12) < lengths[:, None]
-    weight = real.float()
-    batch = {"tokens": tokens.where(real, PAD), "targets": tokens, "loss_weight": weight}
+    batch = {"tokens": tokens.where(real, PAD), "lengths": lengths}
+    padded = example(batch)
+    assert torch.equal(padded.weight, real.float())
     with torch.no_grad():
-        losses = net._losses(batch)[0]
-        logits, _ = net.model(batch["tokens"], lengths=lengths)
+        losses = net._losses(padded)[0]
+        logits, _ = net.model(padded.tokens, lengths=lengths)
         for row, length in enumerate(lengths):
-            alone = {name: x[row : row + 1, :length] for name, x in batch.items()}
+            alone = example({"tokens": tokens[row : row + 1, :length]})
             torch.testing.assert_close(losses[row, :length], net._losses(alone)[0][0])
-    torch.testing.assert_close(losses * weight, token_losses(logits, tokens) * weight)
+    expected = token_losses(logits, tokens) * padded.weight
+    torch.testing.assert_close(losses * padded.weight, expected)
 
 
 def test_what_is_logged_and_when(toy_data: type, quiet_trainer: Make) -> None:
@@ -167,8 +180,8 @@ def test_what_is_logged_and_when(toy_data: type, quiet_trainer: Make) -> None:
     # The last validation saw the final weights: its figure is that of one pass by hand.
     with torch.no_grad():
         losses = [
-            F.cross_entropy(net.model(b["tokens"])[0].transpose(1, 2), b["targets"].long())
-            for b in toy_data(64).val_dataloader()
+            F.cross_entropy(net.model(b.tokens)[0].transpose(1, 2), b.targets.long())
+            for b in map(example, toy_data(64).val_dataloader())
         ]
     assert math.isclose(
         float(torch.stack(losses).mean()), held_out[-1][1]["validation/loss"], rel_tol=1e-5
@@ -220,9 +233,7 @@ def test_vocabulary_must_fit() -> None:
 @pytest.mark.parametrize("precision", ["bf16-mixed", "32-true"])
 def test_it_learns_a_repeat(precision: Any, toy_data: type, quiet_trainer: Make) -> None:
     def repeat(i: int, sample: dict[str, torch.Tensor]) -> None:
-        bases = torch.tensor([4, 5, 6, 7] * 3, dtype=torch.uint8)
-        sample["targets"] = bases
-        sample["tokens"] = torch.cat([torch.tensor([1], dtype=torch.uint8), bases[:-1]])
+        sample["tokens"] = torch.tensor([4, 5, 6, 7] * 3, dtype=torch.uint8)
 
     trainer = quiet_trainer(max_steps=60, log_every_n_steps=20, precision=precision)
     trainer.fit(module(), toy_data(64, change=repeat))
@@ -242,8 +253,8 @@ def test_predict_gives_bits_of_each_window(toy_data: type, quiet_trainer: Make) 
     batches = quiet_trainer().predict(net, toy_data(8))
     assert batches is not None
     assert torch.cat([b["index"] for b in batches]).tolist() == list(range(8))
-    batch = next(iter(toy_data(8).train_dataloader()))
+    batch = example(next(iter(toy_data(8).train_dataloader())))
     with torch.no_grad():
-        logits = net.model(batch["tokens"])[0].transpose(1, 2)
-    losses = F.cross_entropy(logits, batch["targets"].long(), reduction="none")
+        logits = net.model(batch.tokens)[0].transpose(1, 2)
+    losses = F.cross_entropy(logits, batch.targets.long(), reduction="none")
     torch.testing.assert_close(batches[0]["bits_per_base"], losses.mean(1) / math.log(2))

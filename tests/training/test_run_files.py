@@ -113,8 +113,7 @@ class TestLastCheckpoint:
         """Stopped in the middle of an epoch of 8; every batch is alike, so order is no matter."""
 
         def alike(i: int, sample: dict[str, torch.Tensor]) -> None:
-            sample["targets"][:] = 5
-            sample["tokens"][1:] = 5
+            sample["tokens"][:] = 5
 
         whole = self.fit(quiet_trainer, toy_data(32, change=alike), tmp_path / "a", 11)
         self.fit(quiet_trainer, toy_data(32, change=alike), tmp_path / "b", 5)

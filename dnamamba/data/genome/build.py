@@ -25,6 +25,7 @@ from dnamamba.data.genome.source import (
     is_compressed,
     unpack,
 )
+from dnamamba.files import sync_folder
 
 __all__ = ["cache_file", "default_cache_dir", "file_hash", "open_cache"]
 
@@ -111,7 +112,7 @@ def _build(path: Path, target: Path, compressed: bool) -> Contents:
         if identify(path) != source:
             raise ValueError(f"{path} changed while it was read; open it again")
         os.replace(built, target)
-        _sync(target.parent)
+        sync_folder(target.parent)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     contents = read_contents(target)
@@ -188,15 +189,6 @@ def _fill(
         if not filled:
             raise ValueError(f"{path}: all {len(records)} records are empty; expected bases")
         append_contents(file, contents, census.runs)
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename in the folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

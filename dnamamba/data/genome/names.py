@@ -1,8 +1,9 @@
 """What to tell a user whose contig name is not there."""
 
-import difflib
 from collections.abc import Collection
 from itertools import islice
+
+from dnamamba.spelling import closest
 
 __all__ = ["nearest_name"]
 
@@ -20,7 +21,7 @@ def nearest_name(name: str, known: Collection[str]) -> str:
         if other != name and other in known:
             return f"did you mean {other!r}? The prefix 'chr' counts: chr1 and 1 differ"
     some = list(islice(known, _COMPARED))
-    versions = [other for other in some if other.partition(".")[0] == name.partition(".")[0]]
-    if near := versions or difflib.get_close_matches(name, some, n=1):
-        return f"did you mean {near[0]!r}?"
+    versions = (other for other in some if other.partition(".")[0] == name.partition(".")[0])
+    if near := next(versions, None) or closest(name, some):
+        return f"did you mean {near!r}?"
     return f"known are {', '.join(some[:5])}" + (", ..." if len(known) > 5 else "")

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.labelled.examples import Example
-from dnamamba.data.windows.samples import SampleDataset, SampleOrder
+from dnamamba.data.samples.loader import SampleDataset
+from dnamamba.data.samples.order import SampleOrder
 
-__all__ = ["LabelledDataset", "Length", "Records", "SampleOrder", "encode_examples"]
+__all__ = ["LabelledDataset", "Length", "Records", "encode_examples"]
 
 Ints = NDArray[np.int64]
 
@@ -70,14 +71,9 @@ class Records(NamedTuple):
 class LabelledDataset(SampleDataset):
     """A batch of sequences for an array of sample numbers.
 
-    A batch holds
-
-    - ``tokens`` (B, L) uint8: ids of the bases, read from the sample's strand, without BOS, PAD to
-      the right; L is the longest of the batch;
-    - ``lengths`` (B,) int64: bases in each row, 0 where a row is empty;
-    - ``index`` (B,) int64: the samples' numbers, negative where a row is empty;
-    - ``label``, if there are labels: (B,) int64, (B, C) float32 or (B,) float32 (see ``Codec``);
-      of no meaning where a row is empty.
+    Of what ``SampleDataset`` names, a batch holds ``tokens`` (B, L), L the longest of the batch,
+    ``lengths`` and ``index`` (B,) and, if there are labels, ``label``: (B,) int64, (B, C) float32
+    or (B,) float32 (see ``Codec``).
 
     Args:
         records: from ``encode_examples``.
@@ -112,6 +108,15 @@ class LabelledDataset(SampleDataset):
         if self.records.targets is not None:
             batch["label"] = self.records.targets[number]
         return {name: torch.from_numpy(column) for name, column in batch.items()}
+
+    def names(self, index: Ints) -> list[str]:
+        """Ids of the records."""
+        return [self.records.ids[number] for number in self.order.numbers(index)]
+
+    @property
+    def targets(self) -> NDArray[Any] | None:
+        """Those of the records, in their order."""
+        return self.records.targets
 
     def _pieces(self, number: Ints, index: Ints) -> tuple[Ints, Ints]:
         """Where the samples start in ``tokens``, and how many bases they have."""

@@ -1,6 +1,5 @@
 """Labels: what the user wrote, the fixed numbers that a model learns, and class weights."""
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dnamamba.spelling import closest
 
 __all__ = ["Codec", "Label", "Labels", "strata_of"]
 
@@ -187,8 +188,8 @@ class Codec:
         return (len(targets) / (len(counts) * counts)).astype(np.float32)
 
     def _unknown(self, name: str, where: str) -> str:
-        near = difflib.get_close_matches(name, self.classes, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        near = closest(name, self.classes)
+        hint = f" (did you mean {near!r}?)" if near else ""
         return (
             f"{where}: label {name!r} does not occur in training, which knows "
             f"{', '.join(self.classes)}{hint}; correct it, map it with labels.mapping, or give "

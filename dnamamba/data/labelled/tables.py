@@ -1,13 +1,13 @@
 """Columns of a CSV, TSV or Parquet file, every row with the name that an error calls it by."""
 
 import csv
-import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dnamamba.data.genome.text import text_lines
 from dnamamba.extras import library
+from dnamamba.spelling import closest
 
 __all__ = ["Row", "is_table", "read_rows"]
 
@@ -122,6 +122,6 @@ def _place(path: Path, header: Sequence[str], column: str) -> int:
         return header.index(column)
     if count:
         raise ValueError(f"{path}: {count} columns are named {column!r}; names must be unique")
-    near = difflib.get_close_matches(column, header, 1, 0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = closest(column, header, cutoff=0.4)
+    hint = f"; did you mean {near!r}?" if near else ""
     raise ValueError(f"{path} has no column {column!r}; it has {', '.join(header)}{hint}")

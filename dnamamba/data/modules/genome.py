@@ -1,27 +1,23 @@
 """``GenomeDataModule``: windows of genomes for pretraining, under Lightning."""
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytorch_lightning.utilities import rank_zero_info
-from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
-from dnamamba.data.modules.resumable import DataPart, ResumableDataModule, sample_numbers
+from dnamamba.data.modules.resumable import DataPart, ResumableDataModule
+from dnamamba.data.windows.dataset import WindowDataset
 from dnamamba.data.windows.plan import WindowPlan
-from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
-from dnamamba.data.windows.stream import WindowDataset
-from dnamamba.data.windows.targets import next_base_batch
+from dnamamba.settings import plain, typed
 
 __all__ = ["GenomeDataModule"]
-
-Batch = dict[str, Tensor]
 
 _UNMASKED = re.compile(b"[ACGTU]")
 
@@ -31,10 +27,11 @@ class GenomeDataModule(ResumableDataModule):
 
     The i-th training sample is a function of ``seed`` and i: see ``ResumableDataModule``.
 
-    A batch on the device is what ``next_base_batch`` makes: ``tokens``, ``targets`` (B, L) uint8,
-    ``loss_weight`` (B, L) fp32, ``index`` (B,) int64 and, where rows are padded, ``lengths`` (B,).
+    A batch holds ``tokens`` (B, L) uint8, without BOS, and ``index`` (B,) int64; where rows are
+    padded ``lengths`` (B,); and for training, where lower case weighs less, ``soft_mask`` (see
+    ``WindowDataset``). What is predicted from what, an ``Objective`` of the training room says.
     Held-out parts are read in order and every base once, whatever the number of devices: rows
-    that fill up a batch are empty, with ``index`` -1 and weight 0.
+    that fill up a batch are empty, with ``index`` -1.
 
     Args:
         genomes: FASTA files (plain, bgzip or gzip). A list takes every window once an epoch; a
@@ -71,30 +68,27 @@ class GenomeDataModule(ResumableDataModule):
         num_workers: int = 0,
         cache_dir: str | None = None,
     ) -> None:
-        super().__init__(global_batch_size, seed, num_workers)
-        # A checkpoint's hyper-parameters give dictionaries.
-        self.tokenizer = Tokenizer(**tokenizer) if isinstance(tokenizer, dict) else tokenizer
-        self.window_config = WindowConfig(**windows) if isinstance(windows, dict) else windows
-        self.split = GenomeSplit(**split) if isinstance(split, dict) else split
+        super().__init__(tokenizer, global_batch_size, seed, num_workers)
+        self.window_config = typed(WindowConfig, windows)
+        self.split = typed(GenomeSplit, split)
         self.genome_paths = [genomes] if isinstance(genomes, str) else list(genomes)
         self.weights = list(genomes.values()) if isinstance(genomes, dict) else None
         self.length, self.soft_mask_weight, self.cache_dir = length, soft_mask_weight, cache_dir
         if not 0 <= soft_mask_weight <= 1:
             raise ValueError(f"data.soft_mask_weight must be 0 to 1, got {soft_mask_weight}")
-        self.save_hyperparameters(
-            {  # plain JSON types, or a weights-only load refuses the checkpoint
-                "genomes": genomes if isinstance(genomes, dict) else self.genome_paths,
-                "tokenizer": asdict(self.tokenizer),
-                "length": length,
-                "global_batch_size": global_batch_size,
-                "windows": asdict(self.window_config),
-                "split": json.loads(json.dumps(asdict(self.split))),
-                "soft_mask_weight": soft_mask_weight,
-                "seed": seed,
-                "num_workers": num_workers,
-                "cache_dir": cache_dir,
-            }
-        )
+        settings = {
+            "genomes": genomes if isinstance(genomes, dict) else self.genome_paths,
+            "tokenizer": self.tokenizer,
+            "length": length,
+            "global_batch_size": global_batch_size,
+            "windows": self.window_config,
+            "split": self.split,
+            "soft_mask_weight": soft_mask_weight,
+            "seed": seed,
+            "num_workers": num_workers,
+            "cache_dir": cache_dir,
+        }
+        self.save_hyperparameters(plain(settings))
         self._plans: Plans | None = None
 
     def prepare_data(self) -> None:
@@ -149,15 +143,6 @@ class GenomeDataModule(ResumableDataModule):
         """
         return self.plans.bases(part)
 
-    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
-        """Where samples lie: ``genome contig:start-end(strand)``, 0-based and half-open.
-
-        Args:
-            index: numbers of samples (B,), as in a batch.
-            part: what the batch is of.
-        """
-        return self.plans.describe(sample_numbers(index), part)
-
     def dataset(self, part: DataPart) -> WindowDataset:
         """The windows of a part as uint8 ids; ``predict`` are all usable ones, in order."""
         plans = self.plans
@@ -172,12 +157,4 @@ class GenomeDataModule(ResumableDataModule):
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""
-        return {
-            **self.plans.identity(),
-            "global_batch_size": self.global_batch_size,
-            "tokenizer": asdict(self.tokenizer),
-        }
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Derive inputs, targets and weights on the device."""
-        return next_base_batch(batch, self.tokenizer, self.soft_mask_weight)
+        return {**self.plans.identity(), **super().stream()}

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.data.labelled.labels import Codec
 from dnamamba.data.modules.resumable import ResumableDataModule
 
@@ -19,14 +20,42 @@ class LabelledDataModule(ResumableDataModule):
     The arguments are those of ``ResumableDataModule``.
     """
 
-    @property
-    @abstractmethod
-    def codec(self) -> Codec:
-        """Names and numbers of the labels, as training has them; reads the data if need be."""
+    def __init__(
+        self, tokenizer: Tokenizer, global_batch_size: int, seed: int, num_workers: int
+    ) -> None:
+        super().__init__(tokenizer, global_batch_size, seed, num_workers)
+        self._codec: Codec | None = None
 
     @abstractmethod
+    def read_labelled(self) -> Codec:
+        """Read training, validation and test; gives the labels' names and numbers."""
+
+    @abstractmethod
+    def read_unlabelled(self) -> None:
+        """Read what is to be predicted, if there is anything, once."""
+
+    def load(self, stage: str | None) -> None:
+        """Read the data: for ``predict`` no labels are needed."""
+        if stage != "predict":
+            self.read()
+        self.read_unlabelled()
+
+    def read(self) -> Codec:
+        """Read what has labels, if that has not happened; see ``codec``."""
+        if self._codec is None:
+            self._codec = self.read_labelled()
+        return self._codec
+
+    @property
+    def codec(self) -> Codec:
+        """Names and numbers of the labels, as training has them; reads the data if need be."""
+        return self.read()
+
     def train_targets(self) -> NDArray[Any]:
-        """Targets of the training samples, as ``Codec.encode`` gives them."""
+        """Targets of the samples of a training epoch, in no order, as ``Codec.encode`` has them."""
+        targets = self.dataset("train").targets
+        assert targets is not None
+        return targets
 
     @property
     def classes(self) -> list[str]:

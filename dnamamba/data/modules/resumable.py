@@ -7,16 +7,17 @@ from typing import Any, Literal
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.position import Position, rank_and_world
-from dnamamba.data.windows.samples import SampleDataset
-from dnamamba.data.windows.stream import WindowLoader, held_out_batches, training_batches
+from dnamamba.data.samples.loader import SampleDataset, SampleLoader
+from dnamamba.data.samples.order import held_out_batches, training_batches
+from dnamamba.settings import plain, typed
 
-__all__ = ["DataPart", "ResumableDataModule", "sample_numbers"]
+__all__ = ["DataPart", "ResumableDataModule"]
 
 DataPart = Literal["train", "validation", "test", "predict"]
 
@@ -30,9 +31,11 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
     steps; the rest of the samples comes first in the next one. Held-out parts are read in order,
     every sample once; rows that fill up a batch are empty, with ``index`` -1.
 
-    A subclass says what a part's dataset is and what decides the training stream.
+    A subclass says what a part's dataset is and what decides the training stream. Batches are as
+    ``SampleDataset`` says; nothing of them changes on the way to the device.
 
     Args:
+        tokenizer: byte -> id, or the fields of one.
         global_batch_size: samples in one optimiser step, over all devices and all batches whose
             gradients are accumulated.
         seed: of all that is random; 0 to 2**63 - 1.
@@ -42,7 +45,9 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         ValueError: a value out of range.
     """
 
-    def __init__(self, global_batch_size: int, seed: int, num_workers: int) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, global_batch_size: int, seed: int, num_workers: int
+    ) -> None:
         super().__init__()
         if global_batch_size < 1:
             raise ValueError(f"data.global_batch_size must be at least 1, got {global_batch_size}")
@@ -50,6 +55,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             raise ValueError(f"data.seed must be 0 to 2**63 - 1, got {seed}")
         if num_workers < 0:
             raise ValueError(f"data.num_workers must be 0 or more, got {num_workers}")
+        self.tokenizer = typed(Tokenizer, tokenizer)
         self.global_batch_size, self.seed, self.num_workers = global_batch_size, seed, num_workers
         self._position = Position(global_batch_size)
 
@@ -57,17 +63,23 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
     def dataset(self, part: DataPart) -> SampleDataset:
         """The dataset of a part; of length 0 where there is none."""
 
-    @abstractmethod
     def stream(self) -> dict[str, Any]:
-        """All that decides which batch is the i-th, in plain types."""
-
-    @abstractmethod
-    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
-        """What samples of these numbers are called in reports."""
+        """All that decides which batch is the i-th, in plain types; a subclass adds its own."""
+        return {"global_batch_size": self.global_batch_size, "tokenizer": plain(self.tokenizer)}
 
     @abstractmethod
     def load(self, stage: str | None) -> None:
         """Read what a stage of Lightning needs; None stands for all."""
+
+    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
+        """What samples are called in reports: see the dataset's ``names``.
+
+        Args:
+            index: numbers of samples (B,), as in a batch.
+            part: what the batch is of.
+        """
+        numbers = np.asarray(torch.as_tensor(index).cpu(), dtype=np.int64).reshape(-1)
+        return self.dataset(part).describe(numbers)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data. A checkpoint's position comes after this."""
@@ -77,7 +89,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             rank_zero_info("nothing is held out for validation: nothing is validated in training")
             self.trainer.limit_val_batches = 0
 
-    def train_dataloader(self) -> WindowLoader:
+    def train_dataloader(self) -> SampleLoader:
         """Batches of the training stream, from the run's position on.
 
         Raises:
@@ -88,7 +100,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         dataset = self.dataset("train")
         # Whole steps: Lightning ends an epoch with a step, however few its batches.
         steps = max(len(dataset) // self.global_batch_size, 1)
-        return WindowLoader(
+        return SampleLoader(
             dataset,
             lambda: training_batches(self._position.consumed(self.trainer), batch, rank, world),
             steps * (self.global_batch_size // (batch * world)),
@@ -96,7 +108,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             self._pinned,
         )
 
-    def val_dataloader(self) -> WindowLoader:
+    def val_dataloader(self) -> SampleLoader:
         """Batches of the validation part.
 
         Raises:
@@ -104,7 +116,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         """
         return self._in_order("validation")
 
-    def test_dataloader(self) -> WindowLoader:
+    def test_dataloader(self) -> SampleLoader:
         """Batches of the test part.
 
         Raises:
@@ -112,7 +124,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         """
         return self._in_order("test")
 
-    def predict_dataloader(self) -> WindowLoader:
+    def predict_dataloader(self) -> SampleLoader:
         """Batches of what is to be predicted, in order.
 
         Raises:
@@ -132,11 +144,11 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         """
         if self.trainer is not None and self.trainer.state.fn != TrainerFn.FITTING:
             return  # a trained model may be evaluated on anything
-        here, there = self.stream(), state_dict["stream"]
+        now, stored = self.stream(), state_dict["stream"]
         differ = [
-            f"{name} ({there.get(name)} in the checkpoint, {here.get(name)} now)"
-            for name in here | there
-            if here.get(name) != there.get(name)
+            f"{name} ({stored.get(name)} in the checkpoint, {now.get(name)} now)"
+            for name in now | stored
+            if now.get(name) != stored.get(name)
         ]
         if differ:
             raise ValueError(
@@ -145,7 +157,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             )
         self._position.restore(state_dict)
 
-    def _in_order(self, part: DataPart) -> WindowLoader:
+    def _in_order(self, part: DataPart) -> SampleLoader:
         batch, (rank, world) = self._position.batch(self.trainer), rank_and_world(self.trainer)
         dataset = self.dataset(part)
         if not len(dataset):
@@ -154,7 +166,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
                 if part == "predict"
                 else f"nothing is held out for {part}; set data.split.{part}, or give its files"
             )
-        return WindowLoader(
+        return SampleLoader(
             dataset,
             lambda: held_out_batches(len(dataset), batch, rank, world),
             -(-len(dataset) // (batch * world)),
@@ -165,8 +177,3 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
     @property
     def _pinned(self) -> bool:
         return self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-
-
-def sample_numbers(index: Tensor | Iterable[int]) -> NDArray[np.int64]:
-    """Numbers of samples as an array, wherever the tensor lies."""
-    return np.asarray(torch.as_tensor(index).cpu(), dtype=np.int64).reshape(-1)

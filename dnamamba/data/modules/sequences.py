@@ -2,14 +2,11 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.labelled.dataset import LabelledDataset, Length, Records, encode_examples
@@ -18,8 +15,9 @@ from dnamamba.data.labelled.labels import Codec, Labels
 from dnamamba.data.labelled.reading import leaks, read_splits
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.labelled import LabelledDataModule
-from dnamamba.data.modules.resumable import DataPart, sample_numbers
-from dnamamba.data.windows.samples import SampleOrder
+from dnamamba.data.modules.resumable import DataPart
+from dnamamba.data.samples.order import SampleOrder
+from dnamamba.settings import plain, typed
 
 __all__ = ["LabelledFiles", "LabelledSequenceDataModule"]
 
@@ -88,83 +86,70 @@ class LabelledSequenceDataModule(LabelledDataModule):
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(global_batch_size, seed, num_workers)
-        # A checkpoint's hyper-parameters give dictionaries.
-        self.files = LabelledFiles(**files) if isinstance(files, dict) else files
-        self.fields = Fields(**fields) if isinstance(fields, dict) else fields
-        self.labels = Labels(**labels) if isinstance(labels, dict) else labels
-        self.split = Split(**split) if isinstance(split, dict) else split
-        self.length = Length(**length) if isinstance(length, dict) else length
-        self.tokenizer = Tokenizer(**tokenizer) if isinstance(tokenizer, dict) else tokenizer
+        super().__init__(tokenizer, global_batch_size, seed, num_workers)
+        self.files = typed(LabelledFiles, files)
+        self.fields = typed(Fields, fields)
+        self.labels = typed(Labels, labels)
+        self.split = typed(Split, split)
+        self.length = typed(Length, length)
         self.reverse_complement = reverse_complement
         if not isinstance(self.fields.label, str) and self.labels.kind != "multilabel":
             raise ValueError(
                 f"fields.label names {len(self.fields.label)} columns, which is for "
                 f"labels.kind=multilabel, not {self.labels.kind}"
             )
-        self.save_hyperparameters(
-            {  # plain JSON types, or a weights-only load refuses the checkpoint
-                "files": asdict(self.files),
-                "fields": asdict(self.fields),
-                "labels": asdict(self.labels),
-                "split": asdict(self.split),
-                "length": asdict(self.length),
-                "tokenizer": asdict(self.tokenizer),
-                "global_batch_size": global_batch_size,
-                "reverse_complement": reverse_complement,
-                "seed": seed,
-                "num_workers": num_workers,
-            }
-        )
+        settings = {
+            "files": self.files,
+            "fields": self.fields,
+            "labels": self.labels,
+            "split": self.split,
+            "length": self.length,
+            "tokenizer": self.tokenizer,
+            "global_batch_size": global_batch_size,
+            "reverse_complement": reverse_complement,
+            "seed": seed,
+            "num_workers": num_workers,
+        }
+        self.save_hyperparameters(plain(settings))
         self._records: dict[str, Records] = {}
-        self._codec: Codec | None = None
 
-    def load(self, stage: str | None) -> None:
-        """Read the files: for ``predict`` no labels are needed."""
-        if self._codec is None and stage != "predict":
-            self._read()
-        if "predict" not in self._records and self.files.predict:
+    def read_labelled(self) -> Codec:
+        """Read the labelled files."""
+        files = {name: getattr(self.files, name) for name in ("train", "validation", "test")}
+        parts, left_out = read_splits(files, self.fields, self.labels, self.split)
+        if left_out:
+            rank_zero_warn(f"labels.mapping leaves out {left_out:,} records")
+        if shared := leaks(parts):
+            rank_zero_warn(
+                f"the splits are not independent: {'; '.join(shared)}. Figures on them will be "
+                "too good; remove the copies, or divide by a group column (fields.group)"
+            )
+        written = [example.label for example in parts["train"]]
+        codec = Codec.of_training(self.labels, written, self.fields.labels)
+        for name, examples in parts.items():
+            if examples:
+                labels, places = zip(*((e.label, e.where) for e in examples), strict=True)
+                targets = codec.encode(labels, places)
+                records = encode_examples(examples, self.tokenizer, self.length, targets)
+                self._records[name] = records
+                rank_zero_info(_described(name, examples, self.labels))
+        return codec
+
+    def read_unlabelled(self) -> None:
+        """Read the files to be predicted, if there are any, once."""
+        if self.files.predict and "predict" not in self._records:
             examples, _ = read_examples(self.files.predict, self.fields, None)
             self._records["predict"] = encode_examples(examples, self.tokenizer, self.length)
 
-    @property
-    def codec(self) -> Codec:
-        """Names and numbers of the labels, as training has them; reads the files if need be."""
-        if self._codec is None:
-            self._read()
-        assert self._codec is not None
-        return self._codec
-
-    def train_targets(self) -> NDArray[Any]:
-        """Targets of the training records."""
-        targets = self.dataset("train").records.targets
-        assert targets is not None
-        return targets
-
     def dataset(self, part: DataPart) -> LabelledDataset:
         """The sequences of a part."""
-        if part != "predict" and self._codec is None:
-            self._read()
+        if part != "predict":
+            self.read()
         records = self._records.get(part) or Records.none()
         order = SampleOrder(len(records.ids))  # held-out pieces do not depend on the run's seed
         if part == "train":
             order = SampleOrder(len(records.ids), self.seed, True, self.reverse_complement)
         return LabelledDataset(records, self.tokenizer, self.length, order)
-
-    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
-        """Ids of the records: from the id column or FASTA header, else ``file:line``.
-
-        Args:
-            index: numbers of samples (B,), as in a batch.
-            part: what the batch is of.
-        """
-        dataset = self.dataset(part)
-        numbers = sample_numbers(index)
-        which = dataset.order.numbers(np.maximum(numbers, 0))
-        return [
-            dataset.records.ids[k] if i >= 0 else "an empty row"
-            for i, k in zip(numbers, which, strict=True)
-        ]
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""
@@ -175,34 +160,11 @@ class LabelledSequenceDataModule(LabelledDataModule):
         return {
             "training records": digest.hexdigest(),
             "classes": list(codec.classes),
-            "length": asdict(self.length),
-            "global_batch_size": self.global_batch_size,
+            "length": plain(self.length),
             "seed": self.seed,
             "reverse_complement": self.reverse_complement,
-            "tokenizer": asdict(self.tokenizer),
+            **super().stream(),
         }
-
-    def _read(self) -> None:
-        files = {name: getattr(self.files, name) for name in ("train", "validation", "test")}
-        parts, left_out = read_splits(files, self.fields, self.labels, self.split)
-        if left_out:
-            rank_zero_warn(f"labels.mapping leaves out {left_out:,} records")
-        if shared := leaks(parts):
-            rank_zero_warn(
-                f"the splits are not independent: {'; '.join(shared)}. Figures on them will be "
-                "too good; remove the copies, or divide by a group column (fields.group)"
-            )
-        train = parts["train"]
-        columns = self.fields.labels
-        codec = Codec.of_training(self.labels, [example.label for example in train], columns)
-        for name, examples in parts.items():
-            if examples:
-                labels, wheres = zip(*((e.label, e.where) for e in examples), strict=True)
-                targets = codec.encode(labels, wheres)
-                records = encode_examples(examples, self.tokenizer, self.length, targets)
-                self._records[name] = records
-                rank_zero_info(_described(name, examples, self.labels))
-        self._codec = codec
 
 
 def _described(name: str, examples: list[Example], labels: Labels) -> str:

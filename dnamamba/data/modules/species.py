@@ -1,25 +1,23 @@
 """``SpeciesDataModule``: windows of one FASTA a species, labelled by it, under Lightning."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.labelled.labels import Codec, Labels
-from dnamamba.data.labelled.species import SpeciesDataset
 from dnamamba.data.modules.labelled import LabelledDataModule
-from dnamamba.data.modules.resumable import DataPart, sample_numbers
+from dnamamba.data.modules.resumable import DataPart
+from dnamamba.data.windows.dataset import WindowDataset
 from dnamamba.data.windows.plan import WindowPlan
-from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
+from dnamamba.settings import plain, typed
 
 __all__ = ["SpeciesDataModule"]
 
@@ -28,7 +26,7 @@ class SpeciesDataModule(LabelledDataModule):
     """Windows drawn from one FASTA a species; the label is the species.
 
     A batch holds ``tokens`` (B, L) uint8 without BOS, PAD to the right, ``lengths`` (B,),
-    ``index`` (B,) and, but for ``predict``, ``label`` (B,) int64 (see ``SpeciesDataset``). A row
+    ``index`` (B,) and, but for ``predict``, ``label`` (B,) int64 (see ``WindowDataset``). A row
     with a negative index is empty and means nothing.
 
     What is held out is held out by position, with a guard around it, so that no base of a test
@@ -68,11 +66,9 @@ class SpeciesDataModule(LabelledDataModule):
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(global_batch_size, seed, num_workers)
-        # A checkpoint's hyper-parameters give dictionaries.
-        self.tokenizer = Tokenizer(**tokenizer) if isinstance(tokenizer, dict) else tokenizer
-        self.window_config = WindowConfig(**windows) if isinstance(windows, dict) else windows
-        self.split = GenomeSplit(**split) if isinstance(split, dict) else split
+        super().__init__(tokenizer, global_batch_size, seed, num_workers)
+        self.window_config = typed(WindowConfig, windows)
+        self.split = typed(GenomeSplit, split)
         self.species, self.length, self.balanced = dict(species), length, balanced
         self.predict = list(predict or ())
         if len(self.species) < 2:
@@ -81,20 +77,18 @@ class SpeciesDataModule(LabelledDataModule):
             )
         settings = {
             "species": self.species,
-            "tokenizer": asdict(self.tokenizer),
+            "tokenizer": self.tokenizer,
             "length": length,
             "global_batch_size": global_batch_size,
-            "windows": asdict(self.window_config),
-            "split": asdict(self.split),
+            "windows": self.window_config,
+            "split": self.split,
             "balanced": balanced,
             "predict": predict,
             "seed": seed,
             "num_workers": num_workers,
         }
-        # Plain JSON types, or a weights-only load refuses the checkpoint.
-        self.save_hyperparameters(json.loads(json.dumps(settings)))
+        self.save_hyperparameters(plain(settings))
         self._plans: Plans | None = None
-        self._codec: Codec | None = None
         self._unknown: Plans | None = None
 
     def prepare_data(self) -> None:
@@ -102,10 +96,32 @@ class SpeciesDataModule(LabelledDataModule):
         for path in [*self.species.values(), *self.predict]:
             Genome(path)
 
-    def load(self, stage: str | None) -> None:
-        """Read the files: for ``predict`` no labels are needed."""
-        if self._plans is None and stage != "predict":
-            self._open()
+    def read_labelled(self) -> Codec:
+        """Open the genomes and decide all windows; gives the species' numbers."""
+        genomes = {name: Genome(path) for name, path in self.species.items()}
+        weights = [1.0] * len(self.species) if self.balanced else None
+        where = self.length, self.window_config, self.split
+        made = make_plans(genomes, *where, weights=weights, whole=True)
+        # The split has been made by seed 0, so that runs of several seeds share their test part.
+        train = replace(made.of("train"), seed=self.seed)
+        plans = replace(made, plans={**made.plans, "train": train})
+        codec = Codec.of_training(Labels(classes=list(self.species)), self._present(plans, "train"))
+        for part in ("validation", "test"):
+            present = self._present(plans, part) if getattr(self.split, part) else self.species
+            if absent := [name for name in self.species if name not in present]:
+                rank_zero_warn(f"the {part} part has no window of {', '.join(absent)}")
+        plans.check(self.tokenizer)
+        self._plans = plans
+        rank_zero_info("\n".join(plans.report))
+        return codec
+
+    def _present(self, plans: Plans, part: str) -> list[str]:
+        """The species that have a window in a part."""
+        genomes = plans.contigs.genome[np.unique(plans.of(part).tiling.contig)]
+        return [name for i, name in enumerate(self.species) if i in genomes]
+
+    def read_unlabelled(self) -> None:
+        """Open the genomes of unknown species, if there are any, once."""
         if self._unknown is None and self.predict:
             where = self.length, self.window_config, GenomeSplit()
             self._unknown = make_plans(open_genomes(self.predict), *where, whole=True)
@@ -114,61 +130,33 @@ class SpeciesDataModule(LabelledDataModule):
     @property
     def plans(self) -> Plans:
         """The windows of all parts; opens the genomes if that has not happened."""
-        if self._plans is None:
-            self._open()
+        self.read()
         assert self._plans is not None
         return self._plans
-
-    @property
-    def codec(self) -> Codec:
-        """The species by number; opens the genomes if that has not happened."""
-        if self._codec is None:
-            self._open()
-        assert self._codec is not None
-        return self._codec
-
-    def train_targets(self) -> NDArray[np.int64]:
-        """Number of the species of each sample of an epoch."""
-        plan = self.windows("train")
-        contig = plan.samples(np.arange(len(plan))).contig
-        return self.plans.contigs.genome[contig]
 
     def windows(self, part: DataPart) -> WindowPlan:
         """The windows of ``train``, ``validation`` or ``test``."""
         return self.plans.of(part)
 
-    def dataset(self, part: DataPart) -> SpeciesDataset:
+    def dataset(self, part: DataPart) -> WindowDataset:
         """The windows of a part, with their labels but for ``predict``.
 
         Raises:
             ValueError: there is nothing to predict.
         """
         plans = self._plans_of(part)
-        return SpeciesDataset(
+        return WindowDataset(
             list(plans.genomes.values()),
             plans.contigs,
             plans.of(part),
             self.tokenizer,
-            labelled=part != "predict",
+            padded=True,
+            labels=None if part == "predict" else plans.contigs.genome,
         )
-
-    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
-        """Where samples lie: ``species contig:start-end(strand)``, 0-based and half-open.
-
-        Args:
-            index: numbers of samples (B,), as in a batch.
-            part: what the batch is of.
-        """
-        return self._plans_of(part).describe(sample_numbers(index), part)
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""
-        return {
-            **self.plans.identity(),
-            "species": list(self.species),
-            "global_batch_size": self.global_batch_size,
-            "tokenizer": asdict(self.tokenizer),
-        }
+        return {**self.plans.identity(), "species": list(self.species), **super().stream()}
 
     def _plans_of(self, part: DataPart) -> Plans:
         if part != "predict":
@@ -176,23 +164,3 @@ class SpeciesDataModule(LabelledDataModule):
         if self._unknown is None:
             raise ValueError("there is nothing to predict; set data.predict")
         return self._unknown
-
-    def _open(self) -> None:
-        genomes = {name: Genome(path) for name, path in self.species.items()}
-        weights = [1.0] * len(self.species) if self.balanced else None
-        where = self.length, self.window_config, self.split
-        made = make_plans(genomes, *where, weights=weights, whole=True)
-        # The split has been made by seed 0, so that runs of several seeds share their test part.
-        train = replace(made.of("train"), seed=self.seed)
-        plans = replace(made, plans={**made.plans, "train": train})
-        for part, plan in plans.plans.items():
-            found = plans.contigs.genome[np.unique(plan.tiling.contig)]
-            names = [name for i, name in enumerate(self.species) if i in found]
-            if part == "train":
-                self._codec = Codec.of_training(Labels(classes=list(self.species)), names)
-            elif getattr(self.split, part, None) and len(names) < len(self.species):
-                absent = [name for name in self.species if name not in names]
-                rank_zero_warn(f"the {part} part has no window of {', '.join(absent)}")
-        plans.check(self.tokenizer)
-        self._plans = plans
-        rank_zero_info("\n".join(plans.report))

@@ -1,29 +1,27 @@
 """``VariantDataModule``: labelled variants of a VCF and their reference, under Lightning."""
 
 import hashlib
-import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
-from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.labelled.labels import Codec, Labels
 from dnamamba.data.labelled.splits import shared_sequences
 from dnamamba.data.modules.labelled import LabelledDataModule
-from dnamamba.data.modules.resumable import DataPart, sample_numbers
+from dnamamba.data.modules.resumable import DataPart
+from dnamamba.data.samples.order import SampleOrder
 from dnamamba.data.variants.checks import VariantChecks
 from dnamamba.data.variants.dataset import VariantDataset
 from dnamamba.data.variants.labels import LabelledVariant, VariantFields
 from dnamamba.data.variants.record import Variant, read_variants
 from dnamamba.data.variants.splits import VariantSplit, read_variant_splits
-from dnamamba.data.windows.samples import SampleOrder
+from dnamamba.settings import plain, typed
 
 __all__ = ["VariantDataModule", "VariantFiles"]
 
@@ -93,34 +91,30 @@ class VariantDataModule(LabelledDataModule):
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
-        super().__init__(global_batch_size, seed, num_workers)
-        # A checkpoint's hyper-parameters give dictionaries.
-        self.files = VariantFiles(**files) if isinstance(files, dict) else files
-        self.fields = VariantFields(**fields) if isinstance(fields, dict) else fields
-        self.labels = Labels(**labels) if isinstance(labels, dict) else labels
-        self.split = VariantSplit(**split) if isinstance(split, dict) else split
-        self.checks = VariantChecks(**checks) if isinstance(checks, dict) else checks
-        self.tokenizer = Tokenizer(**tokenizer) if isinstance(tokenizer, dict) else tokenizer
+        super().__init__(tokenizer, global_batch_size, seed, num_workers)
+        self.files = typed(VariantFiles, files)
+        self.fields = typed(VariantFields, fields)
+        self.labels = typed(Labels, labels)
+        self.split = typed(VariantSplit, split)
+        self.checks = typed(VariantChecks, checks)
         self.length, self.reverse_complement = length, reverse_complement
         if length < 2:
             raise ValueError(f"data.length must be at least 2 bases, got {length}")
         settings = {
-            "files": asdict(self.files),
-            "fields": asdict(self.fields),
-            "labels": asdict(self.labels),
-            "split": asdict(self.split),
-            "checks": asdict(self.checks),
+            "files": self.files,
+            "fields": self.fields,
+            "labels": self.labels,
+            "split": self.split,
+            "checks": self.checks,
             "length": length,
-            "tokenizer": asdict(self.tokenizer),
+            "tokenizer": self.tokenizer,
             "global_batch_size": global_batch_size,
             "reverse_complement": reverse_complement,
             "seed": seed,
             "num_workers": num_workers,
         }
-        # Plain JSON types, or a weights-only load refuses the checkpoint.
-        self.save_hyperparameters(json.loads(json.dumps(settings)))
+        self.save_hyperparameters(plain(settings))
         self._genome: Genome | None = None
-        self._codec: Codec | None = None
         self._variants: dict[str, list[Variant]] = {}
         self._targets: dict[str, NDArray[Any]] = {}
 
@@ -128,16 +122,33 @@ class VariantDataModule(LabelledDataModule):
         """Index the genome, on one process of each machine."""
         Genome(self.files.genome)
 
-    def load(self, stage: str | None) -> None:
-        """Read the files: for ``predict`` no labels are needed."""
-        if self._codec is None and stage != "predict":
-            self._read()
+    def read_labelled(self) -> Codec:
+        """Read the labelled VCFs."""
+        vcfs = {part: getattr(self.files, part) for part in ("train", "validation", "test")}
+        reading = self.genome, self.fields, self.labels, self.checks, self.length
+        parts, guard = read_variant_splits(vcfs, self.split, *reading)
+        if guard:
+            rank_zero_info(f"guard: {guard:,} training variants close to held-out ones, left out")
+        names = {name: [row.variant.name for row in part] for name, part in parts.items()}
+        if shared := shared_sequences(names):
+            rank_zero_warn(f"variants stand in two splits: {'; '.join(shared)}; remove the copies")
+        codec = Codec.of_training(self.labels, [row.label for row in parts["train"]])
+        for name, part in parts.items():
+            self._variants[name] = [row.variant for row in part]
+            self._targets[name] = codec.encode(
+                [row.label for row in part], [row.where for row in part]
+            )
+            rank_zero_info(_described(name, part, self.labels))
+        return codec
+
+    def read_unlabelled(self) -> None:
+        """Read the VCFs to be predicted, if there are any, once."""
         if self.files.predict and "predict" not in self._variants:
-            vcfs = self.files.predict
+            vcfs, longest = self.files.predict, self.length - self.length // 2
             self._variants["predict"] = [
                 variant
                 for vcf in ([vcfs] if isinstance(vcfs, str) else vcfs)
-                for variant in read_variants(vcf, self.genome, self.checks, longest=self._longest)
+                for variant in read_variants(vcf, self.genome, self.checks, longest=longest)
             ]
 
     @property
@@ -148,22 +159,10 @@ class VariantDataModule(LabelledDataModule):
             self._genome.check(self.tokenizer)
         return self._genome
 
-    @property
-    def codec(self) -> Codec:
-        """Names and numbers of the labels, as training has them; reads the files if need be."""
-        if self._codec is None:
-            self._read()
-        assert self._codec is not None
-        return self._codec
-
-    def train_targets(self) -> NDArray[Any]:
-        """Targets of the training variants."""
-        return self._targets["train"] if self.codec else np.empty(0)
-
     def variants(self, part: DataPart) -> list[Variant]:
         """The variants of a part, in the order of its batches (training: before shuffling)."""
-        if part != "predict" and self._codec is None:
-            self._read()
+        if part != "predict":
+            self.read()
         return self._variants.get(part, [])
 
     def dataset(self, part: DataPart) -> VariantDataset:
@@ -174,21 +173,6 @@ class VariantDataModule(LabelledDataModule):
             order = SampleOrder(len(variants), self.seed, True, self.reverse_complement)
         targets = self._targets.get(part)
         return VariantDataset(self.genome, variants, self.length, self.tokenizer, targets, order)
-
-    def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
-        """``contig:position:ref:alt`` of samples, the position counted from 1.
-
-        Args:
-            index: numbers of samples (B,), as in a batch.
-            part: what the batch is of.
-        """
-        dataset = self.dataset(part)
-        numbers = sample_numbers(index)
-        which = dataset.order.numbers(np.maximum(numbers, 0))
-        return [
-            dataset.variants[k].name if i >= 0 else "an empty row"
-            for i, k in zip(numbers, which, strict=True)
-        ]
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""
@@ -202,33 +186,10 @@ class VariantDataModule(LabelledDataModule):
             "genome": self.genome.digest,
             "classes": list(codec.classes),
             "length": self.length,
-            "global_batch_size": self.global_batch_size,
             "seed": self.seed,
             "reverse_complement": self.reverse_complement,
-            "tokenizer": asdict(self.tokenizer),
+            **super().stream(),
         }
-
-    @property
-    def _longest(self) -> int:
-        return self.length - self.length // 2
-
-    def _read(self) -> None:
-        vcfs = {part: getattr(self.files, part) for part in ("train", "validation", "test")}
-        reading = self.genome, self.fields, self.labels, self.checks, self.length
-        parts, guard = read_variant_splits(vcfs, self.split, *reading)
-        if guard:
-            rank_zero_info(f"guard: {guard:,} training variants close to held-out ones, left out")
-        names = {name: [found.variant.name for found in part] for name, part in parts.items()}
-        if shared := shared_sequences(names):
-            rank_zero_warn(f"variants stand in two splits: {'; '.join(shared)}; remove the copies")
-        codec = Codec.of_training(self.labels, [found.label for found in parts["train"]])
-        for name, part in parts.items():
-            self._variants[name] = [found.variant for found in part]
-            self._targets[name] = codec.encode(
-                [found.label for found in part], [found.where for found in part]
-            )
-            rank_zero_info(_described(name, part, self.labels))
-        self._codec = codec
 
 
 def _described(name: str, part: list[LabelledVariant], labels: Labels) -> str:
@@ -236,5 +197,5 @@ def _described(name: str, part: list[LabelledVariant], labels: Labels) -> str:
     line = f"{name}: {len(part):,} variants"
     if labels.kind != "class":
         return line
-    counts = Counter(str(found.label) for found in part)
+    counts = Counter(str(row.label) for row in part)
     return f"{line}; " + ", ".join(f"{label} {count:,}" for label, count in counts.most_common())

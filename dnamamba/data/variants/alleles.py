@@ -5,7 +5,7 @@ from typing import NamedTuple
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants.record import Variant
 
-__all__ = ["Alleles", "allele_windows"]
+__all__ = ["Alleles", "allele_windows", "window_around"]
 
 
 class Alleles(NamedTuple):
@@ -25,15 +25,28 @@ class Alleles(NamedTuple):
 
 
 def allele_windows(genome: Genome, variant: Variant, length: int) -> Alleles:
-    """Cut both windows of a variant.
-
-    The variant's first base stands in the middle, at ``length // 2``, and the longer window has
-    ``length`` bases; both are clipped, not shifted, where the contig begins or ends.
+    """Cut both windows of a variant; they lie where ``window_around`` says.
 
     Args:
         genome: the reference that the variant was checked against.
         variant: see ``read_variants``.
         length: most bases in a window.
+
+    Raises:
+        ValueError: an allele does not fit behind the middle; names the variant.
+    """
+    first, last = window_around(genome, variant, length)
+    bases = genome.fetch(variant.contig, first, last)
+    position = variant.start - first
+    after = bases[position + len(variant.ref) :]
+    return Alleles(bases, bases[:position] + variant.alt.encode() + after, position)
+
+
+def window_around(genome: Genome, variant: Variant, length: int) -> tuple[int, int]:
+    """Where the windows of a variant lie on the reference: [first, last), 0-based.
+
+    The variant's first base stands in the middle, at ``length // 2``, and the longer of the two
+    windows has ``length`` bases; both are clipped, not shifted, where the contig begins or ends.
 
     Raises:
         ValueError: an allele does not fit behind the middle; names the variant.
@@ -48,9 +61,4 @@ def allele_windows(genome: Genome, variant: Variant, length: int) -> Alleles:
             "the variant out"
         )
     end = variant.start + len(variant.ref)
-    first = max(0, variant.start - left)
-    last = min(genome.contigs[variant.contig], end + right)
-    bases = genome.fetch(variant.contig, first, last)
-    position = variant.start - first
-    after = bases[position + len(variant.ref) :]
-    return Alleles(bases, bases[:position] + variant.alt.encode() + after, position)
+    return max(0, variant.start - left), min(genome.contigs[variant.contig], end + right)

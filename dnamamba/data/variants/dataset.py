@@ -10,9 +10,10 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.samples.loader import SampleDataset
+from dnamamba.data.samples.order import SampleOrder
 from dnamamba.data.variants.alleles import allele_windows
 from dnamamba.data.variants.record import Variant
-from dnamamba.data.windows.samples import SampleDataset, SampleOrder
 
 __all__ = ["VariantDataset"]
 
@@ -20,16 +21,15 @@ __all__ = ["VariantDataset"]
 class VariantDataset(SampleDataset):
     """A batch of variants for an array of sample numbers.
 
-    A batch holds
+    Of what ``SampleDataset`` names, a batch holds
 
-    - ``tokens`` (B, 2, L) uint8: ids of the reference and of the alternative window, read from the
-      sample's strand, without BOS, PAD to the right; L is the longest of the batch;
-    - ``lengths`` (B, 2) int64: bases in each window, 0 where a row is empty;
+    - ``tokens`` (B, 2, L): the reference's and the alternative window; L is the longest of the
+      batch;
+    - ``lengths`` (B, 2) int64: bases in each window;
     - ``position`` (B,) int64: place of the variant's first base in both windows;
     - ``right`` (B,) int64: bases behind the variant, the same in both windows;
-    - ``index`` (B,) int64: the samples' numbers, negative where a row is empty;
-    - ``label``, if there are labels: (B,) int64, (B, C) float32 or (B,) float32 (see ``Codec``);
-      of no meaning where a row is empty.
+    - ``index`` (B,) and, if there are labels, ``label``: (B,) int64, (B, C) float32 or (B,)
+      float32 (see ``Codec``).
 
     Args:
         genome: the reference.
@@ -50,7 +50,7 @@ class VariantDataset(SampleDataset):
         order: SampleOrder | None = None,
     ) -> None:
         self.genome, self.variants, self.length = genome, variants, length
-        self.tokenizer, self.targets = tokenizer, targets
+        self.tokenizer, self._targets = tokenizer, targets
         self.order = order or SampleOrder(len(variants))
 
     def __len__(self) -> int:
@@ -78,6 +78,15 @@ class VariantDataset(SampleDataset):
         tokens = tokens[:, :, : max(1, lengths.max(initial=1))].copy()
         places = {"position": left, "right": right}
         batch = {"tokens": tokens, "lengths": lengths, **places, "index": index}
-        if self.targets is not None:
-            batch["label"] = self.targets[number]
+        if self._targets is not None:
+            batch["label"] = self._targets[number]
         return {name: torch.from_numpy(column) for name, column in batch.items()}
+
+    def names(self, index: NDArray[np.int64]) -> list[str]:
+        """``contig:position:ref:alt`` of each sample, the position counted from 1."""
+        return [self.variants[number].name for number in self.order.numbers(index)]
+
+    @property
+    def targets(self) -> NDArray[Any] | None:
+        """Those of the variants, in their order."""
+        return self._targets

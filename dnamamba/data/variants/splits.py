@@ -14,12 +14,12 @@ from dnamamba.data.variants.checks import VariantChecks
 from dnamamba.data.variants.labels import LabelledVariant, VariantFields, read_labelled_variants
 from dnamamba.data.variants.record import Variant
 from dnamamba.data.windows.bed import read_bed
-from dnamamba.data.windows.regions import Contigs, union
+from dnamamba.data.windows.regions import Contigs, Regions, covers, union, widened
 from dnamamba.data.windows.settings import Part
+from dnamamba.settings import typed
 
 __all__ = ["VariantSplit", "divide_variants", "read_variant_splits"]
 
-_SPAN = 1 << 40  # positions of two contigs lie further apart than any guard
 _TRAIN, _VALIDATION, _TEST, _GUARD = range(4)
 
 
@@ -52,9 +52,7 @@ class VariantSplit:
 
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
-            value = getattr(self, name)
-            if isinstance(value, dict):  # from a checkpoint's hyper-parameters
-                object.__setattr__(self, name, Part(**value))
+            object.__setattr__(self, name, typed(Part, getattr(self, name)))
         if self.validation.fraction + self.test.fraction >= 1:
             raise ValueError(
                 f"split.validation.fraction {self.validation.fraction} and split.test.fraction "
@@ -108,9 +106,9 @@ def read_variant_splits(
         if files
     }
     train = parts.pop("train")
-    variants, found, wheres = (list(column) for column in zip(*train, strict=True))
+    variants, written, lines = (list(column) for column in zip(*train, strict=True))
     contigs = Contigs.of({genome.name: genome.contigs})
-    strata = strata_of(labels, found, wheres)
+    strata = strata_of(labels, written, lines)
     divided = divide_variants(variants, strata, split, contigs, length)
     guard = len(divided.pop("guard"))
     cut = {name: [train[i] for i in numbers] for name, numbers in divided.items() if numbers}
@@ -129,15 +127,15 @@ def read_variant_splits(
 
 def _warn_of_neighbours(
     train: Sequence[LabelledVariant],
-    given: Mapping[str, Sequence[LabelledVariant]],
+    held_out: Mapping[str, Sequence[LabelledVariant]],
     contigs: Contigs,
     length: int,
 ) -> None:
     """Files are taken as they are; but what their windows share is said."""
-    place = _places([found.variant for found in train], contigs)
-    for name, part in given.items():
-        held_out = np.sort(_places([found.variant for found in part], contigs))
-        if near := int(_near(place, held_out, length).sum()):
+    sites = _sites([row.variant for row in train], contigs)
+    for name, part in held_out.items():
+        others = _sites([row.variant for row in part], contigs)
+        if near := int(_near(sites, others, length, contigs).sum()):
             warnings.warn(
                 f"{near:,} training variants lie less than a window ({length:,} bases) from one of "
                 f"data.files.{name}: bases that are trained on are tested on; remove them, or let "
@@ -168,10 +166,10 @@ def divide_variants(
     Raises:
         ValueError: an unknown contig or a bad BED, or a variant that both parts claim.
     """
-    place = _places(variants, contigs)
+    sites = _sites(variants, contigs)
     part = np.full(len(variants), _TRAIN)
     for number, name in ((_VALIDATION, "validation"), (_TEST, "test")):
-        held_out = _claimed(getattr(split, name), f"split.{name}", contigs, place)
+        held_out = _claimed(getattr(split, name), f"split.{name}", contigs, sites)
         if (both := np.flatnonzero(held_out & (part != _TRAIN))).size:
             raise ValueError(
                 f"{variants[both[0]].name}: split.validation and split.test both claim this "
@@ -181,49 +179,37 @@ def divide_variants(
     fractions = {_VALIDATION: split.validation.fraction, _TEST: split.test.fraction}
     if any(fractions.values()):
         rest = np.flatnonzero(part == _TRAIN).tolist()
-        blocks = [f"{place[i] // _SPAN}:{place[i] % _SPAN // split.block}" for i in rest]
+        blocks = [f"{sites.contig[i]}:{sites.start[i] // split.block}" for i in rest]
         shares = [1 - sum(fractions.values()), *fractions.values()]
         part[rest] = stratified_parts([strata[i] for i in rest], blocks, shares, split.seed)
-    _set_guard(part, place, guard if split.guard is None else split.guard)
+    held_out, guard = part != _TRAIN, guard if split.guard is None else split.guard
+    part[_near(sites, sites.take(held_out), guard, contigs) & ~held_out] = _GUARD
     names = ("train", "validation", "test", "guard")
     return {name: np.flatnonzero(part == i).tolist() for i, name in enumerate(names)}
 
 
-def _claimed(
-    part: Part, flag: str, contigs: Contigs, place: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _claimed(part: Part, flag: str, contigs: Contigs, sites: Regions) -> NDArray[np.bool_]:
     """(n,) True for the variants in the part's contigs or regions."""
     if part.contigs:
         try:
             numbers = [contigs.number(name) for name in part.contigs]
         except ValueError as error:
             raise ValueError(f"{flag}.contigs: {error}") from error
-        return np.isin(place // _SPAN, numbers)
+        return np.isin(sites.contig, numbers)
     if part.bed is None:
-        return np.zeros(len(place), dtype=np.bool_)
-    regions = union(read_bed(part.bed, contigs).regions)
-    start, end = (regions.contig * _SPAN + edge for edge in (regions.start, regions.end))
-    before = np.searchsorted(start, place, side="right")
-    inside: NDArray[np.bool_] = (before > 0) & (place < end[before - 1])
-    return inside
+        return np.zeros(len(sites.contig), dtype=np.bool_)
+    return covers(union(read_bed(part.bed, contigs).regions), sites.contig, sites.start)
 
 
-def _set_guard(part: NDArray[np.int64], place: NDArray[np.int64], guard: int) -> None:
-    near = _near(place, np.sort(place[part != _TRAIN]), guard)
-    part[near & (part == _TRAIN)] = _GUARD
+def _sites(variants: Sequence[Variant], contigs: Contigs) -> Regions:
+    """The first base of each variant (n,), in their order."""
+    contig = np.array([contigs.number(variant.contig) for variant in variants], dtype=np.int64)
+    start = np.array([variant.start for variant in variants], dtype=np.int64)
+    return Regions(contig, start, start + 1)
 
 
-def _places(variants: Sequence[Variant], contigs: Contigs) -> NDArray[np.int64]:
-    """(n,) positions on a line on which all contigs lie, far apart."""
-    return np.array([contigs.number(v.contig) * _SPAN + v.start for v in variants], dtype=np.int64)
-
-
-def _near(place: NDArray[np.int64], held_out: NDArray[np.int64], guard: int) -> NDArray[np.bool_]:
-    """(n,) True for the places less than ``guard`` bases from one of ``held_out``, sorted."""
-    if not held_out.size:
-        return np.zeros(len(place), dtype=np.bool_)
-    after = np.searchsorted(held_out, place)
-    right = held_out[np.minimum(after, held_out.size - 1)] - place
-    left = place - held_out[np.maximum(after - 1, 0)]
-    near: NDArray[np.bool_] = np.minimum(np.abs(left), np.abs(right)) < guard
-    return near
+def _near(sites: Regions, others: Regions, guard: int, contigs: Contigs) -> NDArray[np.bool_]:
+    """(n,) True for the sites less than ``guard`` bases from one of the others."""
+    if guard < 1:
+        return np.zeros(len(sites.contig), dtype=np.bool_)
+    return covers(widened(others, guard - 1, contigs), sites.contig, sites.start)

@@ -1,5 +1,6 @@
 """Reading BED: intervals whose every row is checked against the genomes."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,10 +10,30 @@ from numpy.typing import NDArray
 from dnamamba.data.genome.text import text_lines
 from dnamamba.data.windows.regions import Contigs, Regions
 
-__all__ = ["BedRows", "parse_region", "read_bed"]
+__all__ = ["BedRow", "BedRows", "bed_rows", "parse_region", "read_bed"]
 
 _SKIPPED = ("#", "track", "browser")
 _HEADERS = ("start", "chromstart", "chrom_start", "txstart", "begin")
+
+
+class BedRow(NamedTuple):
+    """One row of a BED file.
+
+    Attributes:
+        line: where it stands, from 1.
+        contig: its number in ``Contigs``.
+        start: 0-based.
+        end: exclusive.
+        name: the fourth column; "" where absent.
+        strand: the sixth column as written; "" where absent.
+    """
+
+    line: int
+    contig: int
+    start: int
+    end: int
+    name: str
+    strand: str
 
 
 class BedRows(NamedTuple):
@@ -27,34 +48,39 @@ class BedRows(NamedTuple):
     lines: NDArray[np.int64]
 
 
-def read_bed(path: str | Path, contigs: Contigs) -> BedRows:
-    """The first three columns of a BED file: contig, start, end; 0-based, half-open.
+def bed_rows(path: str | Path, contigs: Contigs) -> Iterator[BedRow]:
+    """The rows of a BED file, one by one; coordinates are 0-based and half-open.
 
-    Tabs or white space part the columns, further columns are ignored. Comments, ``track`` and
-    ``browser`` lines, empty lines and one header line at the top are skipped. A contig name that
-    several genomes share is written ``genome:contig``. The file may be compressed (gzip, bgzip).
+    Tabs or white space part the columns. Comments, ``track`` and ``browser`` lines, empty lines
+    and one header line at the top are skipped. A contig name that several genomes share is written
+    ``genome:contig``. The file may be compressed (gzip, bgzip).
 
     Raises:
         ValueError: a row with too few columns, coordinates that are no integers, start >= end, a
             contig that no genome has, or an end beyond it; names file, line and remedy.
     """
-    path = Path(path)
-    rows: list[tuple[int, int, int]] = []
-    lines: list[int] = []
+    path, first = Path(path), True
     for number, text in enumerate(text_lines(path), 1):
         line = text.strip()
         if not line or line.startswith(_SKIPPED[0]) or line.split(None, 1)[0] in _SKIPPED:
             continue
         fields = line.split("\t") if "\t" in line else line.split()
-        if not rows and len(fields) > 1 and fields[1].strip().lower() in _HEADERS:
+        if first and len(fields) > 1 and fields[1].strip().lower() in _HEADERS:
             continue
         try:
-            rows.append(_interval(fields, contigs))
+            interval = _interval(fields, contigs)
         except ValueError as error:
             raise ValueError(f"{path}, line {number:,}: {error}") from error
-        lines.append(number)
-    columns = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    return BedRows(Regions(*columns), np.array(lines, dtype=np.int64))
+        first = False
+        name, _, strand, *_ = [*(field.strip() for field in fields[3:6]), "", "", ""]
+        yield BedRow(number, *interval, name, strand)
+
+
+def read_bed(path: str | Path, contigs: Contigs) -> BedRows:
+    """The intervals of a BED file; further columns are ignored. Errors: see ``bed_rows``."""
+    rows = [row[:4] for row in bed_rows(path, contigs)]
+    lines, *columns = np.array(rows, dtype=np.int64).reshape(-1, 4).T
+    return BedRows(Regions(*columns), lines)
 
 
 def parse_region(text: str, contigs: Contigs) -> Regions:

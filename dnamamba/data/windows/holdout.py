@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dnamamba.data.samples.permutation import mix
 from dnamamba.data.windows.bed import BedRows, read_bed
-from dnamamba.data.windows.permutation import mix
 from dnamamba.data.windows.regions import Contigs, Regions, difference, intersection, union, widened
 from dnamamba.data.windows.settings import GenomeSplit, Part
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnamamba.data.windows.permutation import mix, permute
+from dnamamba.data.samples.permutation import mix, permute
 from dnamamba.data.windows.tiling import Tiling
 
 __all__ = ["WindowPlan", "Windows", "quotas"]

@@ -1,181 +1,101 @@
-"""From genomes and settings to the windows of a run: what is read, and what is left out."""
+"""The windows of a run's parts: training, validation, test, and all that is usable."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.windows.bed import read_bed
-from dnamamba.data.windows.holdout import divide
-from dnamamba.data.windows.parts import Plans
-from dnamamba.data.windows.plan import WindowPlan, quotas
-from dnamamba.data.windows.regions import Contigs, Regions, difference, intersection, union
-from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
-from dnamamba.data.windows.tiling import Places, Tiling, tile
+from dnamamba.data.windows.plan import WindowPlan
+from dnamamba.data.windows.regions import Contigs
 
-__all__ = ["Plans", "make_plans"]
+__all__ = ["Plans"]
 
-_SHORTEST, _LONGEST = 64, 4_194_304
+_SLAB = 4096  # windows looked up together
+_PLACES = (
+    "places of the windows, which stride, tail, short, max_ambiguous, include, exclude and split "
+    "decide"
+)
 
 
-def make_plans(
-    genomes: Mapping[str, Genome],
-    length: int,
-    windows: WindowConfig,
-    split: GenomeSplit,
-    *,
-    weights: Sequence[float] | None = None,
-    seed: int = 0,
-    whole: bool = False,
-) -> Plans:
-    """Decide every window of a run.
+@dataclass(frozen=True)
+class Plans:
+    """The windows of a run.
 
-    Held-out parts and ``predict`` are read in order, each base once: one window after the other,
-    the last of a region short and padded. Of these only windows without a single A, C, G or T
-    are left out, so that the same bases are scored at every length.
-
-    Args:
+    Attributes:
         genomes: name -> genome.
-        length: L, bases in a window.
-        windows: which windows there are.
-        split: what is held out.
-        weights: share of each genome in the training samples, in any unit; None for every
-            training window once an epoch.
-        seed: of the order, the strands and the blocks of a split by fraction.
-        whole: read whole windows of the other parts, too, as a classifier is to be judged on:
-            side by side, no short one at a region's end, ``short`` and ``max_ambiguous`` as in
-            training.
-
-    Raises:
-        ValueError: a bad BED, overlapping parts, weights that are not positive, a window longer
-            than every contig, or a part without any window left; says what was left out and why.
+        contigs: of all genomes; the plans' contig numbers refer to it.
+        plans: ``train``, ``validation``, ``test`` and ``predict`` (all that is usable).
+        report: one line a part: windows, bases, and what was left out and why.
     """
-    if not _SHORTEST <= length <= _LONGEST:
-        raise ValueError(f"data.length must be {_SHORTEST} to {_LONGEST:,} bases, got {length}")
-    contigs = Contigs.of({name: genome.contigs for name, genome in genomes.items()})
-    usable = _usable(contigs, windows)
-    parts = divide(usable, contigs, split, length, seed)
-    plans: dict[str, WindowPlan] = {}
-    report = []
-    for name, regions in {**parts, "predict": usable}.items():
-        laid, tiling = _tiled(regions, length, windows, name == "train", whole, genomes, contigs)
-        if name == "train" or getattr(split, name, None):
-            line = _described(name, regions, laid, tiling, contigs)
-            report.append(line)
-            if not len(tiling):
-                raise ValueError(_nothing_left(line, length, contigs))
-        plans[name] = WindowPlan.in_order(tiling)
-    plans["train"] = _mixed(plans["train"].tiling, contigs, weights, windows, seed)
-    return Plans(genomes, contigs, plans, tuple(report))
 
+    genomes: Mapping[str, Genome]
+    contigs: Contigs
+    plans: Mapping[str, WindowPlan]
+    report: tuple[str, ...]
 
-def _usable(contigs: Contigs, windows: WindowConfig) -> Regions:
-    usable = contigs.whole
-    if windows.include:
-        usable = intersection(union(read_bed(windows.include, contigs).regions), usable)
-    if windows.exclude:
-        usable = difference(usable, union(read_bed(windows.exclude, contigs).regions))
-    return usable
+    def of(self, split: str) -> WindowPlan:
+        """The plan of one part.
 
-
-def _tiled(
-    regions: Regions,
-    length: int,
-    windows: WindowConfig,
-    train: bool,
-    whole: bool,
-    genomes: Mapping[str, Genome],
-    contigs: Contigs,
-) -> tuple[Tiling, Tiling]:
-    """All windows of a part, and those of them that are kept."""
-    if train:
-        laid = tile(regions, length, windows.stride or length, windows.tail, windows.short)
-        allowed = windows.max_ambiguous
-    elif whole:
-        laid = tile(regions, length, length, "drop", windows.short)
-        allowed = windows.max_ambiguous
-    else:
-        laid = tile(regions, length, length, "pad", "pad")
-        allowed = 1.0
-    opened = list(genomes.values())
-
-    def known_enough(places: Places) -> NDArray[np.bool_]:
-        unknown = np.empty(len(places.start), dtype=np.int64)
-        for genome in np.unique(contigs.genome[places.contig]):
-            own = np.flatnonzero(contigs.genome[places.contig] == genome)
-            unknown[own] = opened[genome].count_ambiguous(
-                contigs.within[places.contig[own]], places.start[own], places.length[own]
-            )
-        # A window that holds nothing else teaches nothing, whatever share is allowed.
-        keep: NDArray[np.bool_] = (unknown <= allowed * places.length) & (unknown < places.length)
-        return keep
-
-    return laid, laid.keep(known_enough)
-
-
-def _described(name: str, regions: Regions, laid: Tiling, kept: Tiling, contigs: Contigs) -> str:
-    """One line: what a part holds and what was left out of it."""
-    size = regions.end - regions.start
-    short = regions.take(size < laid.length)
-    held = len(np.unique(contigs.genome[kept.contig]))
-    line = f"{name}: {len(kept):,} windows of {laid.length:,} bases from {held} genome(s)"
-    dropped = len(regions.contig) - len(laid.contig)
-    padded = len(short.contig) - dropped
-    notes = [
-        "" if len(regions.contig) else "include, exclude, the split and its guard leave no base",
-        f"{padded:,} region(s) shorter than a window, padded" if padded else "",
-        f"left out: {dropped:,} region(s) shorter than a window, {short.bases:,} bases"
-        if dropped
-        else "",
-        f"left out: {len(laid) - len(kept):,} window(s) of mostly N or IUPAC codes"
-        if len(laid) > len(kept)
-        else "",
-    ]
-    return "; ".join([line, *filter(None, notes)])
-
-
-def _nothing_left(line: str, length: int, contigs: Contigs) -> str:
-    longest = int(contigs.length.argmax())
-    size = int(contigs.length[longest])
-    if size < length:
-        why = (
-            f"no contig is as long as a window: the longest is {contigs.names[longest]!r} with "
-            f"{size:,} bases. Set data.length to that or less, or windows.short=pad"
-        )
-    else:
-        why = (
-            "check windows (include, exclude, max_ambiguous) and split (guard, block), or shorten "
-            "data.length"
-        )
-    return f"no window is left ({line}); {why}"
-
-
-def _mixed(
-    tiling: Tiling,
-    contigs: Contigs,
-    weights: Sequence[float] | None,
-    windows: WindowConfig,
-    seed: int,
-) -> WindowPlan:
-    """The training samples: every window once an epoch, or genomes by weight."""
-    total = len(tiling)
-    plan = WindowPlan(tiling, (total,), (total,), seed, windows.shuffle, windows.reverse_complement)
-    if weights is None:
-        return plan
-    for name, weight in zip(contigs.genomes, weights, strict=True):
-        if not (weight > 0 and np.isfinite(weight)):
-            raise ValueError(f"the weight of genome {name!r} must be above 0, got {weight}")
-    genome = contigs.genome[tiling.contig]
-    pools = np.bincount(genome, tiling.count, len(contigs.genomes)).astype(np.int64).tolist()
-    quota = quotas(total, weights)
-    for name, weight, pool, taken in zip(contigs.genomes, weights, pools, quota, strict=True):
-        if not pool:
-            raise ValueError(f"genome {name!r} has weight {weight} but no training window left")
-        if not taken:
+        Raises:
+            ValueError: no such part.
+        """
+        try:
+            return self.plans[split]
+        except KeyError:
             raise ValueError(
-                f"genome {name!r} gets none of the {total:,} samples of an epoch at weight "
-                f"{weight}; raise its weight or leave it out"
-            )
-    return replace(plan, pools=tuple(pools), quota=quota)
+                f"split must be one of {', '.join(self.plans)}, got {split!r}"
+            ) from None
+
+    def places(self, split: str) -> Iterator[tuple[int, str, int, int]]:
+        """Genome number, contig, start and end of each window of a part, in their order."""
+        tiling = self.of(split).tiling
+        for first in range(0, len(tiling), _SLAB):
+            found = tiling.places(np.arange(first, min(first + _SLAB, len(tiling))))
+            for contig, start, length in zip(*(part.tolist() for part in found), strict=True):
+                genome = int(self.contigs.genome[contig])
+                yield genome, self.contigs.names[contig], start, start + length
+
+    def bases(self, split: str) -> Iterator[bytes]:
+        """The bases of each window of a part once, in their order, from the plus strand."""
+        opened = list(self.genomes.values())
+        for genome, contig, start, end in self.places(split):
+            yield opened[genome].fetch(contig, start, end)
+
+    def digest(self, split: str) -> str:
+        """A hash of where a part's windows lie."""
+        tiling = self.of(split).tiling
+        digest = hashlib.blake2b(digest_size=8)
+        for column in (tiling.contig, tiling.first, tiling.end, tiling.count):
+            digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def check(self, tokenizer: Tokenizer) -> None:
+        """Refuse at once what the tokenizer's policy would refuse in some window later.
+
+        Raises:
+            ValueError: names the genome, the contig, the position and the flag.
+        """
+        used = np.unique(self.of("predict").tiling.contig)
+        for number, genome in enumerate(self.genomes.values()):
+            own = used[self.contigs.genome[used] == number]
+            genome.check(tokenizer, [self.contigs.names[contig] for contig in own])
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides which bases the i-th training sample has; plain types."""
+        plan, bases = self.of("train"), hashlib.blake2b(digest_size=8)
+        for genome in self.genomes.values():
+            bases.update(json.dumps([genome.digest, genome.contigs]).encode())
+        return {
+            "bases of the genomes": bases.hexdigest(),
+            _PLACES: self.digest("train"),
+            "samples of each genome": list(plan.quota),
+            "length": plan.tiling.length,
+            "seed": plan.seed,
+            "shuffle": plan.shuffle,
+            "reverse_complement": plan.flip,
+        }

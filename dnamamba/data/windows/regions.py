@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dnamamba.data.genome.names import nearest_name
 
-__all__ = ["Contigs", "Regions", "difference", "intersection", "union", "widened"]
+__all__ = ["Contigs", "Regions", "covers", "difference", "intersection", "union", "widened"]
 
 Ints = NDArray[np.int64]
 
@@ -86,11 +86,11 @@ class Contigs:
         Raises:
             ValueError: no such contig (suggests the nearest name), or several genomes have one.
         """
-        found = self._numbers.get(name, [])
-        if len(found) == 1:
-            return found[0]
-        if found:
-            several = [f"{self.genomes[self.genome[i]]}:{name}" for i in found]
+        numbers = self._numbers.get(name, [])
+        if len(numbers) == 1:
+            return numbers[0]
+        if numbers:
+            several = [f"{self.genomes[self.genome[i]]}:{name}" for i in numbers]
             raise ValueError(
                 f"several genomes have a contig {name!r}; write {' or '.join(several)}"
             )
@@ -138,6 +138,16 @@ def widened(regions: Regions, by: int, contigs: Contigs) -> Regions:
     start = np.maximum(regions.start - by, 0)
     end = np.minimum(regions.end + by, contigs.length[regions.contig])
     return union(Regions(regions.contig, start, end))
+
+
+def covers(regions: Regions, contig: Ints, position: Ints) -> NDArray[np.bool_]:
+    """(n,) True where a position (n,) lies in one of the regions: sorted, free of overlaps."""
+    start, end = _line(regions)
+    place = contig * _SPAN + position
+    before = np.searchsorted(start, place, side="right")
+    reach = np.concatenate([[-1], end])  # of those that begin before a place, the last one's end
+    inside: NDArray[np.bool_] = place < reach[before]
+    return inside
 
 
 def _common(these: tuple[Ints, Ints], others: tuple[Ints, Ints]) -> Regions:

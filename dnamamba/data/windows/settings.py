@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dnamamba.data.windows.tiling import Short, Tail
+from dnamamba.settings import typed
 
 __all__ = ["GenomeSplit", "Part", "WindowConfig"]
 
@@ -111,9 +112,7 @@ class GenomeSplit:
 
     def __post_init__(self) -> None:
         for name in ("validation", "test", "train"):
-            value = getattr(self, name)
-            if isinstance(value, dict):  # from a checkpoint's hyper-parameters
-                object.__setattr__(self, name, Part(**value))
+            object.__setattr__(self, name, typed(Part, getattr(self, name)))
         if self.train.fraction:
             raise ValueError(
                 "split.train takes contigs or a bed; fractions are set for what is held out"

@@ -209,7 +209,9 @@ def dies_once(real: Callable[..., Any], died: Path) -> Callable[..., Any]:
     return call
 
 
-@pytest.mark.parametrize("step", ["unpack", "index_records", "scan", "append_contents", "_sync"])
+@pytest.mark.parametrize(
+    "step", ["unpack", "index_records", "scan", "append_contents", "sync_folder"]
+)
 def test_one_of_them_is_killed(
     scaffolds: Path, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,5 +233,5 @@ def test_one_of_them_is_killed(
     codes = sorted(worker.exitcode or 0 for worker in workers)
     assert codes == [-signal.SIGKILL, 0, 0, 0]
     left = {file.suffix for file in (tmp_path / "c").iterdir()}
-    assert left <= {".genome", ".lock"} | ({".tmp"} if step == "_sync" else set())
+    assert left <= {".genome", ".lock"} | ({".tmp"} if step == "sync_folder" else set())
     open_and_check(path, tmp_path / "c", ready)

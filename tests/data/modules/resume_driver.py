@@ -20,9 +20,11 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 from torch import Tensor
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.data import GenomeSplit, Part, WindowConfig
 from dnamamba.data.modules import GenomeDataModule
 from dnamamba.training.callbacks import RandomState
+from dnamamba.training.objectives import NextBase
 
 DEADLINE = 100.0
 
@@ -39,11 +41,12 @@ class Tiny(pl.LightningModule):
         self.batches = 0
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        logits = self.head(self.dropout(self.embedding(batch["tokens"].int())))
+        example = NextBase().example(batch, Tokenizer())
+        logits = self.head(self.dropout(self.embedding(example.tokens.int())))
         losses = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), batch["targets"].long().flatten(), reduction="none"
+            logits.flatten(0, 1), example.targets.long().flatten(), reduction="none"
         )
-        return (losses * batch["loss_weight"].flatten()).sum() / batch["loss_weight"].sum()
+        return (losses * example.weight.flatten()).sum() / example.weight.sum()
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         tokens = zlib.crc32(batch["tokens"].numpy().tobytes())

@@ -13,6 +13,7 @@ from torch import Tensor
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data import GenomeSplit, Part, WindowConfig
 from dnamamba.data.modules import GenomeDataModule
+from dnamamba.training.objectives import NextBase, base_weights
 
 LENGTH = 64
 
@@ -37,6 +38,10 @@ def module(paths: Any, **options: Any) -> GenomeDataModule:
     )
 
 
+def weights(batch: dict[str, Tensor]) -> Tensor:
+    return base_weights(batch, Tokenizer(), soft_mask_weight=0.5)
+
+
 class Watcher(pl.LightningModule):
     """Keeps what it is given."""
 
@@ -47,7 +52,7 @@ class Watcher(pl.LightningModule):
 
     def keep(self, stage: str, batch: dict[str, Tensor]) -> Tensor:
         self.seen.setdefault(stage, []).append(batch)
-        return self.weight * batch["loss_weight"].sum()
+        return self.weight * weights(batch).sum()
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         return self.keep("train", batch)
@@ -85,17 +90,13 @@ def test_a_trainer_gets_every_part(tmp_path: Path, paths: list[str]) -> None:
     train = watcher.seen["train"]
     assert len(train) == len(data.windows("train")) // 8 == 3
     assert torch.cat([batch["index"] for batch in train]).tolist() == list(range(24))
-    weights = torch.cat([batch["loss_weight"] for batch in train])
-    assert set(weights.unique().tolist()) == {0.0, 0.5, 1.0}
+    assert set(torch.cat(list(map(weights, train))).unique().tolist()) == {0.0, 0.5, 1.0}
     validation = watcher.seen["validation"]
     assert [batch["tokens"].shape[0] for batch in validation] == [5]
-    assert set(torch.cat([batch["loss_weight"] for batch in validation]).unique().tolist()) == {
-        0.0,
-        1.0,
-    }
+    assert set(torch.cat(list(map(weights, validation))).unique().tolist()) == {0.0, 1.0}
     run.test(watcher, data)
     scored = sum(sum(base in b"ACGTacgt" for base in window) for window in data.bases("test"))
-    assert sum(batch["loss_weight"].sum() for batch in watcher.seen["test"]) == scored
+    assert sum(weights(batch).sum() for batch in watcher.seen["test"]) == scored
     predictions = run.predict(watcher, data)
     assert predictions is not None
     n = len(data.windows("predict"))
@@ -111,7 +112,7 @@ def test_bases_are_those_that_training_reads(paths: list[str]) -> None:
     source = data.train_dataloader().dataset
     batch = source[np.arange(len(source))]
     read = []
-    for row, length in zip(batch["bases"].numpy(), batch["lengths"].tolist(), strict=True):
+    for row, length in zip(batch["tokens"].numpy(), batch["lengths"].tolist(), strict=True):
         read.append(row[:length])
     flipped = source.plan.samples(np.arange(len(source))).reverse
     plus = [
@@ -124,7 +125,7 @@ def test_bases_are_those_that_training_reads(paths: list[str]) -> None:
 def test_describe_names_the_bases_of_a_batch(paths: list[str]) -> None:
     data = module(paths)
     batch = next(iter(data.train_dataloader()))
-    for row, where in zip(batch["bases"].numpy(), data.describe(batch["index"]), strict=True):
+    for row, where in zip(batch["tokens"].numpy(), data.describe(batch["index"]), strict=True):
         name, place = where.split()
         contig, span = place[:-3].split(":")
         start, end = map(int, span.split("-"))
@@ -297,11 +298,11 @@ def test_the_shortest_and_the_longest_window(tmp_path: Path, length: int) -> Non
     (where,) = data.describe(batch["index"])
     start, strand = int(where.split(":")[1].split("-")[0]), where[-2]
     expected = data.genomes["long"].fetch("c", start, start + length, strand)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(batch["bases"][0].numpy(), Tokenizer().encode(expected))
+    np.testing.assert_array_equal(batch["tokens"][0].numpy(), Tokenizer().encode(expected))
 
 
 @pytest.mark.gpu
-def test_batches_travel_as_bytes_and_are_derived_on_the_device(
+def test_batches_travel_as_bytes_and_examples_are_made_on_the_device(
     tmp_path: Path, paths: list[str]
 ) -> None:
     watcher, data = Watcher(), module(paths, soft_mask_weight=0.5)
@@ -319,8 +320,8 @@ def test_batches_travel_as_bytes_and_are_derived_on_the_device(
     on_cpu = module(paths, soft_mask_weight=0.5)
     loader = on_cpu.train_dataloader()
     for batch, raw in zip(watcher.seen["train"], loader, strict=True):
-        expected = on_cpu.on_after_batch_transfer(raw, 0)
-        assert set(batch) == set(expected)
-        for name, tensor in batch.items():
+        assert {name: x.dtype for name, x in batch.items()} == {n: x.dtype for n, x in raw.items()}
+        made, expected = (NextBase().example(x, Tokenizer(), 0.5) for x in (batch, raw))
+        for tensor, on_host in zip(made[:3], expected[:3], strict=True):
             assert tensor.device.type == "cuda"
-            assert torch.equal(tensor.cpu(), expected[name])
+            assert torch.equal(tensor.cpu(), on_host)

@@ -6,9 +6,9 @@ from itertools import islice, product
 import numpy as np
 import pytest
 
+from dnamamba.data.samples.order import held_out_batches, training_batches
 from dnamamba.data.windows.plan import WindowPlan, quotas
 from dnamamba.data.windows.regions import Regions
-from dnamamba.data.windows.stream import held_out_batches, training_batches
 from dnamamba.data.windows.tiling import Tiling, tile
 
 LENGTH = 10

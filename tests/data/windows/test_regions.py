@@ -11,6 +11,7 @@ from dnamamba.data.genome.names import nearest_name
 from dnamamba.data.windows.regions import (
     Contigs,
     Regions,
+    covers,
     difference,
     intersection,
     union,
@@ -75,6 +76,16 @@ def test_widened_stays_on_the_contig(some: list, by: int) -> None:
         if 0 <= position < CONTIGS.length[contig]
     }
     assert set(positions(found)) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows)
+def test_covers_knows_each_position(some: list) -> None:
+    tidy = union(regions(some))
+    everywhere = positions(CONTIGS.whole)
+    contig, position = np.array(everywhere, dtype=np.int64).T
+    inside = set(positions(tidy))
+    assert covers(tidy, contig, position).tolist() == [place in inside for place in everywhere]
 
 
 def test_touching_intervals_stay_apart_and_overlapping_ones_join() -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
-from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.windows.dataset import WindowDataset
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
 from dnamamba.data.windows.settings import GenomeSplit, Part, WindowConfig
 
 LENGTH = 64
@@ -104,14 +107,18 @@ def test_the_identity_says_what_differs(tmp_path: Path) -> None:
 
 
 def test_describe(tmp_path: Path) -> None:
-    planned = plans(genome(tmp_path, "hg", chr1="A" * 640))
-    index = np.arange(10)
-    said = planned.describe(index, "train")
+    genomes = genome(tmp_path, "hg", chr1="A" * 640)
+    planned = plans(genomes)
+    train, predict = (
+        WindowDataset(list(genomes.values()), planned.contigs, planned.of(part), Tokenizer())
+        for part in ("train", "predict")
+    )
+    said = train.describe(np.arange(10))
     assert all(re.fullmatch(r"hg chr1:\d+-\d+\([+-]\)", where) for where in said)
     assert sorted(int(re.split("[:-]", where)[1]) for where in said) == list(range(0, 640, 64))
-    assert planned.describe(np.array([0, -1]), "predict") == ["hg chr1:0-64(+)", "an empty row"]
+    assert predict.describe(np.array([0, -1])) == ["hg chr1:0-64(+)", "an empty row"]
     with pytest.raises(ValueError, match="split must be one of train, validation, test, predict"):
-        planned.describe(index, "training")
+        planned.of("training")
 
 
 def rejected(tmp_path: Path, length: int = LENGTH, weights=None, split=None, **windows) -> str:

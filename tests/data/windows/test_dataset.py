@@ -7,17 +7,15 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from dnamamba.alphabet import BOS, PAD, Tokenizer
+from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.windows.plans import Plans, make_plans
+from dnamamba.data.samples.loader import SampleLoader
+from dnamamba.data.samples.order import held_out_batches, training_batches
+from dnamamba.data.windows.dataset import WindowDataset
+from dnamamba.data.windows.planning import make_plans
+from dnamamba.data.windows.plans import Plans
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
-from dnamamba.data.windows.stream import (
-    WindowDataset,
-    WindowLoader,
-    held_out_batches,
-    training_batches,
-)
-from dnamamba.data.windows.targets import next_base_batch
+from dnamamba.training.objectives import base_weights
 
 LENGTH = 64
 
@@ -82,7 +80,7 @@ def test_training_batches_are_those_read_by_hand(genomes, name, soft_mask) -> No
         index = np.arange(start, start + 16)
         batch = source[index]
         ids, lower = by_hand(genomes, planned, "train", index.tolist(), tokenizer)
-        np.testing.assert_array_equal(batch["bases"].numpy(), ids)
+        np.testing.assert_array_equal(batch["tokens"].numpy(), ids)
         np.testing.assert_array_equal(batch["index"].numpy(), index)
         np.testing.assert_array_equal(batch["lengths"].numpy(), (ids != PAD).sum(1))
         assert ("soft_mask" in batch) == soft_mask
@@ -98,10 +96,10 @@ def test_empty_rows_are_padding_only(genomes) -> None:
     planned = plans(genomes)
     source = dataset(genomes, planned, "predict", Tokenizer(), padded=True)
     batch = source[np.array([0, -1, 1])]
-    assert (batch["bases"][1] == PAD).all()
+    assert (batch["tokens"][1] == PAD).all()
     assert batch["lengths"].tolist() == [LENGTH, 0, LENGTH]
     ids, _ = by_hand(genomes, planned, "predict", [0, -1, 1], Tokenizer())
-    np.testing.assert_array_equal(batch["bases"].numpy(), ids)
+    np.testing.assert_array_equal(batch["tokens"].numpy(), ids)
 
 
 def test_no_lengths_where_every_row_is_full(genomes) -> None:
@@ -113,14 +111,14 @@ def test_only_bytes_and_numbers_of_samples_cross_a_process(genomes) -> None:
     source = dataset(genomes, plans(genomes), "train", Tokenizer(), soft_mask=True)
     kinds = {name: tensor.dtype for name, tensor in source[np.arange(4)].items()}
     per_row = {"index": torch.int64, "lengths": torch.int64}
-    assert kinds == {"bases": torch.uint8, "soft_mask": torch.uint8, **per_row}
+    assert kinds == {"tokens": torch.uint8, "soft_mask": torch.uint8, **per_row}
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_workers_change_nothing_and_draw_nothing(genomes, num_workers: int) -> None:
     planned = plans(genomes)
     source = dataset(genomes, planned, "train", Tokenizer())
-    loader = WindowLoader(source, lambda: training_batches(40, 8), 6, num_workers)
+    loader = SampleLoader(source, lambda: training_batches(40, 8), 6, num_workers)
     before = torch.get_rng_state()
     batches = list(loader)
     assert torch.equal(torch.get_rng_state(), before)
@@ -129,13 +127,13 @@ def test_workers_change_nothing_and_draw_nothing(genomes, num_workers: int) -> N
         index = list(range(40 + 8 * step, 48 + 8 * step))
         ids, _ = by_hand(genomes, planned, "train", index, Tokenizer())
         assert batch["index"].tolist() == index
-        np.testing.assert_array_equal(batch["bases"].numpy(), ids)
+        np.testing.assert_array_equal(batch["tokens"].numpy(), ids)
 
 
 def test_each_iteration_asks_where_to_begin(genomes) -> None:
     source = dataset(genomes, plans(genomes), "train", Tokenizer())
     position = iter([0, 100])
-    loader = WindowLoader(source, lambda: training_batches(next(position), 4), 1)
+    loader = SampleLoader(source, lambda: training_batches(next(position), 4), 1)
     assert [next(iter(loader))["index"][0].item() for _ in range(2)] == [0, 100]
 
 
@@ -145,9 +143,10 @@ def test_the_ranks_read_the_held_out_part_once(genomes) -> None:
     n, seen = len(source), []
     for rank in range(3):
         for index in held_out_batches(n, 4, rank, 3):
-            batch = next_base_batch(source[index], Tokenizer())
-            assert (batch["loss_weight"][batch["index"] < 0] == 0).all()
-            seen += [(batch["index"].numpy(), batch["loss_weight"].sum().item())]
+            batch = source[index]
+            weight = base_weights(batch, Tokenizer())
+            assert (weight[batch["index"] < 0] == 0).all()
+            seen += [(batch["index"].numpy(), weight.sum().item())]
     everything = "".join(
         genome.fetch(contig, 0, length).decode()
         for genome in genomes.values()
@@ -155,24 +154,6 @@ def test_the_ranks_read_the_held_out_part_once(genomes) -> None:
     )
     scored = sum(everything.upper().count(letter) for letter in "ACGTU")
     assert sum(weight for _, weight in seen) == scored
-
-
-@pytest.mark.parametrize("name", ["nucleotide", "byte"])
-def test_targets_are_the_bases_and_inputs_those_before(genomes, name: str) -> None:
-    tokenizer, planned = Tokenizer(name), plans(genomes)
-    source = dataset(genomes, planned, "train", tokenizer, soft_mask=True)
-    index = np.arange(64)
-    batch = next_base_batch(source[index], tokenizer, soft_mask_weight=0.25)
-    ids, lower = by_hand(genomes, planned, "train", index.tolist(), tokenizer)
-    expected = np.where(tokenizer.scored[ids], np.where(lower, 0.25, 1), 0)
-    np.testing.assert_array_equal(batch["targets"].numpy(), ids)
-    np.testing.assert_array_equal(batch["loss_weight"].numpy(), expected.astype(np.float32))
-    inputs = batch["tokens"].numpy()
-    assert (inputs[:, 0] == BOS).all()
-    np.testing.assert_array_equal(inputs[:, 1:], np.where(ids[:, 1:] == PAD, PAD, ids[:, :-1]))
-    assert set(batch) == {"tokens", "targets", "loss_weight", "index", "lengths"}
-    assert batch["tokens"].dtype == batch["targets"].dtype == torch.uint8
-    assert batch["loss_weight"].dtype == torch.float32
 
 
 def test_a_spawned_worker_reads_the_same(genomes) -> None:
@@ -186,4 +167,4 @@ def test_a_spawned_worker_reads_the_same(genomes) -> None:
         multiprocessing_context="spawn",
     )
     (batch,) = loader
-    assert torch.equal(batch["bases"], source[np.arange(8)]["bases"])
+    assert torch.equal(batch["tokens"], source[np.arange(8)]["tokens"])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnamamba.data.windows.permutation import mix, permute
+from dnamamba.data.samples.permutation import mix, permute
 
 
 @pytest.mark.parametrize("n", [*range(1, 70), 255, 256, 257, 1000, 4095, 4097, 65_537, 300_007])

@@ -1,0 +1,52 @@
+"""Objectives: what a model is pretrained to predict, made on the device of any raw batch."""
+
+from typing import Any
+
+from dnamamba.settings import plain
+from dnamamba.training.objectives.next_base import NextBase
+from dnamamba.training.objectives.objective import Example, Objective, base_weights
+
+__all__ = [
+    "OBJECTIVES",
+    "Example",
+    "NextBase",
+    "Objective",
+    "base_weights",
+    "described",
+    "objective_of",
+]
+
+OBJECTIVES: dict[str, type[Objective]] = {"next_base": NextBase}
+"""Name -> class: a new objective is a file and a row."""
+
+
+def objective_of(value: Objective | str | dict[str, Any] | None) -> Objective:
+    """The objective that a configuration or a checkpoint speaks of.
+
+    Args:
+        value: an objective as it is; a name; ``name`` and the settings of that class; or None,
+            which stands for the next base.
+
+    Raises:
+        ValueError: an unknown name, or settings that its class does not have.
+    """
+    if isinstance(value, Objective):
+        return value
+    settings = {"name": value} if isinstance(value, str) else dict(value or {})
+    name = settings.pop("name", "next_base")
+    if name not in OBJECTIVES:
+        raise ValueError(f"model.objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
+    try:
+        return OBJECTIVES[name](**settings)
+    except TypeError as error:
+        raise ValueError(f"model.objective {name}: {error}") from error
+
+
+def described(objective: Objective) -> dict[str, Any]:
+    """What ``objective_of`` has to know, in plain JSON types.
+
+    An objective outside ``OBJECTIVES`` is called by its class, and must be given again.
+    """
+    names = {kind: name for name, kind in OBJECTIVES.items()}
+    kind = type(objective)
+    return {"name": names.get(kind, kind.__name__), **plain(objective)}
