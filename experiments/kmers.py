@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules import VariantDataModule
-from dnamamba.training.figures import figures_of
+from dnamamba.training.label_metrics import figures_of
 
 __all__ = ["baseline", "canonical_counts"]
 

@@ -10,7 +10,7 @@ from work import Work
 from dnamamba import checkpoint
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model import LanguageModel
-from dnamamba.training.figures import figures_of
+from dnamamba.training.label_metrics import figures_of
 
 __all__ = ["zero_shot"]
 

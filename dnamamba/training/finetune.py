@@ -12,9 +12,9 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import HeadConfig, Regression
-from dnamamba.training.callbacks import TestReport
-from dnamamba.training.figures import HIGHER_IS_BETTER
+from dnamamba.training.callbacks import HeldOutReport
 from dnamamba.training.held_out import HeldOut, MeanLoss
+from dnamamba.training.label_metrics import HIGHER_IS_BETTER
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.parameters import plain, typed
@@ -42,7 +42,7 @@ class FineTuneModule(TrainedModule):
     held_out_metrics: HeldOut
 
     headline = ("loss", "mcc", "auroc", "pearson")  # of these, what a validation has
-    reports = True  # TestReport does; an instance set to False writes no files
+    reports = True  # HeldOutReport does; an instance set to False writes no files
 
     kind: ClassVar[type[Model]]
     """The model that is trained."""
@@ -172,7 +172,7 @@ class FineTuneModule(TrainedModule):
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Exact resume, the stop at NaN, and after ``test`` the report."""
-        return [*super().configure_callbacks(), *([TestReport()] if self.reports else [])]
+        return [*super().configure_callbacks(), *([HeldOutReport()] if self.reports else [])]
 
     def _build(self, head: HeadConfig) -> None:
         self.head = head
@@ -197,7 +197,7 @@ class ClassificationModule(FineTuneModule):
     A batch holds ``tokens`` (B, L), ``lengths`` (B,), ``index`` (B,) and ``label``, as
     ``LabelledSequenceDataModule`` and ``SpeciesDataModule`` deliver them. The model, kept as
     ``.model``, is a ``Classifier``. It logs ``train/loss``; of the whole validation part
-    ``validation/loss`` and the figures of ``dnamamba.training.figures``; and so for ``test``,
+    ``validation/loss`` and the figures of ``dnamamba.training.label_metrics``; and so for ``test``,
     after which the run's folder holds a table of predictions and plots.
 
     Args:

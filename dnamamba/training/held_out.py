@@ -7,7 +7,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from dnamamba.model.heads import Head
-from dnamamba.training.figures import figures_of
+from dnamamba.training.label_metrics import figures_of
 
 __all__ = ["HeldOut", "MeanLoss", "Outcomes"]
 

@@ -10,11 +10,11 @@ from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
 from dnamamba.model.recompute import Recompute
-from dnamamba.training.metrics import SequenceMetrics, token_losses
+from dnamamba.training.across_devices import mean_over_ranks
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.parameters import plain, typed
-from dnamamba.training.ranks import mean_over_ranks
+from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses
 
 __all__ = ["PretrainModule"]
 

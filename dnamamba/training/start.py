@@ -12,7 +12,7 @@ from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.model.heads import HEADS, HeadConfig, HeadKind, VariantHeadConfig
-from dnamamba.training.figures import HIGHER_IS_BETTER
+from dnamamba.training.label_metrics import HIGHER_IS_BETTER
 from dnamamba.training.parameters import typed
 
 __all__ = ["Start", "check_figures", "check_tokenizer", "resolve_head", "starting_point"]

@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from dnamamba import checkpoint
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.training.metrics import token_losses
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
+from dnamamba.training.sequence_metrics import token_losses
 
 CONFIG = MambaConfig(d_model=8, n_layers=2, d_state=4)
 OPTIMIZER = OptimizerConfig(lr=1e-2, warmup_steps=2)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dnamamba.model.heads import HeadConfig
-from dnamamba.training.figures import HIGHER_IS_BETTER, figures_of
+from dnamamba.training.label_metrics import HIGHER_IS_BETTER, figures_of
 from dnamamba.training.start import check_figures
 
 HEADS = {

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from dnamamba.training.ranks import most_over_ranks
+from dnamamba.training.across_devices import most_over_ranks
 
 __all__ = ["NonFiniteError", "StopOnNonFinite"]
 

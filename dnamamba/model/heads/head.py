@@ -21,7 +21,15 @@ from torch.nn import functional as F
 
 from dnamamba.model.pooling import POOLINGS, PoolingName
 
-__all__ = ["HEADS", "Head", "HeadConfig", "HeadKind", "VariantHeadConfig", "prediction_columns"]
+__all__ = [
+    "HEADS",
+    "Head",
+    "HeadConfig",
+    "HeadKind",
+    "Regression",
+    "VariantHeadConfig",
+    "prediction_columns",
+]
 
 HeadKind = Literal["binary", "multiclass", "multilabel", "regression"]
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from dnamamba.data.windows.stream import held_out_batches
 from dnamamba.model.heads import Head, HeadConfig
-from dnamamba.training.figures import HIGHER_IS_BETTER, figures_of, wilson
 from dnamamba.training.held_out import HeldOut
+from dnamamba.training.label_metrics import HIGHER_IS_BETTER, figures_of, wilson
 
 
 def drawn(n: int, C: int) -> tuple[Tensor, Tensor]:
@@ -182,7 +182,7 @@ def test_figures_do_not_depend_on_devices(tmp_path: Path) -> None:
 import json, sys
 import torch.distributed as dist
 sys.path.insert(0, sys.argv[1])
-from test_figures import HeldOut, fed
+from test_held_out import HeldOut, fed
 from dnamamba.training.held_out import MeanLoss
 import torch
 rank = int(sys.argv[3])

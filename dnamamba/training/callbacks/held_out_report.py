@@ -15,13 +15,13 @@ from torch import Tensor
 from dnamamba.files import replacing
 from dnamamba.model.heads import Head, prediction_columns
 from dnamamba.tables import write_table
-from dnamamba.training.figures import figures_of, wilson
 from dnamamba.training.held_out import Outcomes
+from dnamamba.training.label_metrics import figures_of, wilson
 
-__all__ = ["TestReport"]
+__all__ = ["HeldOutReport"]
 
 
-class TestReport(pl.Callback):
+class HeldOutReport(pl.Callback):
     """Writes the outcome of ``test`` of a fine-tuning module.
 
     In the trainer's ``default_root_dir``, which the command line sets to the run's folder: files
@@ -35,8 +35,6 @@ class TestReport(pl.Callback):
     Args:
         console: where the table goes; None is standard error.
     """
-
-    __test__ = False  # for pytest, which takes it for a test by its name
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
