@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules import VariantDataModule
-from dnamamba.training.label_metrics import figures_of
+from dnamamba.model.heads import Multiclass
 
 __all__ = ["baseline", "canonical_counts"]
 
@@ -135,4 +135,4 @@ def _scale(rows: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _figures(probabilities: NDArray[np.float64], label: Ints) -> dict[str, float]:
-    return figures_of(torch.from_numpy(probabilities), torch.from_numpy(label))
+    return Multiclass.metrics(torch.from_numpy(probabilities), torch.from_numpy(label))

@@ -10,7 +10,7 @@ from work import Work
 from dnamamba import checkpoint
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model import LanguageModel
-from dnamamba.training.label_metrics import figures_of
+from dnamamba.model.heads import Multiclass
 
 __all__ = ["zero_shot"]
 
@@ -46,4 +46,4 @@ def auroc(score: torch.Tensor, label: torch.Tensor) -> float:
     """Of scores (n,) that should be high where the label is 1."""
     ranks = torch.unique(score, return_inverse=True)[1].double()
     share = ranks / max(1.0, float(ranks.max()))
-    return figures_of(torch.stack([1 - share, share], 1), label)["auroc"]
+    return Multiclass.metrics(torch.stack([1 - share, share], 1), label)["auroc"]

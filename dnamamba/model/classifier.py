@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dnamamba.alphabet import BOS
 from dnamamba.config import MambaConfig
-from dnamamba.model.heads import Head, HeadConfig, VariantHeadConfig
+from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 from dnamamba.model.mamba import Mamba
 from dnamamba.model.pooling import POOLINGS
 from dnamamba.model.strand import reverse_complement
@@ -26,7 +26,7 @@ class _Classifier(nn.Module):
         self.config = config
         self.backbone = Mamba(config)
         self.pooling = POOLINGS[head.pooling](config.d_model)
-        self.head = Head.of(head, self.vectors * config.d_model)
+        self.head = head.build(self.vectors * config.d_model)
 
     def _pooled(self, tokens: Tensor, lengths: Tensor, first: Tensor | None = None) -> Tensor:
         """(B, d_model) fp32 of ids (B, L), pooled from base ``first`` (B,) on; None: over all."""

@@ -11,19 +11,14 @@ from torch.optim import Optimizer
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier, VariantClassifier
-from dnamamba.model.heads import HeadConfig, Regression
+from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig
+from dnamamba.training.agreement import check_metrics, check_tokenizer, resolve_head
 from dnamamba.training.callbacks import HeldOutReport
 from dnamamba.training.held_out import HeldOut, MeanLoss
-from dnamamba.training.label_metrics import HIGHER_IS_BETTER
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.parameters import plain, typed
-from dnamamba.training.start import (
-    check_figures,
-    check_tokenizer,
-    resolve_head,
-    starting_point,
-)
+from dnamamba.training.start import starting_point
 from dnamamba.training.tuning import TuningConfig, adapt, depth_of, frozen_below, lr_scale
 
 __all__ = ["ClassificationModule", "FineTuneModule"]
@@ -102,12 +97,12 @@ class FineTuneModule(TrainedModule):
         codec = getattr(data, "codec", None)
         check_tokenizer(self.tokenizer, data)
         head = resolve_head(self.head, data)
-        check_figures(head, self.monitor[0].removeprefix("validation/"), self.class_weights)
+        check_metrics(head, self.monitor[0].removeprefix("validation/"), self.class_weights)
         if self.model is None:
             self._build(head)
         if stage != "fit" or codec is None:
             return
-        if isinstance(self.model.head, Regression):
+        if self.model.head.scales_labels:
             self.model.head.standardise(torch.from_numpy(data.train_targets()))
         elif self.class_weights:
             self.label_weights = data.class_weights
@@ -155,7 +150,7 @@ class FineTuneModule(TrainedModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Of each sample its ``index`` (B,) and the probability of each label (B,)."""
         columns = self.model.head.probabilities(self(batch)).unbind(1)
-        names = self.head.labels or ("value",)
+        names = self.model.head.names(self.head.labels)
         return {"index": batch["index"], **dict(zip(names, columns, strict=True))}
 
     def lr_scale(self, name: str) -> float:
@@ -197,7 +192,7 @@ class ClassificationModule(FineTuneModule):
     A batch holds ``tokens`` (B, L), ``lengths`` (B,), ``index`` (B,) and ``label``, as
     ``LabelledSequenceDataModule`` and ``SpeciesDataModule`` deliver them. The model, kept as
     ``.model``, is a ``Classifier``. It logs ``train/loss``; of the whole validation part
-    ``validation/loss`` and the figures of ``dnamamba.training.label_metrics``; and so for ``test``,
+    ``validation/loss`` and the metrics of its head; and so for ``test``,
     after which the run's folder holds a table of predictions and plots.
 
     Args:
@@ -210,7 +205,7 @@ class ClassificationModule(FineTuneModule):
         tuning: which weights move; by default all.
         optimizer: AdamW and its schedule.
         class_weights: weigh losses so that every class counts the same, by the training part.
-        monitor: the figure of the validation part that ``best.ckpt`` follows, as ``loss`` or
+        monitor: the metric of the validation part that ``best.ckpt`` follows, as ``loss`` or
             ``mcc``.
 
     Raises:

@@ -1,102 +1,19 @@
-"""From a vector to labels: what a head gives out, what it costs to be wrong, what it decides.
+"""A linear map from a vector to outputs, and all that is to be known of its labels.
 
-=============  ===========================  ======================  ============================
-kind           labels                       outputs                 label of a batch
-=============  ===========================  ======================  ============================
-binary         2 names                      (B, 1) log-odds         (B,) int64, 0 or 1
-multiclass     C >= 2 names                 (B, C) logits           (B,) int64
-multilabel     C >= 1 names, any hold       (B, C) log-odds         (B, C) float32, 0 or 1
-regression     none                         (B, 1) in deviations    (B,) float32
-=============  ===========================  ======================  ============================
+A kind of labels is a subclass and a row of ``dnamamba.model.heads.table``. Whoever trains,
+measures, draws or writes asks the head; nobody else tells one kind from another.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from dnamamba.model.pooling import POOLINGS, PoolingName
+from dnamamba.model.heads.columns import prediction_columns
 
-__all__ = [
-    "HEADS",
-    "Head",
-    "HeadConfig",
-    "HeadKind",
-    "Regression",
-    "VariantHeadConfig",
-    "prediction_columns",
-]
-
-HeadKind = Literal["binary", "multiclass", "multilabel", "regression"]
-
-
-@dataclass(frozen=True)
-class HeadConfig:
-    """What a classifier adds to a backbone.
-
-    Attributes:
-        kind: see ``dnamamba.model.heads``; None until the labels are known.
-        labels: names by number; empty for regression.
-        pooling: over the bases' hidden states: ``mean``, ``max``, ``last`` or ``attention``.
-        dropout: share of the pooled vector's entries that training sets to 0.
-        both_strands: average the outputs over both strands, but in training; twice the time.
-
-    Raises:
-        ValueError: a value out of range, or labels that do not fit the kind.
-    """
-
-    kind: HeadKind | None = None
-    labels: tuple[str, ...] = ()
-    pooling: PoolingName = "mean"
-    dropout: float = 0.0
-    both_strands: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "labels", tuple(self.labels))  # YAML and JSON give lists
-        if self.kind is not None and self.kind not in HEADS:
-            raise ValueError(f"head.kind must be one of {', '.join(HEADS)}, got {self.kind!r}")
-        if self.pooling not in POOLINGS:
-            raise ValueError(
-                f"head.pooling must be one of {', '.join(POOLINGS)}, got {self.pooling!r}"
-            )
-        if not (isinstance(self.dropout, int | float) and 0 <= self.dropout < 1):
-            raise ValueError(f"head.dropout must be in [0, 1), got {self.dropout!r}")
-        if not isinstance(self.both_strands, bool):
-            raise ValueError(f"head.both_strands must be true or false, got {self.both_strands!r}")
-        if not all(isinstance(label, str) for label in self.labels):
-            raise ValueError(f"head.labels must be names, got {self.labels!r}")
-        if len(set(self.labels)) < len(self.labels):
-            raise ValueError(f"head.labels names a class twice: {', '.join(self.labels)}")
-        if self.kind is not None:
-            HEADS[self.kind].check(self.labels)
-
-
-@dataclass(frozen=True)
-class VariantHeadConfig(HeadConfig):
-    """What a variant classifier adds to a backbone.
-
-    Attributes:
-        region: pool from the variant's first base on, where the two sequences begin to differ
-            for a causal model (``variant``), or over the whole window (``window``).
-        length: most bases in a window around a variant; None until the data is known.
-
-    Raises:
-        ValueError: a value out of range, or labels that do not fit the kind.
-    """
-
-    region: Literal["variant", "window"] = "variant"
-    length: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.region not in ("variant", "window"):
-            raise ValueError(f"head.region must be 'variant' or 'window', got {self.region!r}")
-        if self.length is not None and (not isinstance(self.length, int) or self.length < 2):
-            raise ValueError(f"head.length must be at least 2 bases, got {self.length!r}")
+__all__ = ["Head"]
 
 
 class Head(nn.Module, ABC):
@@ -112,7 +29,17 @@ class Head(nn.Module, ABC):
         dropout: share of the vector's entries that training sets to 0.
     """
 
-    label_kind: ClassVar[Literal["class", "multilabel", "number"]]
+    label_kind: ClassVar[str]
+    """The labels that it learns, as the data's ``labels.kind`` names them."""
+    higher_is_better: ClassVar[Mapping[str, bool]]
+    """The names of its metrics, in order, and which way is up."""
+    shares: ClassVar[Sequence[str]] = ()
+    """The metrics that are shares of all samples, of which an interval can be given."""
+    plots: ClassVar[Sequence[str]]
+    """The pictures of a held-out part that suit it, by their names in the training room."""
+    scales_labels: ClassVar[bool] = False
+    """Whether ``standardise`` wants to see the training labels."""
+
     center: Tensor
     scale: Tensor
 
@@ -124,30 +51,6 @@ class Head(nn.Module, ABC):
         self.linear = nn.Linear(width, outputs)
         nn.init.normal_(self.linear.weight, std=0.02)
         nn.init.zeros_(self.linear.bias)
-
-    @classmethod
-    def of(cls, config: HeadConfig, width: int) -> "Head":
-        """The head of a configuration whose kind is known."""
-        if config.kind is None:
-            raise ValueError(
-                f"head.kind is not set; it must be one of {', '.join(HEADS)}, with its head.labels"
-            )
-        kind = HEADS[config.kind]
-        return kind(width, kind.outputs(len(config.labels)), config.dropout)
-
-    @staticmethod
-    @abstractmethod
-    def check(labels: tuple[str, ...]) -> None:
-        """Refuse labels that do not fit.
-
-        Raises:
-            ValueError: says how many there must be.
-        """
-
-    @staticmethod
-    def outputs(labels: int) -> int:
-        """How many outputs there are for so many labels."""
-        return labels
 
     @torch.no_grad()
     def standardise_inputs(self, vectors: Tensor) -> None:
@@ -163,6 +66,9 @@ class Head(nn.Module, ABC):
         self.center.copy_(vectors.double().mean(0))
         self.scale.copy_(1 / deviation.clamp(min=least))
 
+    def standardise(self, labels: Tensor) -> None:
+        """Take from the training labels (n,) what ``scales_labels`` asks for; else nothing."""
+
     def forward(self, vector: Tensor) -> Tensor:
         """(B, width) fp32 -> outputs (B, outputs) fp32."""
         with torch.autocast(vector.device.type, enabled=False):
@@ -175,7 +81,7 @@ class Head(nn.Module, ABC):
 
         Args:
             outputs: from ``forward``.
-            label: as the table above has it.
+            label: as the table in ``dnamamba.model.heads`` has it.
             weight: (C,) class weights, or for ``multilabel`` the weight of a label that holds.
 
         Returns:
@@ -186,145 +92,70 @@ class Head(nn.Module, ABC):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """(B, C) fp32: of each label, in their order; (B, 1) values for regression."""
 
+    @staticmethod
     @abstractmethod
-    def decide(self, probabilities: Tensor, labels: tuple[str, ...]) -> list[Any]:
-        """One item a row: a name, a tuple of names, or a number."""
-
-
-class Multiclass(Head):
-    """One of several: softmax and cross-entropy."""
-
-    label_kind = "class"
-
-    @staticmethod
     def check(labels: tuple[str, ...]) -> None:
-        if len(labels) < 2:
-            raise ValueError(f"a multiclass head needs at least 2 labels, got {len(labels)}")
-
-    def losses(self, outputs: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
-        losses = F.cross_entropy(outputs, label, reduction="none")
-        return losses if weight is None else losses * weight[label]
-
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return outputs.softmax(1)
-
-    def decide(self, probabilities: Tensor, labels: tuple[str, ...]) -> list[Any]:
-        return [labels[i] for i in probabilities.argmax(1).tolist()]
-
-
-class Binary(Multiclass):
-    """One of two: one log-odds, for the second label."""
-
-    @staticmethod
-    def check(labels: tuple[str, ...]) -> None:
-        if len(labels) != 2:
-            raise ValueError(f"a binary head needs 2 labels, got {len(labels)}")
-
-    @staticmethod
-    def outputs(labels: int) -> int:
-        return 1
-
-    def losses(self, outputs: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
-        target = label.to(outputs.dtype)
-        losses = F.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
-        return losses if weight is None else losses * weight[label]
-
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return torch.cat([-outputs, outputs], 1).sigmoid()
-
-
-class Multilabel(Head):
-    """Any number of labels: a log-odds each."""
-
-    label_kind = "multilabel"
-
-    @staticmethod
-    def check(labels: tuple[str, ...]) -> None:
-        if not labels:
-            raise ValueError("a multilabel head needs at least 1 label, got none")
-
-    def losses(self, outputs: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
-        return F.binary_cross_entropy_with_logits(
-            outputs, label, pos_weight=weight, reduction="none"
-        ).mean(1)
-
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return outputs.sigmoid()
-
-    def decide(self, probabilities: Tensor, labels: tuple[str, ...]) -> list[Any]:
-        rows = (probabilities >= 0.5).tolist()
-        return [
-            tuple(label for label, holds in zip(labels, row, strict=True) if holds) for row in rows
-        ]
-
-
-class Regression(Head):
-    """A number, learned in standard deviations from the mean of the training labels.
-
-    ``mean`` and ``deviation`` are stored with the weights.
-    """
-
-    label_kind = "number"
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, width: int, outputs: int, dropout: float) -> None:
-        super().__init__(width, outputs, dropout)
-        self.register_buffer("mean", torch.zeros(1))
-        self.register_buffer("deviation", torch.ones(1))
-
-    @staticmethod
-    def check(labels: tuple[str, ...]) -> None:
-        if labels:
-            raise ValueError(f"a regression head has no labels, got {', '.join(labels)}")
-
-    @staticmethod
-    def outputs(labels: int) -> int:
-        return 1
-
-    @torch.no_grad()
-    def standardise(self, labels: Tensor) -> None:
-        """Take mean and deviation from the training labels (n,).
+        """Refuse labels that do not fit.
 
         Raises:
-            ValueError: they are all the same.
+            ValueError: says how many there must be.
         """
-        deviation = labels.double().std(correction=0)
-        if not deviation > 0:
-            raise ValueError("the training labels are all the same number: nothing can be learned")
-        self.mean.fill_(labels.double().mean())
-        self.deviation.fill_(deviation)
 
-    def losses(self, outputs: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
-        return (outputs[:, 0] - (label - self.mean) / self.deviation) ** 2
+    @staticmethod
+    def outputs(labels: int) -> int:
+        """How many outputs there are for so many labels."""
+        return labels
 
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return outputs * self.deviation + self.mean
+    @classmethod
+    @abstractmethod
+    def decide(cls, probabilities: Tensor, labels: tuple[str, ...]) -> list[Any]:
+        """One item a row: a name, a tuple of names, or a number."""
 
-    def decide(self, probabilities: Tensor, labels: tuple[str, ...]) -> list[Any]:
-        return probabilities[:, 0].tolist()
+    @classmethod
+    @abstractmethod
+    def written(cls, label: Tensor, labels: tuple[str, ...]) -> list[Any]:
+        """True labels as a table has them, one cell a row: text, or a number."""
 
+    @classmethod
+    def columns(cls, probabilities: Tensor, labels: tuple[str, ...]) -> dict[str, list[Any]]:
+        """What a table of predictions says (see ``prediction_columns``)."""
+        return prediction_columns(cls.decide(probabilities, labels), labels, probabilities)
 
-HEADS: dict[str, type[Head]] = {
-    "binary": Binary,
-    "multiclass": Multiclass,
-    "multilabel": Multilabel,
-    "regression": Regression,
-}
-"""Every head, by the name that settings give it."""
+    @classmethod
+    def names(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """What each column of ``probabilities`` is."""
+        return labels
 
+    @classmethod
+    @abstractmethod
+    def counts(cls, label: Tensor, labels: tuple[str, ...]) -> dict[str, int]:
+        """How many samples each label holds of; empty without names."""
 
-def prediction_columns(
-    decided: Sequence[Any], labels: Sequence[str], probabilities: Any
-) -> dict[str, list[Any]]:
-    """What a table of predictions says: ``predicted``, and ``probability_...`` of each label.
+    @classmethod
+    @abstractmethod
+    def ranked(cls, label: Tensor, labels: int) -> dict[int, Tensor]:
+        """Of each label by whose probability samples are ranked, its number and where it holds.
 
-    Args:
-        decided: n items, of ``Head.decide``.
-        labels: names of the labels; none for regression.
-        probabilities: (n, C) array or tensor.
-    """
-    return {
-        "predicted": [";".join(item) if isinstance(item, tuple) else item for item in decided],
-        **{f"probability_{name}": probabilities[:, i].tolist() for i, name in enumerate(labels)},
-    }
+        Args:
+            label: (n, ...) of a held-out part.
+            labels: how many there are.
+
+        Returns:
+            (n,) int64 of 0 and 1 each: of two classes the second, for one says all.
+        """
+
+    @classmethod
+    @abstractmethod
+    def metrics(cls, probabilities: Tensor, label: Tensor) -> dict[str, float]:
+        """How well labels are predicted over a whole held-out part, in torchmetrics' formulas.
+
+        Where a metric asks for what a part does not hold (a class without a sample has no ROC
+        curve), the average is over the classes that have it, and NaN if none has.
+
+        Args:
+            probabilities: (n, C) float64; n at least 1.
+            label: (n, ...), as ``losses`` takes it.
+
+        Returns:
+            A float for each name in ``higher_is_better``, in their order.
+        """
