@@ -1,4 +1,4 @@
-"""Fine-tuning: from a pretrained backbone to labels of sequences."""
+"""Fine-tuning: from a pretrained backbone to labels of sequences and of variants."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier, VariantClassifier
-from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig
+from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig, VariantHeadConfig
 from dnamamba.training.agreement import check_metrics, check_tokenizer, resolve_head
 from dnamamba.training.callbacks import HeldOutReport
 from dnamamba.training.held_out import HeldOut, MeanLoss
@@ -21,7 +21,7 @@ from dnamamba.training.parameters import plain, typed
 from dnamamba.training.start import starting_point
 from dnamamba.training.tuning import TuningConfig, adapt, depth_of, frozen_below, lr_scale
 
-__all__ = ["ClassificationModule", "FineTuneModule"]
+__all__ = ["ClassificationModule", "FineTuneModule", "VariantModule"]
 
 Model = Classifier | VariantClassifier
 
@@ -44,18 +44,18 @@ class FineTuneModule(TrainedModule):
 
     def __init__(
         self,
-        pretrained: str | None,
-        model: MambaConfig | None,
-        tokenizer: Tokenizer | None,
-        head: HeadConfig,
-        tuning: TuningConfig,
-        optimizer: OptimizerConfig,
-        class_weights: bool,
-        monitor: str,
+        pretrained: str | None = None,
+        model: MambaConfig | None = None,
+        tokenizer: Tokenizer | None = None,
+        head: HeadConfig = HeadConfig(),  # noqa: B008 (frozen)
+        tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)
+        optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
+        class_weights: bool = False,
+        monitor: str = "loss",
     ) -> None:
         super().__init__()
         self.start = starting_point(pretrained, model, tokenizer)
-        self.tokenizer, self.head = self.start.tokenizer, head
+        self.tokenizer, self.head = self.start.tokenizer, typed(HeadConfig, head)
         self.tuning = typed(TuningConfig, tuning)
         self.optimizer = typed(OptimizerConfig, optimizer)
         self.class_weights = class_weights
@@ -72,7 +72,7 @@ class FineTuneModule(TrainedModule):
                 "kind": self.kind.__name__,
                 "model": plain(self.start.config),
                 "tokenizer": plain(self.tokenizer),
-                "head": plain(head),
+                "head": plain(self.head),
                 "tuning": plain(self.tuning),
                 "optimizer": plain(self.optimizer),
                 "class_weights": class_weights,
@@ -84,8 +84,8 @@ class FineTuneModule(TrainedModule):
         self.register_buffer("label_weights", None, persistent=False)
         self.train_metrics, self.held_out_metrics = MeanLoss(), HeldOut()
         self.model: Any = None
-        if head.kind is not None:
-            self._build(head)
+        if self.head.kind is not None:
+            self._build(self.head)
 
     def setup(self, stage: str) -> None:
         """Take labels and class weights from the data, and build the model if that is due.
@@ -215,19 +215,36 @@ class ClassificationModule(FineTuneModule):
 
     kind = Classifier
 
+    def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
+        return batch["tokens"], batch["lengths"]
+
+
+class VariantModule(FineTuneModule):
+    """Fine-tunes a backbone, or trains one from scratch, to label variants.
+
+    A batch holds ``tokens`` (B, 2, L), REF and ALT, ``lengths`` (B, 2), ``position``, ``right``
+    and ``index`` (B,), and ``label``, as ``VariantDataModule`` delivers them. The model, kept as
+    ``.model``, is a ``VariantClassifier``. Logs, arguments and errors are those of
+    ``ClassificationModule``; the head also says from where on to pool.
+    """
+
+    kind = VariantClassifier
+
     def __init__(
         self,
         pretrained: str | None = None,
         model: MambaConfig | None = None,
         tokenizer: Tokenizer | None = None,
-        head: HeadConfig = HeadConfig(),  # noqa: B008 (frozen)
+        head: VariantHeadConfig = VariantHeadConfig(),  # noqa: B008 (frozen)
         tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         class_weights: bool = False,
         monitor: str = "loss",
     ) -> None:
+        # The command line and Lightning's loading read the arguments off this signature.
         settings = tuning, optimizer, class_weights, monitor
-        super().__init__(pretrained, model, tokenizer, typed(HeadConfig, head), *settings)
+        super().__init__(pretrained, model, tokenizer, typed(VariantHeadConfig, head), *settings)
 
     def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
-        return batch["tokens"], batch["lengths"]
+        places = ("position", "right") if both_strands else ("position",)
+        return tuple(batch[name] for name in ("tokens", "lengths", *places))
