@@ -32,12 +32,12 @@ def zero_shot(job: Job, work: Work) -> dict[str, Any]:
             context=CONTEXT, flank=FLANK, batch_size=256,
         )  # fmt: skip
         ratios[part] = torch.tensor([score.llr for score in scores], dtype=torch.float64)
-    figures = {part: auroc(-ratios[part], labels[part]) for part in parts}
+    metrics = {part: auroc(-ratios[part], labels[part]) for part in parts}
     whole = auroc(-torch.cat(list(ratios.values())), torch.cat(list(labels.values())))
     samples = {part: len(label) for part, label in labels.items()}
     return {
         "metric": "auroc",
-        "figures": {"auroc": figures["test"], **figures, "all": whole},
+        "figures": {"auroc": metrics["test"], **metrics, "all": whole},
         "samples": samples,
     }
 
