@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 __all__ = ["Column", "chart"]
 
-Column = dict[str, list[float]]  # title of a task -> its figures
+Column = dict[str, list[float]]  # title of a task -> its metric, run by run
 
 # Pale and full for the sizes, blue and orange for the starts: told apart by lightness, too.
 COLOURS = ["#56b4e9", "#f0b429", "#0b559f", "#b3460b"]
@@ -17,7 +17,7 @@ def chart(columns: dict[str, Column]) -> Figure:
     """A line for each task, a dot for each column with the deviation over seeds or folds.
 
     Args:
-        columns: what stands in the legend -> figures; the first is drawn as a bar, the baseline
+        columns: what stands in the legend -> metrics; the first is drawn as a bar, the baseline
             that the others are held against.
     """
     baseline, *others = columns

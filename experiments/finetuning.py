@@ -50,14 +50,14 @@ def finetune(job: Job, work: Work) -> dict[str, Any]:
         weights, validation = best.best_model_path, best.best_model_score
         assert validation is not None
         test = data_of(task, job.fold, test=True)
-        (figures,) = trainer.test(module, datamodule=test, ckpt_path=weights, verbose=False)
+        (metrics,) = trainer.test(module, datamodule=test, ckpt_path=weights, verbose=False)
     return {
         "metric": task.metric,
         "learning_rate": rate,
         "steps": settings["trainer"]["max_steps"],
         "best_step": int(Path(weights).stem.rpartition("step=")[2]),
         "validation": float(validation),
-        "figures": {name.removeprefix("test/"): value for name, value in figures.items()},
+        "figures": {name.removeprefix("test/"): value for name, value in metrics.items()},
         "samples": {
             "train": len(data.dataset("train")),
             "validation": len(data.dataset("validation")),

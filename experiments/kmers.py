@@ -2,7 +2,7 @@
 
 A sequence is the counts of its canonical k-mers as shares of all of them; each column is scaled by
 its deviation in training. k and the strength C of the regularisation are chosen on the validation
-part by the task's own figure; the test part is read once, by that choice. A variant is the counts
+part by the task's own metric; the test part is read once, by that choice. A variant is the counts
 of the k-mers that its alternative allele makes minus those that it breaks, and the shares of its
 window. Splits and pieces are those of the networks: they come from the same data modules, set up
 as for the test.
@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules import VariantDataModule
-from dnamamba.training.figures import figures_of
+from dnamamba.model.heads import Multiclass
 
 __all__ = ["baseline", "canonical_counts"]
 
@@ -57,21 +57,21 @@ def baseline(task: Task, fold: int, folder: Path) -> dict[str, Any]:
             model = LogisticRegression(C=strength, max_iter=ITERATIONS)
             model.fit(rows["train"] @ scale, labels["train"])
             probabilities = model.predict_proba(rows["validation"] @ scale)
-            figure = _figures(probabilities, labels["validation"])[task.metric]
-            tried[f"k={k} C={strength:g}"] = round(figure, 4)
-            if best is None or figure > best[0]:
-                best = figure, k, strength, model, scale
+            metric = _metrics(probabilities, labels["validation"])[task.metric]
+            tried[f"k={k} C={strength:g}"] = round(metric, 4)
+            if best is None or metric > best[0]:
+                best = metric, k, strength, model, scale
     assert best is not None
     validation, k, strength, model, scale = best
     tested = sparse.vstack([_features(b, k, variants) for b in parts["test"]]).tocsr()
-    figures = _figures(model.predict_proba(tested @ scale), labels["test"])
+    metrics = _metrics(model.predict_proba(tested @ scale), labels["test"])
     return {
         "metric": task.metric,
         "k": k,
         "C": strength,
         "iterations": int(max(model.n_iter_)),
         "validation": validation,
-        "figures": figures,
+        "figures": metrics,
         "tried": tried,
         "samples": {part: len(label) for part, label in labels.items()},
         "seconds": round(time.monotonic() - began, 1),
@@ -134,5 +134,5 @@ def _scale(rows: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.diags(np.where(deviation > 0, 1 / np.where(deviation > 0, deviation, 1), 0))
 
 
-def _figures(probabilities: NDArray[np.float64], label: Ints) -> dict[str, float]:
-    return figures_of(torch.from_numpy(probabilities), torch.from_numpy(label))
+def _metrics(probabilities: NDArray[np.float64], label: Ints) -> dict[str, float]:
+    return Multiclass.metrics(torch.from_numpy(probabilities), torch.from_numpy(label))

@@ -42,7 +42,7 @@ def package(output: Path, seed: int, home: Path = ROOT / "dnamamba" / "pretraine
 
 def _card(row: dict[str, Any], size: Size, seed: int) -> str:
     data, machine = configuration("pretrain.yaml")["data"], row["machine"]
-    figures = dict(row["figures"])
+    metrics = dict(row["figures"])
     return Template(CARD.read_text()).substitute(
         name=NAME,
         seed=seed,
@@ -57,6 +57,6 @@ def _card(row: dict[str, Any], size: Size, seed: int) -> str:
         device=machine["device"],
         torch=machine["torch"],
         seconds=f"{row['seconds']:.0f}",
-        perplexity=f"{figures.pop('perplexity'):.3f}",
-        species="\n".join(f"| {species(name)} | {value:.3f} |" for name, value in figures.items()),
+        perplexity=f"{metrics.pop('perplexity'):.3f}",
+        species="\n".join(f"| {species(name)} | {value:.3f} |" for name, value in metrics.items()),
     )

@@ -174,15 +174,15 @@ class Table:
 
 
 def chosen_rate(table: Table, rows: Rows, task: str, start: str) -> float | None:
-    """The learning rate with the best figure on the validation part; None: not all are tried."""
+    """The learning rate with the best metric on the validation part; None: not all are tried."""
     size = next(iter(table.sizes))
     seed = table.sizes[size].seeds[0]
     tried = {
         rate: rows.get(Job("finetune", size, seed, task, start, rate).name)
         for rate in table.learning_rates
     }
-    figures = {rate: row["validation"] for rate, row in tried.items() if row}
-    return max(figures, key=lambda r: figures[r]) if len(figures) == len(tried) else None
+    metrics = {rate: row["validation"] for rate, row in tried.items() if row}
+    return max(metrics, key=lambda r: metrics[r]) if len(metrics) == len(tried) else None
 
 
 def bases(task: Task) -> int:

@@ -70,15 +70,15 @@ def run_jobs(
     logs.mkdir(parents=True, exist_ok=True)
     context: Any = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOAD)
-    crew = [Worker(context, work, logs / f"worker{i}.log") for i in range(workers)]
+    processes = [Worker(context, work, logs / f"worker{i}.log") for i in range(workers)]
     failed: list[str] = []
     done = 0
     try:
         while True:
-            busy = [worker for worker in crew if worker.job]
+            busy = [worker for worker in processes if worker.job]
             taken = {worker.job for worker in busy}
             jobs = [job for job in next_jobs() if job not in taken and job.name not in failed]
-            for job, worker in zip(jobs, [w for w in crew if not w.job], strict=False):
+            for job, worker in zip(jobs, [w for w in processes if not w.job], strict=False):
                 worker.give(job)
                 busy.append(worker)
             left = end - time.monotonic()
@@ -96,14 +96,14 @@ def run_jobs(
                 (logs / f"{name}.error").write_text(error)
                 print(f"     {took:6.1f} s  {name} FAILED: {error.splitlines()[-1]}", flush=True)
                 if not worker.process.is_alive():
-                    crew[crew.index(worker)] = Worker(context, work, logs / f"{name}.log")
-        lost = [worker.job.name for worker in crew if worker.job]
+                    processes[processes.index(worker)] = Worker(context, work, logs / f"{name}.log")
+        lost = [worker.job.name for worker in processes if worker.job]
         if lost:
             print(f"time is over; lost: {', '.join(lost)}")
     finally:
-        for worker in crew:
+        for worker in processes:
             worker.process.kill()
-        for worker in crew:
+        for worker in processes:
             worker.process.join()
     return failed
 

@@ -48,7 +48,7 @@ def pretrain(job: Job, work: Work) -> dict[str, Any]:
     model, tokenizer = checkpoint.load(run / "model")
     assert isinstance(model, LanguageModel)
     model.to("cuda" if torch.cuda.is_available() else "cpu")
-    figures = perplexities(model, tokenizer, GenomeDataModule(**settings["data"]))
+    metrics = perplexities(model, tokenizer, GenomeDataModule(**settings["data"]))
     folder = checkpoint.save(work.model(job), model, tokenizer, overwrite=True)
     (folder / "metrics.csv").write_bytes((run / "metrics.csv").read_bytes())
     return {
@@ -57,7 +57,7 @@ def pretrain(job: Job, work: Work) -> dict[str, Any]:
         "steps_planned": steps,
         "tokens": done * bases_per_step,
         "bases_per_second": float(np.median(logged(run / "metrics.csv", RATE))),
-        "figures": figures,
+        "figures": metrics,
     }
 
 
@@ -101,6 +101,6 @@ def perplexities(
         scores = evaluate(model, tokenizer, those, batch_size=256)
         nats[name] = -float(scores.log_likelihood.sum())
         bases[name] = int(scores.bases.sum())
-    found = {name: float(np.exp(nats[name] / bases[name])) for name in pieces}
+    of_each = {name: float(np.exp(nats[name] / bases[name])) for name in pieces}
     whole = float(np.exp(sum(nats.values()) / sum(bases.values())))
-    return {"perplexity": whole, **{f"perplexity {name}": value for name, value in found.items()}}
+    return {"perplexity": whole, **{f"perplexity {name}": value for name, value in of_each.items()}}

@@ -60,14 +60,14 @@ def _perplexity(table: Table, rows: dict[str, Row]) -> str:
     lines = []
     genomes: list[str] = []
     for size in table.sizes:
-        found = _of(rows, kind="pretrain", size=size)
-        if not found:
+        runs = _of(rows, kind="pretrain", size=size)
+        if not runs:
             continue
-        genomes = [name for name in found[0]["figures"] if name != "perplexity"]
-        cells = [_mean(row["figures"][name] for row in found) for name in ("perplexity", *genomes)]
-        read = _mean((row["tokens"] / 1e6 for row in found), 0)
-        speed = _mean(((row["bases_per_second"] or 0) / 1e6 for row in found), 1)
-        about = [f"{found[0]['parameters']:,}", str(len(found)), f"{read} Mb", speed]
+        genomes = [name for name in runs[0]["figures"] if name != "perplexity"]
+        cells = [_mean(row["figures"][name] for row in runs) for name in ("perplexity", *genomes)]
+        read = _mean((row["tokens"] / 1e6 for row in runs), 0)
+        speed = _mean(((row["bases_per_second"] or 0) / 1e6 for row in runs), 1)
+        about = [f"{runs[0]['parameters']:,}", str(len(runs)), f"{read} Mb", speed]
         lines.append([*about, *cells])
     head = ["parameters", "seeds", "read", "Mb/s", "all", *(species(name) for name in genomes)]
     return _markdown(head, lines)
@@ -87,17 +87,17 @@ def _tasks(table: Table, rows: dict[str, Row]) -> str:
 
 
 def _columns(table: Table, rows: dict[str, Row]) -> dict[str, Column]:
-    """Heading of a column -> the figures of each task."""
+    """Heading of a column -> the metric of each task, run by run."""
 
-    def figures(name: str, **wanted: Any) -> list[float]:
+    def values(name: str, **wanted: Any) -> list[float]:
         metric = table.tasks[name].metric
         return [row["figures"][metric] for row in _of(rows, task=name, **wanted)]
 
-    columns = {"k-mers": {name: figures(name, kind="kmers") for name in table.tasks}}
+    columns = {"k-mers": {name: values(name, kind="kmers") for name in table.tasks}}
     for size in table.sizes:
         for start in STARTS:
             columns[f"{_millions(rows, size)} {start}"] = {
-                name: figures(
+                name: values(
                     name, kind="finetune", size=size, start=start,
                     rate=chosen_rate(table, rows, name, start),
                 )
@@ -109,10 +109,10 @@ def _columns(table: Table, rows: dict[str, Row]) -> dict[str, Column]:
 def _zero_shot(table: Table, rows: dict[str, Row]) -> str:
     lines = []
     for size in table.sizes:
-        found = _of(rows, kind="zero_shot", size=size)
-        if found:
-            cells = [_mean(row["figures"][part] for row in found) for part in ("test", "all")]
-            counts = found[0]["samples"]
+        runs = _of(rows, kind="zero_shot", size=size)
+        if runs:
+            cells = [_mean(row["figures"][part] for row in runs) for part in ("test", "all")]
+            counts = runs[0]["samples"]
             n = f"{counts['test']:,}", f"{sum(counts.values()):,}"
             lines.append([_millions(rows, size), *cells])
             head = ["model", f"test part ({n[0]} variants)", f"all ({n[1]})"]
@@ -122,19 +122,19 @@ def _zero_shot(table: Table, rows: dict[str, Row]) -> str:
 def _baselines(table: Table, rows: dict[str, Row]) -> str:
     lines = []
     for name, task in table.tasks.items():
-        found = _of(rows, kind="kmers", task=name)
-        if found:
-            samples = found[0]["samples"]
-            chosen = Counter(f"{row['k']}, {row['C']:g}" for row in found)
+        runs = _of(rows, kind="kmers", task=name)
+        if runs:
+            samples = runs[0]["samples"]
+            chosen = Counter(f"{row['k']}, {row['C']:g}" for row in runs)
             lines.append(
                 [
                     task.title,
                     " / ".join(f"{samples[part]:,}" for part in ("train", "validation", "test")),
                     "; ".join(chosen),
-                    _mean(row["validation"] for row in found),
+                    _mean(row["validation"] for row in runs),
                     *(
-                        f"{NAMES[figure]} {_mean(row['figures'][figure] for row in found)}"
-                        for figure in (task.metric, SECOND[task.metric])
+                        f"{NAMES[metric]} {_mean(row['figures'][metric] for row in runs)}"
+                        for metric in (task.metric, SECOND[task.metric])
                     ),
                 ]
             )
@@ -172,8 +172,8 @@ def _of(rows: dict[str, Row], **wanted: Any) -> list[Row]:
 
 
 def _millions(rows: dict[str, Row], size: str) -> str:
-    found = _of(rows, kind="pretrain", size=size)
-    return f"{found[0]['parameters'] / 1e6:.1f} M" if found else size
+    runs = _of(rows, kind="pretrain", size=size)
+    return f"{runs[0]['parameters'] / 1e6:.1f} M" if runs else size
 
 
 def _mean(values: Iterable[float | None], digits: int = 3) -> str:

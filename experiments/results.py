@@ -16,6 +16,7 @@ more than the runs in flight.
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,13 @@ def _work(arguments: Arguments) -> Work:
 
 
 def _run(arguments: Arguments, work: Work, missing: Any) -> int:
+    # Late, so that the script itself starts at once.
+    from dispatch import do_job
+
     began = time.monotonic()
     count, seconds = arguments.workers, arguments.seconds
     try:
-        failed = run_jobs(missing, work, count, seconds, work.output / "logs")
+        failed = run_jobs(missing, partial(do_job, work), count, seconds, work.output / "logs")
     finally:
         if arguments.pack:
             packed = pack(work.output, arguments.pack)

@@ -14,7 +14,7 @@ __all__ = ["merge", "pack", "read_rows", "write_row"]
 Row = dict[str, Any]
 
 RESULTS = Path(__file__).with_name("results")
-"""Where figures are committed."""
+"""Where rows are committed."""
 
 
 def write_row(folder: Path, name: str, row: Row) -> None:

@@ -1,11 +1,7 @@
-"""What a worker does for a job, and the row that it leaves."""
+"""What every job is told, and on what machine its row was made."""
 
-import contextlib
-import logging
 import platform
-import time
-import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 from pathlib import Path
@@ -13,14 +9,13 @@ from typing import Any
 
 import torch
 from plan import Job, Table
-from rows import write_row
 
-__all__ = ["Work"]
+__all__ = ["Work", "machine"]
 
 
 @dataclass(frozen=True)
 class Work:
-    """Does jobs; a worker calls it.
+    """The settings of all jobs.
 
     Attributes:
         table: what the jobs are of.
@@ -44,30 +39,13 @@ class Work:
     pretrain_seconds: dict[str, float]
     until: float
 
-    def __call__(self, job: Job) -> None:
-        """Do the job, and leave its row."""
-        # Here, so that the script itself starts at once.
-        from finetuning import finetune
-        from pretraining import pretrain
-        from zero_shot import zero_shot
-
-        work = {"pretrain": pretrain, "finetune": finetune, "zero_shot": zero_shot}
-        _quiet()
-        with contextlib.chdir(self.data):
-            began = time.monotonic()
-            row = work[job.kind](job, self)
-            row["seconds"] = round(time.monotonic() - began, 1)
-        write_row(self.output, job.name, {**asdict(job), **row, "machine": machine()})
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()  # the other workers need it
-
     def model(self, job: Job) -> Path:
         """The folder of the pretrained model that a job makes or starts from."""
         return self.output / "pretrained" / f"{job.size}-seed{job.seed}"
 
 
 def machine(*others: str) -> dict[str, str]:
-    """Date, device and versions: a figure without them means nothing."""
+    """Date, device and versions: a metric without them means nothing."""
     return {
         "date": date.today().isoformat(),
         "device": device_name(),
@@ -81,9 +59,3 @@ def machine(*others: str) -> dict[str, str]:
 
 def device_name() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-
-
-def _quiet() -> None:
-    """No advice of Lightning's, in a log of many short runs."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from work import Work
 from dnamamba import checkpoint
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model import LanguageModel
-from dnamamba.training.figures import figures_of
+from dnamamba.model.heads import Multiclass
 
 __all__ = ["zero_shot"]
 
@@ -32,12 +32,12 @@ def zero_shot(job: Job, work: Work) -> dict[str, Any]:
             context=CONTEXT, flank=FLANK, batch_size=256,
         )  # fmt: skip
         ratios[part] = torch.tensor([score.llr for score in scores], dtype=torch.float64)
-    figures = {part: auroc(-ratios[part], labels[part]) for part in parts}
+    metrics = {part: auroc(-ratios[part], labels[part]) for part in parts}
     whole = auroc(-torch.cat(list(ratios.values())), torch.cat(list(labels.values())))
     samples = {part: len(label) for part, label in labels.items()}
     return {
         "metric": "auroc",
-        "figures": {"auroc": figures["test"], **figures, "all": whole},
+        "figures": {"auroc": metrics["test"], **metrics, "all": whole},
         "samples": samples,
     }
 
@@ -46,4 +46,4 @@ def auroc(score: torch.Tensor, label: torch.Tensor) -> float:
     """Of scores (n,) that should be high where the label is 1."""
     ranks = torch.unique(score, return_inverse=True)[1].double()
     share = ranks / max(1.0, float(ranks.max()))
-    return figures_of(torch.stack([1 - share, share], 1), label)["auroc"]
+    return Multiclass.metrics(torch.stack([1 - share, share], 1), label)["auroc"]

@@ -74,7 +74,7 @@ class _Classifier(nn.Module, ABC):
         self.settings: Any = head
         self.backbone = build(config)
         self.pooling = POOLINGS[head.pooling](config.d_model)
-        self.head = Head.of(head, self.vectors * config.d_model)
+        self.head = head.build(self.vectors * config.d_model)
 
     @abstractmethod
     def features_of(self, windows: Windows[Rows], read: Read[Rows]) -> Tensor:

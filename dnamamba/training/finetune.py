@@ -1,4 +1,4 @@
-"""Fine-tuning: from a pretrained backbone to labels of sequences."""
+"""Fine-tuning: from a pretrained backbone to labels of sequences and of variants."""
 
 from typing import Any, ClassVar
 
@@ -11,22 +11,17 @@ from torch.optim import Optimizer
 from dnamamba.alphabet import Tokenizer
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.families import Sizes
-from dnamamba.model.heads import HeadConfig, Regression
+from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig, VariantHeadConfig
 from dnamamba.settings import plain, typed
-from dnamamba.training.callbacks import TestReport
-from dnamamba.training.figures import HIGHER_IS_BETTER
+from dnamamba.training.agreement import check_metrics, check_tokenizer, resolve_head
+from dnamamba.training.callbacks import HeldOutReport
 from dnamamba.training.held_out import HeldOut, MeanLoss
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
-from dnamamba.training.start import (
-    check_figures,
-    check_tokenizer,
-    resolve_head,
-    starting_point,
-)
+from dnamamba.training.start import starting_point
 from dnamamba.training.tuning import TuningConfig, adapt, depth_of, frozen_below, lr_scale
 
-__all__ = ["ClassificationModule", "FineTuneModule"]
+__all__ = ["ClassificationModule", "FineTuneModule", "VariantModule"]
 
 Model = Classifier | VariantClassifier
 
@@ -42,25 +37,25 @@ class FineTuneModule(TrainedModule):
     held_out_metrics: HeldOut
 
     headline = ("loss", "mcc", "auroc", "pearson")  # of these, what a validation has
-    reports = True  # TestReport does; an instance set to False writes no files
+    reports = True  # HeldOutReport does; an instance set to False writes no files
 
     kind: ClassVar[type[Model]]
     """The model that is trained."""
 
     def __init__(
         self,
-        pretrained: str | None,
-        model: Sizes | None,
-        tokenizer: Tokenizer | None,
-        head: HeadConfig,
-        tuning: TuningConfig,
-        optimizer: OptimizerConfig,
-        class_weights: bool,
-        monitor: str,
+        pretrained: str | None = None,
+        model: Sizes | None = None,
+        tokenizer: Tokenizer | None = None,
+        head: HeadConfig = HeadConfig(),  # noqa: B008 (frozen)
+        tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)
+        optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
+        class_weights: bool = False,
+        monitor: str = "loss",
     ) -> None:
         super().__init__()
         self.start = starting_point(pretrained, model, tokenizer)
-        self.tokenizer, self.head = self.start.tokenizer, head
+        self.tokenizer, self.head = self.start.tokenizer, typed(HeadConfig, head)
         self.tuning = typed(TuningConfig, tuning)
         self.optimizer = typed(OptimizerConfig, optimizer)
         self.class_weights = class_weights
@@ -77,7 +72,7 @@ class FineTuneModule(TrainedModule):
                 "kind": self.kind.__name__,
                 "model": plain(self.start.config),
                 "tokenizer": plain(self.tokenizer),
-                "head": plain(head),
+                "head": plain(self.head),
                 "tuning": plain(self.tuning),
                 "optimizer": plain(self.optimizer),
                 "class_weights": class_weights,
@@ -89,8 +84,8 @@ class FineTuneModule(TrainedModule):
         self.register_buffer("label_weights", None, persistent=False)
         self.train_metrics, self.held_out_metrics = MeanLoss(), HeldOut()
         self.model: Any = None
-        if head.kind is not None:
-            self._build(head)
+        if self.head.kind is not None:
+            self._build(self.head)
 
     def setup(self, stage: str) -> None:
         """Take labels and class weights from the data, and build the model if that is due.
@@ -102,12 +97,12 @@ class FineTuneModule(TrainedModule):
         codec = getattr(data, "codec", None)
         check_tokenizer(self.tokenizer, data)
         head = resolve_head(self.head, data)
-        check_figures(head, self.monitor[0].removeprefix("validation/"), self.class_weights)
+        check_metrics(head, self.monitor[0].removeprefix("validation/"), self.class_weights)
         if self.model is None:
             self._build(head)
         if stage != "fit" or codec is None:
             return
-        if isinstance(self.model.head, Regression):
+        if self.model.head.scales_labels:
             self.model.head.standardise(torch.from_numpy(data.train_targets()))
         elif self.class_weights:
             self.label_weights = data.class_weights
@@ -155,7 +150,7 @@ class FineTuneModule(TrainedModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Of each sample its ``index`` (B,) and the probability of each label (B,)."""
         columns = self.model.head.probabilities(self(batch)).unbind(1)
-        names = self.head.labels or ("value",)
+        names = self.model.head.names(self.head.labels)
         return {"index": batch["index"], **dict(zip(names, columns, strict=True))}
 
     def lr_scale(self, name: str) -> float:
@@ -172,7 +167,7 @@ class FineTuneModule(TrainedModule):
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Exact resume, the stop at NaN, and after ``test`` the report."""
-        return [*super().configure_callbacks(), *([TestReport()] if self.reports else [])]
+        return [*super().configure_callbacks(), *([HeldOutReport()] if self.reports else [])]
 
     def _build(self, head: HeadConfig) -> None:
         self.head = head
@@ -197,7 +192,7 @@ class ClassificationModule(FineTuneModule):
     A batch holds ``tokens`` (B, L), ``lengths`` (B,), ``index`` (B,) and ``label``, as
     ``LabelledSequenceDataModule`` and ``SpeciesDataModule`` deliver them. The model, kept as
     ``.model``, is a ``Classifier``. It logs ``train/loss``; of the whole validation part
-    ``validation/loss`` and the figures of ``dnamamba.training.figures``; and so for ``test``,
+    ``validation/loss`` and the metrics of its head; and so for ``test``,
     after which the run's folder holds a table of predictions and plots.
 
     Args:
@@ -210,7 +205,7 @@ class ClassificationModule(FineTuneModule):
         tuning: which weights move; by default all.
         optimizer: AdamW and its schedule.
         class_weights: weigh losses so that every class counts the same, by the training part.
-        monitor: the figure of the validation part that ``best.ckpt`` follows, as ``loss`` or
+        monitor: the metric of the validation part that ``best.ckpt`` follows, as ``loss`` or
             ``mcc``.
 
     Raises:
@@ -220,19 +215,36 @@ class ClassificationModule(FineTuneModule):
 
     kind = Classifier
 
+    def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
+        return batch["tokens"], batch["lengths"]
+
+
+class VariantModule(FineTuneModule):
+    """Fine-tunes a backbone, or trains one from scratch, to label variants.
+
+    A batch holds ``tokens`` (B, 2, L), REF and ALT, ``lengths`` (B, 2), ``position``, ``right``
+    and ``index`` (B,), and ``label``, as ``VariantDataModule`` delivers them. The model, kept as
+    ``.model``, is a ``VariantClassifier``. Logs, arguments and errors are those of
+    ``ClassificationModule``; the head also says from where on to pool.
+    """
+
+    kind = VariantClassifier
+
     def __init__(
         self,
         pretrained: str | None = None,
         model: Sizes | None = None,
         tokenizer: Tokenizer | None = None,
-        head: HeadConfig = HeadConfig(),  # noqa: B008 (frozen)
+        head: VariantHeadConfig = VariantHeadConfig(),  # noqa: B008 (frozen)
         tuning: TuningConfig = TuningConfig(),  # noqa: B008 (frozen)
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         class_weights: bool = False,
         monitor: str = "loss",
     ) -> None:
+        # The command line and Lightning's loading read the arguments off this signature.
         settings = tuning, optimizer, class_weights, monitor
-        super().__init__(pretrained, model, tokenizer, typed(HeadConfig, head), *settings)
+        super().__init__(pretrained, model, tokenizer, typed(VariantHeadConfig, head), *settings)
 
     def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
-        return batch["tokens"], batch["lengths"]
+        places = ("position", "right") if both_strands else ("position",)
+        return tuple(batch[name] for name in ("tokens", "lengths", *places))

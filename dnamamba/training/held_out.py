@@ -1,4 +1,4 @@
-"""What a classifier says of a held-out part, gathered whole before any figure is taken."""
+"""What a classifier says of a held-out part, gathered whole before anything is measured."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,6 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from dnamamba.model.heads import Head
-from dnamamba.training.figures import figures_of
 
 __all__ = ["HeldOut", "MeanLoss", "Outcomes"]
 
@@ -27,11 +26,16 @@ class Outcomes(NamedTuple):
     probabilities: Tensor
     label: Tensor
 
+    def metrics(self, head: type[Head] | Head) -> dict[str, float]:
+        """The loss, and of at least one sample the metrics of the head that gave the outputs."""
+        loss = {"loss": float(self.loss.mean())}
+        return loss | head.metrics(self.probabilities, self.label) if len(self.sample) else loss
+
 
 class HeldOut(Metric):
     """Gathers outputs over batches and devices; rows that fill up a batch are left out.
 
-    Figures do not depend on how samples fall into batches and devices. Every rank must see as
+    Metrics do not depend on how samples fall into batches and devices. Every rank must see as
     many rows, as ``held_out_batches`` deals them out.
 
     Attributes:
@@ -49,6 +53,8 @@ class HeldOut(Metric):
         for name in Outcomes._fields:
             self.add_state(name, [], dist_reduce_fx="cat")
         self.last: Outcomes | None = None
+        # Its class: the head itself would be a module of this one, and saved with it.
+        self._head: type[Head] | None = None
 
     def update(self, head: Head, index: Tensor, outputs: Tensor, label: Tensor) -> None:
         """Add a batch.
@@ -59,6 +65,7 @@ class HeldOut(Metric):
             outputs: (B, outputs).
             label: as the head's kind has it.
         """
+        self._head = type(head)
         self.sample.append(index)
         self.loss.append(head.losses(outputs, label))
         self.probabilities.append(head.probabilities(outputs))
@@ -69,14 +76,13 @@ class HeldOut(Metric):
         return self._outcomes()
 
     def drain(self, prefix: str) -> dict[str, float]:
-        """Loss and the head's figures, named ``prefix/...``, then start anew; all ranks."""
+        """Loss and the head's metrics, named ``prefix/...``, then start anew; all ranks."""
         # What torchmetrics hands out of ``compute`` has lost the dimension of an only sample.
         with self.sync_context():
             self.last = outcomes = self._outcomes()
         self.reset()
-        figures = {"loss": float(outcomes.loss.mean())}
-        figures |= figures_of(outcomes.probabilities, outcomes.label)
-        return {f"{prefix}/{name}": value for name, value in figures.items()}
+        assert self._head is not None
+        return {f"{prefix}/{name}": x for name, x in outcomes.metrics(self._head).items()}
 
     def _outcomes(self) -> Outcomes:
         columns = [_joined(getattr(self, name)) for name in Outcomes._fields]

@@ -1,4 +1,4 @@
-"""Figures of a run: to the loggers under the step they belong to, and to callbacks."""
+"""Metrics of a run: to the loggers under the step they belong to, and to callbacks."""
 
 import time
 import warnings
@@ -7,13 +7,13 @@ from collections.abc import Collection, Mapping
 import pytorch_lightning as pl
 from pytorch_lightning.trainer.states import TrainerFn
 
-__all__ = ["Throughput", "log_figures"]
+__all__ = ["Throughput", "log_metrics"]
 
 
-def log_figures(
-    module: pl.LightningModule, figures: Mapping[str, float], in_bar: Collection[str] = ()
+def log_metrics(
+    module: pl.LightningModule, metrics: Mapping[str, float], in_bar: Collection[str] = ()
 ) -> None:
-    """Log figures that are the same on every rank, under ``module.global_step``.
+    """Log metrics that are the same on every rank, under ``module.global_step``.
 
     While fitting they go straight to the loggers: Lightning counts steps for its loggers by
     itself, and that count shifts by one after a resume from an exception's checkpoint. Callbacks
@@ -21,7 +21,7 @@ def log_figures(
 
     Args:
         module: the module in training or validation.
-        figures: name, such as ``train/loss``, and value.
+        metrics: name, such as ``train/loss``, and value.
         in_bar: names that progress bars show.
     """
     trainer = module.trainer
@@ -29,9 +29,9 @@ def log_figures(
         return
     fitting = trainer.state.fn == TrainerFn.FITTING
     with warnings.catch_warnings():
-        # What validate and test return are figures for a logger, whether there is one or not.
+        # What validate and test return are metrics for a logger, whether there is one or not.
         warnings.filterwarnings("ignore", ".*but have no logger configured")
-        for name, value in figures.items():
+        for name, value in metrics.items():
             module.log(
                 name,
                 value,
@@ -40,7 +40,7 @@ def log_figures(
                 sync_dist=not trainer.training,  # equal on all ranks; Lightning wants it said
             )
     for logger in trainer.loggers if fitting else ():
-        logger.log_metrics({**figures, "epoch": module.current_epoch}, step=module.global_step)
+        logger.log_metrics({**metrics, "epoch": module.current_epoch}, step=module.global_step)
 
 
 class Throughput:

@@ -19,7 +19,7 @@ class MetricsFile(Logger):
     """Appends each logged row to ``FOLDER/metrics.csv`` at once.
 
     A resumed run continues the file: rows of its first logged step and later ones, left by the
-    run that was cut short, make way. A figure that was never logged before adds a column, for
+    run that was cut short, make way. A metric that was never logged before adds a column, for
     which the file is written anew.
 
     Args:

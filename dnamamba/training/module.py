@@ -8,7 +8,7 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from dnamamba.training.callbacks import RandomState, StopOnNonFinite
-from dnamamba.training.logs import Throughput, log_figures
+from dnamamba.training.logs import Throughput, log_metrics
 from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
 from dnamamba.training.parameters import refuse_another
 
@@ -17,11 +17,11 @@ __all__ = ["Batch", "TrainedModule"]
 Batch = dict[str, Tensor]
 
 
-class Figures(Protocol):
-    """Figures gathered over batches and devices."""
+class Metrics(Protocol):
+    """Metrics gathered over batches and devices."""
 
     def drain(self, prefix: str) -> dict[str, float]:
-        """The figures as floats named ``prefix/...``, then start anew; all ranks together."""
+        """The metrics as floats named ``prefix/...``, then start anew; all ranks together."""
         ...
 
 
@@ -36,18 +36,18 @@ class TrainedModule(pl.LightningModule):
     rate: ClassVar[str]
     """What ``throughput`` counts, as ``bases_per_second``."""
     in_bar: ClassVar[Collection[str]] = ("train/loss",)
-    """The figures that progress bars show."""
+    """The metrics that progress bars show."""
     headline: ClassVar[Collection[str]]
-    """The figures of a validation that are said on the terminal."""
+    """The metrics of a validation that are said on the terminal."""
     reports: ClassVar[bool] = False
     """Whether a callback of the module says what a test found."""
     identity: ClassVar[Collection[str]] = ("model", "tokenizer")
     """The hyper-parameters on which the weights depend."""
 
     optimizer: OptimizerConfig
-    train_metrics: Figures
+    train_metrics: Metrics
     """Over the training batches since the last log."""
-    held_out_metrics: Figures
+    held_out_metrics: Metrics
     """Over a held-out part."""
 
     def __init__(self) -> None:
@@ -68,20 +68,20 @@ class TrainedModule(pl.LightningModule):
         if step == self._logged_at or every == 0 or step % every:
             return
         self._logged_at = step
-        figures = self.train_metrics.drain("train")
-        figures["train/lr"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
-        figures[f"train/{self.rate}"] = self.throughput.drain()
-        log_figures(self, figures, in_bar=(*self.in_bar, f"train/{self.rate}"))
+        metrics = self.train_metrics.drain("train")
+        metrics["train/lr"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
+        metrics[f"train/{self.rate}"] = self.throughput.drain()
+        log_metrics(self, metrics, in_bar=(*self.in_bar, f"train/{self.rate}"))
 
     def on_validation_start(self) -> None:
         self.throughput.pause()
 
     def on_validation_epoch_end(self) -> None:
-        log_figures(self, self.held_out_metrics.drain("validation"))
+        log_metrics(self, self.held_out_metrics.drain("validation"))
         self.throughput.resume()
 
     def on_test_epoch_end(self) -> None:
-        log_figures(self, self.held_out_metrics.drain("test"))
+        log_metrics(self, self.held_out_metrics.drain("test"))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = make_optimizer(self, self.optimizer, self.lr_scale)

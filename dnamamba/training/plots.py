@@ -1,16 +1,16 @@
 """Pictures of a test: confusion matrix, ROC and precision-recall curves; a scatter of numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 from torchmetrics.functional import classification as tm
 
 from dnamamba.files import replacing
+from dnamamba.model.heads import Head
 from dnamamba.training.held_out import Outcomes
 
 __all__ = ["plot_test"]
@@ -18,28 +18,24 @@ __all__ = ["plot_test"]
 _INCHES = (5.0, 4.4)
 
 
-def plot_test(folder: Path, outcomes: Outcomes, labels: Sequence[str]) -> list[Path]:
-    """Draw what suits the labels; files that stand there are replaced.
+def plot_test(folder: Path, outcomes: Outcomes, head: Head, labels: tuple[str, ...]) -> list[Path]:
+    """Draw what suits the head; files that stand there are replaced.
 
     Args:
         folder: where to.
         outcomes: the samples, at least one.
+        head: what gave them; its ``plots`` are of ``PLOTS``.
         labels: names of the classes; empty for regression.
 
     Returns:
-        ``roc.png`` and ``pr.png``, one curve a class that has both kinds of samples (of two
-        classes: of the second), and for one label a sample ``confusion.png``; for regression
-        ``scatter.png``.
+        The files.
     """
-    if not labels:
-        return [_scatter(folder / "scatter.png", outcomes)]
-    drawn = [_rankings(folder, outcomes, labels)]
-    if outcomes.label.ndim == 1:
-        drawn.insert(0, [_confusion(folder / "confusion.png", outcomes, labels)])
+    drawn = [PLOTS[name](folder, outcomes, head, labels) for name in head.plots]
     return [path for paths in drawn for path in paths]
 
 
-def _confusion(path: Path, outcomes: Outcomes, labels: Sequence[str]) -> Path:
+def _confusion(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str]) -> list[Path]:
+    """``confusion.png``, of one label a sample."""
     C = len(labels)
     counts = tm.multiclass_confusion_matrix(outcomes.probabilities, outcomes.label, C).numpy()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
@@ -54,26 +50,25 @@ def _confusion(path: Path, outcomes: Outcomes, labels: Sequence[str]) -> Path:
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(count), ha="center", va="center", color=shade)
     axes.set(xlabel="predicted", ylabel="true (samples)")
-    return _saved(figure, path)
+    return [_saved(figure, folder / "confusion.png")]
 
 
-def _rankings(folder: Path, outcomes: Outcomes, labels: Sequence[str]) -> list[Path]:
+def _rankings(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str]) -> list[Path]:
+    """``roc.png`` and ``pr.png``, one curve a label that has both kinds of samples."""
     figures = [Figure(figsize=_INCHES, layout="constrained") for _ in range(2)]
     roc, pr = (figure.subplots() for figure in figures)
-    for i, label in _ranked(labels, outcomes.label):
-        holds = _holds(outcomes.label, i)
+    for i, holds in head.ranked(outcomes.label, len(labels)).items():
         if not 0 < int(holds.sum()) < len(holds):
             continue
         probability = outcomes.probabilities[:, i].contiguous()
         false, true, _ = tm.binary_roc(probability, holds)
         area = float(tm.binary_auroc(probability, holds))
-        roc.plot(false, true, label=f"{label}: area {area:.3f}")
+        roc.plot(false, true, label=f"{labels[i]}: area {area:.3f}")
         precision, recall, _ = tm.binary_precision_recall_curve(probability, holds)
         area = float(tm.binary_average_precision(probability, holds))
         chance = float(holds.double().mean())
-        pr.step(
-            recall, precision, where="pre", label=f"{label}: area {area:.3f} (chance {chance:.3f})"
-        )
+        name = f"{labels[i]}: area {area:.3f} (chance {chance:.3f})"
+        pr.step(recall, precision, where="pre", label=name)
     roc.plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":", label="chance")
     roc.set(xlabel="false positive rate", ylabel="true positive rate")
     pr.set(xlabel="recall", ylabel="precision", ylim=(0, 1.02))
@@ -84,17 +79,8 @@ def _rankings(folder: Path, outcomes: Outcomes, labels: Sequence[str]) -> list[P
     return [_saved(figure, folder / name) for figure, name in zip(figures, names, strict=True)]
 
 
-def _ranked(labels: Sequence[str], label: Tensor) -> list[tuple[int, str]]:
-    """Number and name of each curve: of two classes one says all."""
-    numbered = list(enumerate(labels))
-    return numbered[1:] if len(labels) == 2 and label.ndim == 1 else numbered
-
-
-def _holds(label: Tensor, i: int) -> Tensor:
-    return ((label == i) if label.ndim == 1 else label[:, i]).long()
-
-
-def _scatter(path: Path, outcomes: Outcomes) -> Path:
+def _scatter(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str]) -> list[Path]:
+    """``scatter.png``, of numbers."""
     figure = Figure(figsize=_INCHES, layout="constrained")
     axes = figure.subplots()
     values = outcomes.probabilities[:, 0]
@@ -102,10 +88,18 @@ def _scatter(path: Path, outcomes: Outcomes) -> Path:
     ends = [float(f(torch.cat([outcomes.label.double(), values]))) for f in (torch.min, torch.max)]
     axes.plot(ends, ends, color="grey", linewidth=0.8, linestyle=":")
     axes.set(xlabel="true", ylabel="predicted")
-    return _saved(figure, path)
+    return [_saved(figure, folder / "scatter.png")]
 
 
 def _saved(figure: Any, path: Path) -> Path:
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=150)
     return path
+
+
+PLOTS: dict[str, Callable[[Path, Outcomes, Head, Sequence[str]], list[Path]]] = {
+    "confusion": _confusion,
+    "rankings": _rankings,
+    "scatter": _scatter,
+}
+"""Every picture, by the name that ``Head.plots`` gives it."""

@@ -17,7 +17,7 @@ __all__ = ["write_predictions"]
 def write_predictions(
     folder: Path, trainer: pl.Trainer, batches: Iterable[dict[str, Any]] | None, overwrite: bool
 ) -> Path:
-    """Write one row a window: where it lies, then each figure, to ``predictions.tsv``.
+    """Write one row a window: where it lies, then each metric, to ``predictions.tsv``.
 
     With several devices each writes its own share, to ``predictions-RANK.tsv``.
 
@@ -25,7 +25,7 @@ def write_predictions(
         folder: where to.
         trainer: the one that predicted; its datamodule says where windows lie.
         batches: what ``predict_step`` returned: ``index`` (B,), below 0 for rows that only fill
-            up a batch, and further figures (B,).
+            up a batch, and further metrics (B,).
         overwrite: replace a file that is there.
 
     Raises:
@@ -43,8 +43,8 @@ def write_predictions(
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(["window", *columns])
-    figures = (values[real].tolist() for values in columns.values())
-    writer.writerows(zip(describe(index[real], "predict"), *figures, strict=True))
+    metrics = (values[real].tolist() for values in columns.values())
+    writer.writerows(zip(describe(index[real], "predict"), *metrics, strict=True))
     with replacing(path) as file:
         file.write(text.getvalue().encode())
     return path

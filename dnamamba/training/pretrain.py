@@ -13,11 +13,11 @@ from dnamamba.model import LanguageModel
 from dnamamba.model.families import Sizes, sizes_of
 from dnamamba.model.recompute import Recompute
 from dnamamba.settings import plain, typed
-from dnamamba.training.metrics import SequenceMetrics, token_losses
+from dnamamba.training.across_devices import mean_over_ranks
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.objectives import Example, Objective, described, objective_of
 from dnamamba.training.optim import OptimizerConfig
-from dnamamba.training.ranks import mean_over_ranks
+from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses
 
 __all__ = ["PretrainModule"]
 

@@ -25,7 +25,7 @@ LABELS = {
 
 def head(kind: str) -> Head:
     torch.manual_seed(0)
-    made = Head.of(HeadConfig(kind=kind, labels=LABELS[kind]), 4)  # type: ignore[arg-type]
+    made = HeadConfig(kind=kind, labels=LABELS[kind]).build(4)
     torch.nn.init.normal_(made.linear.weight)
     return made
 
@@ -94,7 +94,7 @@ def test_regression_is_in_the_labels_units() -> None:
 def test_at_first_every_class_is_about_as_likely() -> None:
     for kind, labels in LABELS.items():
         torch.manual_seed(0)
-        fresh = Head.of(HeadConfig(kind=kind, labels=labels), 4)  # type: ignore[arg-type]
+        fresh = HeadConfig(kind=kind, labels=labels).build(4)
         label = torch.zeros(5, len(labels)) if kind == "multilabel" else torch.zeros(5).long()
         if kind != "regression":
             loss = fresh.losses(fresh(VECTORS), label).mean().detach()
@@ -119,7 +119,7 @@ def test_standardised_inputs() -> None:
 
 def test_dropout_only_in_training() -> None:
     torch.manual_seed(0)
-    dropped = Head.of(HeadConfig(kind="binary", labels=("a", "b"), dropout=0.5), 4)
+    dropped = HeadConfig(kind="binary", labels=("a", "b"), dropout=0.5).build(4)
     assert not torch.equal(dropped(VECTORS), dropped(VECTORS))
     dropped.eval()
     assert torch.equal(dropped(VECTORS), dropped(VECTORS))
@@ -160,5 +160,5 @@ def test_settings_that_do_not_fit_are_named(name: str) -> None:
 
 def test_a_head_of_unknown_kind_is_not_built() -> None:
     with pytest.raises(ValueError, match=r"head\.kind is not set"):
-        Head.of(HeadConfig(), 4)
+        HeadConfig().build(4)
     assert set(HEADS) == set(LABELS)

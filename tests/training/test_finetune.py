@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
@@ -21,7 +22,7 @@ from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.sequences import LabelledFiles, LabelledSequenceDataModule
 from dnamamba.model import LanguageModel
-from dnamamba.model.heads import HeadConfig
+from dnamamba.model.heads import HEADS, HeadConfig, Regression
 from dnamamba.training.adapters import LoraSettings
 from dnamamba.training.callbacks import ExportModel
 from dnamamba.training.finetune import ClassificationModule
@@ -125,6 +126,41 @@ def test_it_learns_every_kind_of_label(kind: str, table: Path, make: Make, tmp_p
         assert torch.equal(model(batch["tokens"], batch["lengths"]), net(batch))
     assert model.settings == net.head
     assert tokenizer == Tokenizer()
+
+
+class Counts(Regression):
+    """Numbers that are counts: the logarithm of a Poisson's rate."""
+
+    higher_is_better: ClassVar[dict[str, bool]] = {"deviance": False}
+    plots = ()
+    scales_labels = False
+
+    def losses(self, outputs: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+        return torch.nn.functional.poisson_nll_loss(outputs[:, 0], label, reduction="none")
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return outputs.exp()
+
+    @classmethod
+    def metrics(cls, probabilities: Tensor, label: Tensor) -> dict[str, float]:
+        terms = torch.xlogy(label, label / probabilities[:, 0]) - label + probabilities[:, 0]
+        return {"deviance": float(2 * terms.mean())}
+
+
+def test_another_kind_of_label_is_one_class_and_one_row(
+    table: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HEADS, "counts", Counts)
+    net, source = module(head=HeadConfig("counts")), data(table, "number", "number")
+    make(max_steps=2, callbacks=[ExportModel(tmp_path / "model")]).fit(net, source)
+    metrics = make().test(net, source, verbose=False)[0]
+    assert set(metrics) == {"test/loss", "test/deviance"}
+    assert json.loads((tmp_path / "run" / "test.json").read_text())["deviance"] > 0
+    assert isinstance(checkpoint.load(tmp_path / "model")[0].head, Counts)  # type: ignore[union-attr]
+    with pytest.raises(
+        ValueError, match=r"mcc, which counts labels do not have; .* loss, deviance"
+    ):
+        make().fit(module(head=HeadConfig("counts"), monitor="mcc"), source)
 
 
 def test_it_starts_from_a_pretrained_backbone(pretrained: Path, table: Path, make: Make) -> None:

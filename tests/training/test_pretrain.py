@@ -15,10 +15,10 @@ from weighted import Weighted
 from dnamamba import checkpoint
 from dnamamba.alphabet import BOS, PAD, Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.training.metrics import token_losses
 from dnamamba.training.objectives import Example, NextBase
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
+from dnamamba.training.sequence_metrics import token_losses
 
 CONFIG = MambaConfig(d_model=8, n_layers=2, d_state=4)
 OPTIMIZER = OptimizerConfig(lr=1e-2, warmup_steps=2)

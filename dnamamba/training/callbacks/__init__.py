@@ -2,18 +2,19 @@
 
 from dnamamba.training.callbacks.checkpoints import LastCheckpoint
 from dnamamba.training.callbacks.export import ExportModel
+from dnamamba.training.callbacks.held_out_report import HeldOutReport
 from dnamamba.training.callbacks.non_finite import NonFiniteError, StopOnNonFinite
-from dnamamba.training.callbacks.progress import RunProgress, RunSummary
+from dnamamba.training.callbacks.progress import RunProgress
 from dnamamba.training.callbacks.random_state import RandomState
-from dnamamba.training.callbacks.test_report import TestReport
+from dnamamba.training.callbacks.summary import RunSummary
 
 __all__ = [
     "ExportModel",
+    "HeldOutReport",
     "LastCheckpoint",
     "NonFiniteError",
     "RandomState",
     "RunProgress",
     "RunSummary",
     "StopOnNonFinite",
-    "TestReport",
 ]

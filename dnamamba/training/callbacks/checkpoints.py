@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.training.callbacks.non_finite import NonFiniteError
+from dnamamba.training.lightning_private import hold_sigterm, release_sigterm, save_checkpoint
 
 __all__ = ["LastCheckpoint"]
 
@@ -96,18 +97,16 @@ class LastCheckpoint(ModelCheckpoint):
 
     def _hold_sigterm(self, trainer: pl.Trainer) -> None:
         """Lightning stops at the end of any batch, be it in the middle of a step."""
-        signals = trainer._signal_connector
-        if self._between_steps:
-            signals.received_sigterm |= self._sigterm_waits
-        elif signals.received_sigterm:
-            signals.received_sigterm, self._sigterm_waits = False, True
+        if not self._between_steps:
+            self._sigterm_waits |= hold_sigterm(trainer)
+        elif self._sigterm_waits:
+            release_sigterm(trainer)
 
     def _save_now(self, trainer: pl.Trainer) -> bool:
-        if self._should_skip_saving_checkpoint(trainer):
-            return False
-        self._save_checkpoint(trainer, str(self.path))
-        self.best_model_path = str(self.path)
-        return True
+        saved = save_checkpoint(self, trainer, str(self.path))
+        if saved:
+            self.best_model_path = str(self.path)
+        return saved
 
 
 def _is_last(trainer: pl.Trainer) -> bool:

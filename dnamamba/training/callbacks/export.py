@@ -16,7 +16,7 @@ __all__ = ["ExportModel"]
 class ExportModel(pl.Callback):
     """Writes ``config.json`` and ``model.safetensors`` at the end of ``fit``.
 
-    The weights are those of the best checkpoint, if a callback watched a figure; else the
+    The weights are those of the best checkpoint, if a callback watched a metric; else the
     last ones; adapters are merged into them. A run that is cut short writes none:
     ``dnamamba.load`` reads its checkpoint.
 
@@ -33,8 +33,9 @@ class ExportModel(pl.Callback):
         best = _best(trainer)
         metadata: dict[str, Any] = {"step": trainer.global_step}
         if best is None:
-            here = pl_module.hparams, pl_module.state_dict(), type(pl_module).__name__
-            model, tokenizer = from_training(*here)
+            model, tokenizer = from_training(
+                pl_module.hparams, pl_module.state_dict(), type(pl_module).__name__
+            )
         else:
             model, tokenizer = checkpoint.load(best.best_model_path)
             metadata |= {"checkpoint": Path(best.best_model_path).name}

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from dnamamba.training.ranks import most_over_ranks
+from dnamamba.training.across_devices import most_over_ranks
 
 __all__ = ["NonFiniteError", "StopOnNonFinite"]
 
@@ -76,7 +76,7 @@ class StopOnNonFinite(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         every = int(getattr(trainer, "log_every_n_steps", 0))
-        if every and trainer.global_step % every == 0:  # the figures are waited for anyway
+        if every and trainer.global_step % every == 0:  # the metrics are waited for anyway
             self._settle(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -128,10 +128,10 @@ def _on_its_way(x: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     """A copy on the host, and what to wait for before it is read."""
     if not x.is_cuda:
         return x, None
-    here = torch.empty_like(x, device="cpu", pin_memory=True).copy_(x, non_blocking=True)
+    host = torch.empty_like(x, device="cpu", pin_memory=True).copy_(x, non_blocking=True)
     ready = torch.cuda.Event()
     ready.record()
-    return here, ready
+    return host, ready
 
 
 def _explain(trainer: pl.Trainer, step: _Step) -> str:

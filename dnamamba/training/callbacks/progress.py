@@ -1,12 +1,10 @@
-"""Where a run stands, while it runs and when it has ended."""
+"""Where a run stands, while it runs."""
 
 import math
-import time
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
+from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -17,9 +15,10 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
-__all__ = ["RunProgress", "RunSummary", "readable"]
+from dnamamba.training.callbacks.readable import readable
+
+__all__ = ["RunProgress"]
 
 
 class RunProgress(ProgressBar):
@@ -80,11 +79,11 @@ class RunProgress(ProgressBar):
         self._advance()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        figures = trainer.callback_metrics
+        metrics = trainer.callback_metrics
         shown = [
-            f"{float(figures[key]):.4f} {name.replace('_', ' ')}"
+            f"{float(metrics[key]):.4f} {name.replace('_', ' ')}"
             for name in getattr(pl_module, "headline", ("bits_per_base",))
-            if (key := f"validation/{name}") in figures
+            if (key := f"validation/{name}") in metrics
         ]
         if self._enabled and not trainer.sanity_checking and shown:
             at = f"step {trainer.global_step}: " if trainer.state.fn == "fit" else ""
@@ -99,18 +98,18 @@ class RunProgress(ProgressBar):
     def _open(self, title: str, total: float, done: int = 0) -> None:
         if not self._enabled or not self.console.is_terminal:
             return
-        roomy = self.console.width >= 100  # in 80 columns the figures matter more
+        roomy = self.console.width >= 100  # in 80 columns the metrics matter more
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=40 if roomy else 4),
             MofNCompleteColumn(),
             *([TimeElapsedColumn()] if roomy else []),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[metrics]}"),
             console=self.console,
         )
         known = None if total == float("inf") else total
-        self._task = self._bar.add_task(title, total=known, completed=done, figures="")
+        self._task = self._bar.add_task(title, total=known, completed=done, metrics="")
         self._bar.start()
 
     def _close(self) -> None:
@@ -128,84 +127,13 @@ class RunProgress(ProgressBar):
             return
         self._shown = step
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=step, figures=_figures(trainer))
+            self._bar.update(self._task, completed=step, metrics=_latest(trainer))
         elif step % self.every_n_steps == 0:
             total = trainer.estimated_stepping_batches
-            self.console.print(f"step {step} of {total}  {_figures(trainer)}", highlight=False)
+            self.console.print(f"step {step} of {total}  {_latest(trainer)}", highlight=False)
 
 
-class RunSummary(pl.Callback):
-    """A line when ``fit`` starts: parameters, device, precision; a table when it ends.
-
-    The table holds steps, bases, time, the best validation, and where the files are.
-
-    Bases and time are counted over resumes.
-
-    Args:
-        folder: the run's folder.
-        console: where to write; None is standard error.
-    """
-
-    def __init__(self, folder: str | Path, console: Console | None = None) -> None:
-        self.folder = Path(folder)
-        self.console = console or Console(stderr=True)
-        self._bases = 0
-        self._seconds = 0.0
-        self._since: float | None = None
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            count = sum(p.numel() for p in pl_module.parameters() if p.requires_grad)
-            devices = f"{trainer.world_size} x " if trainer.world_size > 1 else ""
-            self.console.print(
-                f"model: {count:,} parameters on {devices}{pl_module.device}, {trainer.precision}",
-                highlight=False,
-            )
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._since = time.monotonic()
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        self._bases += batch["tokens"].numel() * trainer.world_size
-
-    def state_dict(self) -> dict[str, Any]:
-        running = 0.0 if self._since is None else time.monotonic() - self._since
-        return {"bases": self._bases, "seconds": self._seconds + running}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._bases, self._seconds = state_dict["bases"], state_dict["seconds"]
-
-    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.is_global_zero:
-            return
-        table = Table(show_header=False, box=None)
-        state = self.state_dict()
-        table.add_row("steps", f"{trainer.global_step:,}")
-        table.add_row("bases read", readable(state["bases"], "bp"))
-        table.add_row("time", time.strftime("%H:%M:%S", time.gmtime(state["seconds"])))
-        for callback in trainer.checkpoint_callbacks:
-            if isinstance(callback, ModelCheckpoint) and callback.best_model_score is not None:
-                table.add_row(f"best {callback.monitor}", f"{float(callback.best_model_score):.4f}")
-        table.add_row("files", f"{self.folder}/")
-        self.console.print(table)
-
-
-def readable(count: float, unit: str) -> str:
-    """A count with a metric prefix: 1234567 bp -> 1.23 Mbp."""
-    for prefix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size:
-            return f"{count / size:.2f} {prefix}{unit}"
-    return f"{count:.0f} {unit}"
-
-
-def _figures(trainer: pl.Trainer) -> str:
+def _latest(trainer: pl.Trainer) -> str:
     metrics = trainer.progress_bar_metrics
     text = [
         f"{name} {value:.3f}"

@@ -8,6 +8,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from dnamamba.training.lightning_private import batches_processed
+
 __all__ = ["RandomState"]
 
 State = dict[str, Any]
@@ -39,7 +41,7 @@ class RandomState(pl.Callback):
         if self._to_restore is not None:
             _restore(self._to_restore, trainer.strategy.root_device)
             self._to_restore = None
-        self._before_batch = _processed(trainer), _collect(trainer.strategy.root_device)
+        self._before_batch = batches_processed(trainer), _collect(trainer.strategy.root_device)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._before_validation = _collect(trainer.strategy.root_device)
@@ -76,16 +78,11 @@ class RandomState(pl.Callback):
     def _for_next_batch(self, trainer: pl.Trainer) -> State:
         if self._to_restore is not None:  # resumed, and not one batch done since
             return self._to_restore
-        if self._before_batch is not None and self._before_batch[0] == _processed(trainer):
+        if self._before_batch is not None and self._before_batch[0] == batches_processed(trainer):
             return self._before_batch[1]
         if self._before_validation is not None:
             return self._before_validation
         return _collect(trainer.strategy.root_device)
-
-
-def _processed(trainer: pl.Trainer) -> int:
-    progress: Any = trainer.fit_loop.epoch_loop.batch_progress.total
-    return int(progress.processed)
 
 
 def _collect(device: torch.device) -> State:

@@ -1,4 +1,4 @@
-"""What a test leaves behind: a table on the terminal, predictions, figures and pictures."""
+"""What a test leaves behind: a table on the terminal, predictions, metrics and pictures."""
 
 import json
 import math
@@ -13,15 +13,15 @@ from rich.table import Table
 from torch import Tensor
 
 from dnamamba.files import replacing
-from dnamamba.model.heads import Head, prediction_columns
+from dnamamba.model.heads import Head
 from dnamamba.tables import write_table
-from dnamamba.training.figures import figures_of, wilson
 from dnamamba.training.held_out import Outcomes
+from dnamamba.training.proportion import wilson
 
-__all__ = ["TestReport"]
+__all__ = ["HeldOutReport"]
 
 
-class TestReport(pl.Callback):
+class HeldOutReport(pl.Callback):
     """Writes the outcome of ``test`` of a fine-tuning module.
 
     In the trainer's ``default_root_dir``, which the command line sets to the run's folder: files
@@ -29,14 +29,12 @@ class TestReport(pl.Callback):
 
     - ``predictions.parquet`` (``.tsv`` without pyarrow): ``id``, ``label``, ``predicted`` and the
       probability of each label;
-    - ``test.json``: every figure, and how many samples stand behind it;
+    - ``test.json``: every metric, and how many samples stand behind it;
     - ``confusion.png``, ``roc.png``, ``pr.png``; for regression ``scatter.png``.
 
     Args:
         console: where the table goes; None is standard error.
     """
-
-    __test__ = False  # for pytest, which takes it for a test by its name
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
@@ -50,18 +48,18 @@ class TestReport(pl.Callback):
         from dnamamba.training.plots import plot_test
 
         data: Any = getattr(trainer, "datamodule", None)
+        head: Head = module.model.head
         folder, labels = Path(trainer.default_root_dir), module.head.labels
-        figures = {"loss": float(outcomes.loss.mean())}
-        figures |= figures_of(outcomes.probabilities, outcomes.label)
+        metrics = outcomes.metrics(head)
         counts = {"samples": len(outcomes.sample)}
         if (apart := _apart(data, outcomes.sample)) is not None:
             counts["windows that do not overlap"] = apart
         ending = "parquet" if find_spec("pyarrow") else "tsv"
         files = [folder / f"predictions.{ending}", folder / "test.json"]
-        write_table(files[0], _columns(module.model.head, outcomes, labels, data))
-        _write_json(files[1], {**counts, "labels": list(labels), **figures})
-        files += plot_test(folder, outcomes, labels)
-        self.console.print(_table(figures, counts, outcomes, labels))
+        write_table(files[0], _columns(head, outcomes, labels, data))
+        _write_json(files[1], {**counts, "labels": list(labels), **metrics})
+        files += plot_test(folder, outcomes, head, labels)
+        self.console.print(_table(metrics, counts, head, head.counts(outcomes.label, labels)))
         self.console.print(
             f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True
         )
@@ -74,31 +72,21 @@ def _columns(head: Head, outcomes: Outcomes, labels: tuple[str, ...], data: Any)
         if describe
         else [str(i) for i in outcomes.sample.tolist()]
     )
-    # A label that is certain is decided as itself.
-    true = outcomes.label.double()
-    if labels and true.ndim == 1:
-        label: list[Any] = [labels[int(i)] for i in true]
-    elif labels:
-        label = [";".join(names) for names in head.decide(true, labels)]
-    else:
-        label = true.tolist()
-    decided = head.decide(outcomes.probabilities, labels)
-    columns = prediction_columns(decided, labels, outcomes.probabilities)
-    return {"id": ids, "label": label, **columns}
+    label = head.written(outcomes.label, labels)
+    return {"id": ids, "label": label, **head.columns(outcomes.probabilities, labels)}
 
 
 def _table(
-    figures: dict[str, float], counts: dict[str, int], outcomes: Outcomes, labels: tuple[str, ...]
+    metrics: dict[str, float], counts: dict[str, int], head: Head, of_labels: dict[str, int]
 ) -> Table:
     table = Table("test", "", title_justify="left")
     for name, count in counts.items():
         table.add_row(name, f"{count:,}")
-    for i, label in enumerate(labels):
-        holds = outcomes.label == i if outcomes.label.ndim == 1 else outcomes.label[:, i] > 0
-        table.add_row(f"of {label}", f"{int(holds.sum()):,}")
-    for name, value in figures.items():
+    for label, count in of_labels.items():
+        table.add_row(f"of {label}", f"{count:,}")
+    for name, value in metrics.items():
         table.add_row(name.replace("_", " "), f"{value:.4f}")
-        if name == "accuracy" and outcomes.label.ndim == 1:
+        if name in head.shares:
             n = counts.get("windows that do not overlap", counts["samples"])
             low, high = wilson(round(value * n), n)
             table.add_row(f"  95 %, were {n:,} independent", f"{low:.3f} to {high:.3f}")

@@ -25,7 +25,7 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class SequenceMetrics(Metric):
-    """Weighted sums over positions; the four figures are taken from the sums at the end.
+    """Weighted sums over positions; the four metrics are taken from the sums at the end.
 
     The result does not depend on how positions fall into batches and devices. Each position
     counts with its loss weight in all four: ``loss`` (nats), ``perplexity`` = exp(loss),
@@ -60,7 +60,7 @@ class SequenceMetrics(Metric):
         self.hits += (hits * weights).sum(dtype=dtype)
 
     def compute(self) -> dict[str, Tensor]:
-        """The four figures, scalars on the metric's device."""
+        """The four metrics, scalars on the metric's device."""
         loss = self.losses / self.weights
         return {
             "loss": loss,
@@ -71,6 +71,6 @@ class SequenceMetrics(Metric):
 
     def drain(self, prefix: str) -> dict[str, float]:
         """``compute`` as floats named ``prefix/...``, then start anew; all ranks together."""
-        figures = {f"{prefix}/{name}": float(value) for name, value in self.compute().items()}
+        metrics = {f"{prefix}/{name}": float(value) for name, value in self.compute().items()}
         self.reset()
-        return figures
+        return metrics

@@ -3,7 +3,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dnamamba.training.metrics import SequenceMetrics, token_losses
+from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses
 
 
 def update(metrics: SequenceMetrics, logits: torch.Tensor, *rest: torch.Tensor) -> None:

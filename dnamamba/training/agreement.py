@@ -1,0 +1,90 @@
+"""Whether a head and the data that it is to learn speak of the same labels."""
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.variants import VariantDataModule
+from dnamamba.model.heads import HEADS, HeadConfig, VariantHeadConfig, kind_for
+
+__all__ = ["check_metrics", "check_tokenizer", "resolve_head"]
+
+Settings = TypeVar("Settings", bound=HeadConfig)
+
+
+def check_tokenizer(tokenizer: Tokenizer, data: Any) -> None:
+    """Refuse data that is encoded otherwise than the model reads it.
+
+    Raises:
+        ValueError: names both tokenizers.
+    """
+    theirs = getattr(data, "tokenizer", tokenizer)
+    if theirs != tokenizer:
+        raise ValueError(
+            f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to it"
+        )
+
+
+def check_metrics(head: HeadConfig, monitor: str, class_weights: bool) -> None:
+    """Refuse what the labels cannot give before hours are spent on it.
+
+    Args:
+        head: its kind and labels known.
+        monitor: the metric to follow.
+        class_weights: whether classes are weighed.
+
+    Raises:
+        ValueError: a metric that these labels do not have, or weights of no classes.
+    """
+    assert head.kind is not None
+    if class_weights and not head.labels:
+        raise ValueError("model.class_weights is set, but numbers have no classes; leave it out")
+    known = ["loss", *HEADS[head.kind].higher_is_better]
+    if monitor not in known:
+        raise ValueError(
+            f"model.monitor is {monitor}, which {head.kind} labels do not have; choose one of "
+            f"{', '.join(known)}"
+        )
+
+
+def resolve_head(head: Settings, data: Any) -> Settings:
+    """The head with its kind, its labels and its window from the data, where it sets none.
+
+    Args:
+        head: as the user set it.
+        data: a ``LabelledDataModule``, or anything else, of which nothing is asked.
+
+    Raises:
+        ValueError: the head says otherwise than the data, or nobody says what labels there are.
+    """
+    codec = getattr(data, "codec", None)
+    if codec is None:
+        if head.kind is None:
+            raise ValueError(
+                "head.kind and head.labels must be set, for the data names no labels itself"
+            )
+        return head
+    if isinstance(data, LabelledDataModule):
+        _check_pair(isinstance(head, VariantHeadConfig), data)
+    labels = tuple(codec.classes)
+    kind = head.kind or kind_for(codec.kind, labels)
+    if HEADS[kind].label_kind != codec.kind or (head.labels and head.labels != labels):
+        raise ValueError(
+            f"the head is for {kind} labels {', '.join(head.labels)}, but data.labels.kind is "
+            f"{codec.kind}, with {', '.join(labels) or 'numbers'}; leave head.kind and head.labels "
+            "unset to take those of the data"
+        )
+    head = replace(head, kind=kind, labels=labels)
+    if isinstance(head, VariantHeadConfig) and head.length is None:
+        head = replace(head, length=getattr(data, "length", None))
+    return head
+
+
+def _check_pair(of_variants: bool, data: LabelledDataModule) -> None:
+    if of_variants != isinstance(data, VariantDataModule):
+        modules = ("ClassificationModule", "VariantModule")
+        raise ValueError(
+            f"model is a {modules[of_variants]}, but data is a {type(data).__name__}, which goes "
+            f"with {modules[not of_variants]}; change model.class_path or data.class_path"
+        )
