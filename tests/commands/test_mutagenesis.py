@@ -31,18 +31,14 @@ def folder(tmp_path: Path, genome: Genome, model: LanguageModel, tokenizer: Toke
     return tmp_path
 
 
-def _paths(folder: Path) -> dict[str, str]:
-    return {
-        "genome": str(folder / "ref.fa"),
-        "checkpoint": str(folder / "model"),
-        "output": str(folder / "out" / "e"),
-    }
+def _files(folder: Path) -> list[str]:
+    return [str(folder / name) for name in ("model", "ref.fa", "out/e")]
 
 
 def test_files_of_a_region(
     folder: Path, model: LanguageModel, tokenizer: Tokenizer, genome: Genome
 ) -> None:
-    mutagenesis("one:20-30", **_paths(folder))
+    mutagenesis(*_files(folder), "one:20-30")
     names = sorted(path.name for path in (folder / "out").iterdir())
     assert names == ["e.max.bedgraph", "e.mean.bedgraph", "e.png", "e.tsv"]
     effects = mutate(model, tokenizer, genome, "one", 20, 30)
@@ -69,7 +65,7 @@ def test_files_of_a_region(
 
 def test_files_of_a_bed(folder: Path) -> None:
     (folder / "r.bed").write_text("two:b\t0\t4\none\t5\t8\none\t6\t10\ngap\t0\t2\n")
-    mutagenesis(bed=str(folder / "r.bed"), strands=1, **_paths(folder))
+    mutagenesis(*_files(folder), bed=str(folder / "r.bed"), both_strands=False)
     rows = [row.split("\t") for row in (folder / "out/e.tsv").read_text().splitlines()[1:]]
     places = list(dict.fromkeys((row[0], int(row[1])) for row in rows))
     assert places == [*(("one", at) for at in range(5, 10)), *(("two:b", at) for at in range(4))]
@@ -80,9 +76,9 @@ def test_files_of_a_bed(folder: Path) -> None:
 
 
 def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    paths = [word for key, value in _paths(folder).items() for word in (f"--{key}", value)]
-    assert main(["mutagenesis", "--region", "two:b:1-3", *paths]) == 0
-    assert main(["mutagenesis", "--region", "two:b:1-3", *paths]) == 1
+    arguments = ["mutagenesis", *_files(folder), "--region", "two:b:1-3"]
+    assert main(arguments) == 0
+    assert main(arguments) == 1
     assert "e.tsv exists; remove it, or set overwrite" in capsys.readouterr().err
 
 
@@ -97,21 +93,20 @@ def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str])
         ({"region": "one:7-7"}, r"region 'one:7-7': start 7 is not below end 7"),
         ({"region": "one:7-70"}, r"7-70 is out of range: 'one' has 50 bases"),
         ({"region": "chrone:7-70"}, r"no genome has a contig 'chrone'; did you mean 'one'"),
-        ({"region": "one:1-2", "strands": 0}, "strands must be 1 or 2"),
         ({"region": "one:1-2", "flank": -1}, "flank must be at least 0"),
     ],
 )
 def test_bad_settings(folder: Path, settings: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        mutagenesis(**settings, **_paths(folder))
+        mutagenesis(*_files(folder), **settings)
     assert not (folder / "out").exists()
 
 
 @pytest.mark.parametrize("output", ["", "effects/"])
 def test_an_output_must_have_a_name(folder: Path, output: str) -> None:
-    paths = _paths(folder) | {"output": output}
+    model, fasta, _ = _files(folder)
     with pytest.raises(ValueError, match=rf"how the names of the files begin, as {output}effects"):
-        mutagenesis("one:20-30", **paths)
+        mutagenesis(model, fasta, output, "one:20-30")
 
 
 def test_a_picture_of_a_gap(tmp_path: Path) -> None:
