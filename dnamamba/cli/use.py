@@ -41,7 +41,7 @@ _EXAMPLES = {
         "dnamamba score runs/quickstart/model ref.fa scored.vcf --vcf variants.vcf",
         "dnamamba score vertebrate-0.5m hg38.fa.gz scores.tsv --vcf clinvar.vcf.gz"
         " --checks.contig_names add_chr",
-        "dnamamba score model ref.fa snvs.tsv --vcf variants.vcf --checks.kinds [snv]"
+        "dnamamba score model ref.fa scores.tsv --vcf variants.vcf --checks.mismatch skip"
         " --both_strands false",
     ),
     "mutagenesis": (

@@ -57,7 +57,7 @@ def embed_fasta(
 
     Args:
         model: a model's folder, a training checkpoint, or the name of a packaged model.
-        fasta: plain, gzip or bgzip.
+        fasta: the sequences, or the reference of the VCF: plain, gzip or bgzip.
         output: a .parquet, .npz or .h5ad (AnnData) file.
         bed: embed these regions instead of whole records; a minus in the strand column reads
             the other strand.
