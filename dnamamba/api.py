@@ -97,13 +97,17 @@ class Pretrained:
         Args:
             input: a FASTA, or for a model of variants a VCF.
             **settings: of a FASTA ``bed`` or ``window``; of a VCF its reference ``genome``, and
-                ``checks``; and others of ``prediction_files.predict_table``.
+                ``checks``; and others of ``commands.predict.predict_table``.
 
         Raises:
             ValueError: bad input, named by file and record, or a model that was not fine-tuned.
         """
         from dnamamba.commands.predict import predict_table
 
+        if (genome := settings.pop("genome", None)) is not None:
+            return predict_table(
+                self.model, self.tokenizer, str(genome), vcf=str(input), **settings
+            )
         return predict_table(self.model, self.tokenizer, str(input), **settings)
 
     @overload

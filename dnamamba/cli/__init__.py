@@ -37,6 +37,7 @@ examples:
   dnamamba report runs/quickstart
   dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed
   dnamamba predict runs/finetune-sequence/model new.fa labels.tsv
+  dnamamba score runs/quickstart/model ref.fa scored.vcf --vcf variants.vcf
   dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500
   dnamamba evaluate runs/quickstart/model genome.fa
 

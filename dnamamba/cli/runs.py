@@ -12,7 +12,7 @@ from dnamamba.training.callbacks import ExportModel, LastCheckpoint, RunProgress
 __all__ = ["RunFolder", "callbacks"]
 
 # What test, predict and report write into a run's folder.
-_FOUND = (
+_RESULTS = (
     *("test.json", "predictions*.parquet", "predictions*.tsv"),
     *("confusion.png", "roc.png", "pr.png", "scatter.png"),
     *("summary.json", "loss.png", "generated.fa", "embeddings.npz"),
@@ -42,10 +42,10 @@ class RunFolder:
         path = {"last": self.last, "best": self.best}.get(name, Path(name))
         if not path.is_file():
             others = sorted(str(other) for other in self.checkpoints.glob("*.ckpt"))
-            found = f"{self.path} has none yet"
+            remedy = f"{self.path} has none yet"
             if others:
-                found = f"choose with --ckpt_path among {', '.join(others)}"
-            raise FileNotFoundError(f"there is no checkpoint {path}; {found}")
+                remedy = f"choose with --ckpt_path among {', '.join(others)}"
+            raise FileNotFoundError(f"there is no checkpoint {path}; {remedy}")
         return path
 
     def prepare(self, resume_from: str | None, overwrite: bool) -> Path | None:
@@ -62,14 +62,15 @@ class RunFolder:
             return self.find(resume_from)
         # Lightning starts the other processes when the first has begun to write.
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            held = [path for path in self._files() if path.is_file()]
-            if held and not overwrite:
+            existing = [path for path in self._files() if path.is_file()]
+            if existing and not overwrite:
                 raise ValueError(
-                    f"{self.path} holds a run already ({held[0].name}). Resume it with --ckpt_path "
-                    "last, replace it with --overwrite, or name another folder with --run_dir"
+                    f"{self.path} holds a run already ({existing[0].name}). Resume it with "
+                    "--ckpt_path last, replace it with --overwrite, or name another folder with "
+                    "--run_dir"
                 )
-            # What was found out about the run before is not true of the one that comes.
-            for path in [*held, *(found for name in _FOUND for found in self.path.glob(name))]:
+            # Results of the run before are not those of the one that comes.
+            for path in [*existing, *(p for name in _RESULTS for p in self.path.glob(name))]:
                 path.unlink()
         return None
 
@@ -79,9 +80,9 @@ class RunFolder:
         Raises:
             ValueError: it is, and ``overwrite`` is False.
         """
-        held = sorted(self.path.glob("predictions*.tsv"))
-        if held and not overwrite:
-            raise ValueError(f"{held[0]} exists; set --overwrite to replace it")
+        existing = sorted(self.path.glob("predictions*.tsv"))
+        if existing and not overwrite:
+            raise ValueError(f"{existing[0]} exists; set --overwrite to replace it")
 
     def _files(self) -> list[Path]:
         names = ("metrics.csv", "config.yaml", "model/config.json", "model/model.safetensors")
@@ -99,7 +100,7 @@ def callbacks(
 
     Args:
         folder: where files go.
-        module: the module; ``best.ckpt`` follows the figure that it names in ``monitor``.
+        module: the module; ``best.ckpt`` follows the metric that it names in ``monitor``.
         checkpoint_every: steps between two saves; None for a command that does not train.
         log_every: steps between two log lines.
         progress_bar: whether to show where the run stands.

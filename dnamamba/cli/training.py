@@ -157,8 +157,10 @@ class TrainingCLI(LightningCLI):
         config["default_root_dir"] = str(self.folder.path)
         config["plugins"] = [*_listed(config["plugins"]), AtomicCheckpointIO()]
         if config["logger"] is not False:
-            given = [] if config["logger"] in (None, True) else _listed(config["logger"])
-            config["logger"] = [MetricsFile(self.folder.path), *given] if fit else given or False
+            loggers = [] if config["logger"] in (None, True) else _listed(config["logger"])
+            config["logger"] = (
+                [MetricsFile(self.folder.path), *loggers] if fit else loggers or False
+            )
         every = self.config["checkpoint_every"] if fit else None
         config["callbacks"] = _listed(config["callbacks"])
         progress_bar = config["enable_progress_bar"] is not False

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ import docstring_parser
 import jsonargparse
 
 from dnamamba.cli.errors import UsageError, explain
+from dnamamba.cli.spellings import one_spelling
 
 __all__ = ["make_parser", "run"]
 
@@ -33,17 +35,18 @@ _EXAMPLES = {
     "predict": (
         "dnamamba predict runs/finetune-sequence/model new.fa labels.tsv",
         "dnamamba predict runs/finetune-species/model unknown.fa species.parquet --window 500",
-        "dnamamba predict runs/finetune-variant/model new.vcf labels.tsv --genome ref.fa",
+        "dnamamba predict runs/finetune-variant/model ref.fa labels.tsv --vcf new.vcf",
     ),
     "score": (
-        "dnamamba score variants.vcf --genome ref.fa --checkpoint runs/quickstart/model -o out.vcf",
-        "dnamamba score clinvar.vcf.gz --genome hg38.fa.gz --checkpoint model -o scores.tsv"
+        "dnamamba score runs/quickstart/model ref.fa scored.vcf --vcf variants.vcf",
+        "dnamamba score vertebrate-0.5m hg38.fa.gz scores.tsv --vcf clinvar.vcf.gz"
         " --checks.contig_names add_chr",
+        "dnamamba score model ref.fa scores.tsv --vcf variants.vcf --checks.mismatch skip"
+        " --both_strands false",
     ),
     "mutagenesis": (
-        "dnamamba mutagenesis --region chr17:43044000-43044200 --genome hg38.fa.gz"
-        " --checkpoint model -o brca1",
-        "dnamamba mutagenesis --bed exons.bed --genome ref.fa --checkpoint model -o exons",
+        "dnamamba mutagenesis model hg38.fa.gz effects/brca1 --region chr17:43044000-43044200",
+        "dnamamba mutagenesis model ref.fa effects/exons --bed exons.bed",
     ),
     "generate": (
         "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",
@@ -59,7 +62,10 @@ _EXAMPLES = {
 
 
 class _Help(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the examples."""
+    """Keeps the lines of the examples, and writes MODEL, FASTA and OUTPUT in capitals."""
+
+    def _get_default_metavar_for_positional(self, action: argparse.Action) -> str:
+        return action.dest.upper()
 
 
 class _Parser(jsonargparse.ArgumentParser):
@@ -73,6 +79,9 @@ def run(command: str, arguments: list[str]) -> int:
     module, _, name = _FUNCTIONS[command].partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     parser = make_parser(command, function)
+    arguments, note = one_spelling(command, arguments, parser)
+    if note:
+        print(note, file=sys.stderr)
     settings = parser.instantiate_classes(parser.parse_args(arguments))
     function(**{name: getattr(settings, name) for name in inspect.signature(function).parameters})
     return 0
@@ -82,30 +91,44 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
     """A parser by the signature and the docstring of a function.
 
     Parameters without a default are positional, a list among them takes one or more values; those
-    behind a ``*`` are flags that must be given, ``output`` also as ``-o``. A switch that is off by
-    default is set by its bare flag.
+    behind a ``*`` are flags that must be given. A switch that is off by default is set by its bare
+    flag. ``output`` is also ``-o``.
     """
     text = docstring_parser.parse(function.__doc__ or "")
+    about = {param.arg_name: param.description for param in text.params}
+    parameters = inspect.signature(function).parameters
+    needed = [n for n, p in parameters.items() if p.default is p.empty]
+    flags = [n for n in needed if parameters[n].kind is inspect.Parameter.KEYWORD_ONLY]
+    lists = [n for n in needed if parameters[n].annotation == list[str]]
+    switches = [n for n, p in parameters.items() if p.default is False]
     parser = _Parser(
         prog=f"dnamamba {command}",
+        usage=_usage(command, [n for n in needed if n not in flags], lists, flags),
         description=text.description,
         epilog="\n".join(["examples:", *(f"  {line}" for line in _EXAMPLES[command])]),
         formatter_class=_Help,
         allow_abbrev=False,
     )
-    about = {param.arg_name: param.description for param in text.params}
-    parameters = inspect.signature(function).parameters
-    lists = [n for n, p in parameters.items() if p.annotation == list[str] and p.default is p.empty]
-    switches = [n for n, p in parameters.items() if p.default is False]
-    flags = [n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
-    parser.add_function_arguments(
-        function, as_positional=True, as_group=False, skip={*lists, *switches, *flags}
-    )
     for name in flags:
-        short = ["-o"] if name == "output" else []
-        parser.add_argument(*short, f"--{name}", required=True, type=str, help=about.get(name))
+        parser.add_argument(f"--{name}", required=True, type=str, help=about.get(name))
+    optional = ["output"] if "output" in parameters and "output" not in needed else []
+    skip: set[str | int] = {*lists, *switches, *flags, *optional}
+    parser.add_function_arguments(function, as_positional=True, as_group=False, skip=skip)
     for name in lists:
         parser.add_argument(name, nargs="+", help=about.get(name))
+    for name in optional:
+        parser.add_argument("-o", f"--{name}", type=str | None, help=about.get(name))
     for name in switches:
         parser.add_argument(f"--{name}", action="store_true", help=about.get(name))
+    for action in parser._actions:
+        if action.dest == "output" and not action.option_strings:
+            action.help = f"{about['output']} Or as a flag: -o, --output."
     return parser
+
+
+def _usage(command: str, positional: list[str], lists: list[str], flags: list[str]) -> str:
+    """The one spelling, as ``dnamamba score MODEL FASTA OUTPUT --vcf VCF [options]``."""
+    words = [name.upper() for name in positional]
+    words = [f"{word} [{word} ...]" if word.lower() in lists else word for word in words]
+    needed = [f"--{name} {name.upper()}" for name in flags]
+    return " ".join(["dnamamba", command, *words, *needed, "[options]"])

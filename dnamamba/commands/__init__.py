@@ -1,0 +1,1 @@
+"""What a file becomes: one command a file, named as the command."""

@@ -10,7 +10,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint import load
 from dnamamba.commands.embedding_parts import EmbeddingJob, Piece
 from dnamamba.commands.output import check_output
-from dnamamba.commands.processes import Ranks, ranks
+from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
 from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
 from dnamamba.data.genome.fasta import Genome
@@ -57,7 +57,7 @@ def embed_fasta(
 
     Args:
         model: a model's folder, a training checkpoint, or the name of a packaged model.
-        fasta: plain, gzip or bgzip.
+        fasta: the sequences, or the reference of the VCF: plain, gzip or bgzip.
         output: a .parquet, .npz or .h5ad (AnnData) file.
         bed: embed these regions instead of whole records; a minus in the strand column reads
             the other strand.
@@ -79,19 +79,19 @@ def embed_fasta(
     """
     path = check_output(output, ENDINGS, overwrite)
     check_vectors(path)
-    with ranks() as fellows:
+    with join_world() as world:
         language_model, tokenizer = load(model, best_device(device))
         genome = Genome(fasta)
         pieces = _pieces(genome, tokenizer, bed, vcf, window, checks)
         columns = COLUMNS if vcf is None else (*COLUMNS, "allele")
-        how = (pooling, layer, batch_size, chunk_length)
-        job = EmbeddingJob(language_model, tokenizer, pieces, columns, *how)
+        settings = (pooling, layer, batch_size, chunk_length)
+        job = EmbeddingJob(language_model, tokenizer, pieces, columns, *settings)
         parts = job.parts(path.with_name(f"{path.name}.parts"), genome.digest)
-        _work(job, parts, fellows)
-        fellows.wait()
-        if fellows.rank == 0:
-            about = {"model": model, "fasta": Path(fasta).name, "pooling": pooling or "none"}
-            _merge(job, parts, path, {**about, "layer": str(layer)})
+        _write_parts(job, parts, world)
+        world.wait()
+        if world.rank == 0:
+            metadata = {"model": model, "fasta": Path(fasta).name, "pooling": pooling or "none"}
+            _merge(job, parts, path, {**metadata, "layer": str(layer)})
 
 
 def _pieces(
@@ -121,15 +121,15 @@ def _pieces(
     return windows
 
 
-def _work(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], fellows: Ranks) -> None:
+def _write_parts(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], world: World) -> None:
     """Write this process's share of the parts that are missing."""
-    mine = list(parts.items())[fellows.rank :: fellows.size]
-    missing = [(path, pieces) for path, pieces in mine if not path.exists()]
-    if len(missing) < len(mine):
-        _log.info("resumed: %d of %d parts are there", len(mine) - len(missing), len(mine))
+    share = list(parts.items())[world.rank :: world.size]
+    missing = [(path, pieces) for path, pieces in share if not path.exists()]
+    if len(missing) < len(share):
+        _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))
     bases = sum(len(piece) for _, pieces in missing for piece in pieces)
-    title = "embed" if fellows.size == 1 else f"embed, process 1 of {fellows.size}"
-    with progress(title, bases, shown=fellows.rank == 0) as advance:
+    title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
+    with progress(title, bases, shown=world.rank == 0) as advance:
         for path, pieces in missing:
             try:
                 job.write(path, pieces, advance)
@@ -140,10 +140,10 @@ def _work(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], fellows: Ranks)
 
 
 def _merge(
-    job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], path: Path, about: dict[str, str]
+    job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], path: Path, metadata: dict[str, str]
 ) -> None:
     """Make the output of the parts, and remove them."""
-    with open_vectors(path, job.shape, about, job.columns) as output:
+    with open_vectors(path, job.shape, metadata, job.columns) as output:
         for part, pieces in parts.items():
             for columns, vectors in job.read(part, pieces):
                 output.write(columns, vectors)

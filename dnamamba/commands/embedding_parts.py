@@ -26,7 +26,7 @@ from dnamamba.inference.sources import Source
 
 __all__ = ["EmbeddingJob", "Piece"]
 
-# Bases in a part, unless one sequence has more; rows that are held before they are written.
+# Bases in a part, unless one sequence has more; rows in memory before they are written.
 _PART = 1 << 20
 _ROWS = 1 << 14
 
@@ -89,12 +89,12 @@ class EmbeddingJob:
         """
         name = self._fingerprint(genome)
         bounds = [0]
-        held = 0
+        bases = 0
         for number, piece in enumerate(self.pieces):
-            if held and held + len(piece) > _PART:
+            if bases and bases + len(piece) > _PART:
                 bounds.append(number)
-                held = 0
-            held += len(piece)
+                bases = 0
+            bases += len(piece)
         ends = [*bounds[1:], len(self.pieces)]
         return {
             folder / f"{name}.{number:06d}.npy": self.pieces[first:last]
@@ -103,8 +103,8 @@ class EmbeddingJob:
 
     def write(self, path: Path, pieces: Sequence[Piece], advance: Callable[[int], None]) -> None:
         """Embed a part into a file that appears when it is whole; ``advance`` hears of bases."""
-        what = (self.model, self.tokenizer, pieces)
-        how: dict[str, Any] = {
+        inputs = (self.model, self.tokenizer, pieces)
+        settings: dict[str, Any] = {
             "layer": self.layer,
             "batch_size": self.batch_size,
             "chunk_length": self.chunk_length,
@@ -116,11 +116,11 @@ class EmbeddingJob:
             header = {"descr": "<f4", "fortran_order": False, "shape": (int(first_row[-1]), width)}
             np.lib.format.write_array_header_1_0(file, header)
             if self.pooling is not None:
-                vectors = np.stack(embed_sources(*what, self.pooling, **how))
+                vectors = np.stack(embed_sources(*inputs, self.pooling, **settings))
                 file.write(vectors.astype("<f4").tobytes())
                 return
             begin = file.tell()
-            for number, base, part in base_vectors(*what, **how):
+            for number, base, part in base_vectors(*inputs, **settings):
                 file.seek(begin + 4 * width * (int(first_row[number]) + base))
                 file.write(part.astype("<f4").tobytes())
 

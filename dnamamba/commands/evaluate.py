@@ -30,9 +30,9 @@ _SHOWN = 20
 def evaluate_fasta(
     model: str,
     fasta: list[str],
+    output: str | None = None,
     bed: str | None = None,
     window: int | None = None,
-    output: str | None = None,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
     device: str = "auto",
@@ -46,9 +46,9 @@ def evaluate_fasta(
     Args:
         model: a model's folder, a training checkpoint, or the name of a packaged model.
         fasta: one or more FASTA files: plain, gzip or bgzip.
+        output: write a table of all pieces, too: .json or .tsv.
         bed: score these regions instead of whole contigs; with a single FASTA file.
         window: score windows of so many bases side by side, each on its own, as validation does.
-        output: a table of all pieces, .json or .tsv.
         batch_size: contigs, regions or windows side by side.
         chunk_length: bases at a time; bounds the memory together with batch_size.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.

@@ -1,4 +1,4 @@
-"""Generated sequences as FASTA."""
+"""``dnamamba generate``: sequences drawn from a model, as FASTA."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -25,15 +25,14 @@ Place = tuple[str, int, int]
 
 
 def mutagenesis(
+    model: str,
+    fasta: str,
+    output: str,
     region: str | None = None,
     bed: str | None = None,
-    *,
-    genome: str,
-    checkpoint: str,
-    output: str,
     context: int = CONTEXT,
     flank: int = FLANK,
-    strands: int = 2,
+    both_strands: bool = True,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
     device: str = "auto",
@@ -49,14 +48,15 @@ def mutagenesis(
     the reference is no A, C, G or T are left out.
 
     Args:
+        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        fasta: the reference: plain, gzip or bgzip.
+        output: how the names of the outputs begin, as effects/brca1.
         region: contig:start-end, 0-based and half-open as in BED.
         bed: regions instead of one; those that overlap are joined.
-        genome: the reference, a FASTA: plain, gzip or bgzip.
-        checkpoint: a model's folder, a training checkpoint, or the name of a packaged model.
-        output: how the names of the outputs begin, as effects/brca1.
         context: bases read before a region, on either strand.
         flank: bases scored behind each substitution, on either strand.
-        strands: 2 averages both; 1 reads the plus strand alone, in half the time.
+        both_strands: average over both strands; false reads the plus strand alone, in half the
+            time.
         batch_size: substitutions side by side.
         chunk_length: bases at a time; bounds the memory together with batch_size.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
@@ -67,23 +67,22 @@ def mutagenesis(
     """
     if (region is None) == (bed is None):
         raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
-    if strands not in (1, 2):
-        raise ValueError(f"strands must be 1 or 2, got {strands}")
-    reference = Genome(genome)
-    places = _places(reference, region, bed)
+    genome = Genome(fasta)
+    places = _places(genome, region, bed)
     paths = _outputs(output, len(places), overwrite)
-    model, tokenizer = load(checkpoint, best_device(device))
-    reference.check(tokenizer, [contig for contig, _, _ in places])
-    with progress("mutagenesis", strands * sum(end - start for _, start, end in places)) as advance:
+    language_model, tokenizer = load(model, best_device(device))
+    genome.check(tokenizer, [contig for contig, _, _ in places])
+    bases = sum(end - start for _, start, end in places) * (2 if both_strands else 1)
+    with progress("mutagenesis", bases) as advance:
         effects = [
             mutate(
-                model,
+                language_model,
                 tokenizer,
-                reference,
+                genome,
                 *place,
                 context=context,
                 flank=flank,
-                both_strands=strands == 2,
+                both_strands=both_strands,
                 batch_size=batch_size,
                 chunk_length=chunk_length,
                 advance=advance,
@@ -133,9 +132,9 @@ def _rows(effects: Sequence[Effects]) -> Iterator[str]:
     for part in effects:
         scores = zip(part.llr, part.forward, part.reverse, strict=True)
         for at, (ref, columns) in enumerate(zip(part.ref, scores, strict=True), part.start):
-            own = BASES.find(ref.replace("U", "T"))
+            reference = BASES.find(ref.replace("U", "T"))
             for number, alt in enumerate(BASES):
-                if own >= 0 and number != own:
+                if reference >= 0 and number != reference:
                     values = "\t".join(f"{column[number]:.6g}" for column in columns)
                     yield f"{part.contig}\t{at}\t{at + 1}\t{ref}\t{alt}\t{values}\n"
 
@@ -143,8 +142,8 @@ def _rows(effects: Sequence[Effects]) -> Iterator[str]:
 def _track(
     effects: Sequence[Effects], name: str, values: Sequence[NDArray[np.float64]]
 ) -> Iterator[str]:
-    about = f'name="{name}" description="{name} of substitutions, dnamamba mutagenesis"'
-    yield f"track type=bedGraph {about}\n"
+    title = f'name="{name}" description="{name} of substitutions, dnamamba mutagenesis"'
+    yield f"track type=bedGraph {title}\n"
     for part, column in zip(effects, values, strict=True):
         for at in np.flatnonzero(~np.isnan(column)).tolist():
             start = part.start + at

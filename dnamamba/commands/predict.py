@@ -1,4 +1,4 @@
-"""FASTA, BED or VCF to a table of predictions."""
+"""``dnamamba predict MODEL``: FASTA, BED or VCF to a table of predictions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,11 +28,11 @@ Columns = dict[str, list[Any]]
 
 def predict_file(
     model: str,
-    input: str,
+    fasta: str,
     output: str,
     bed: str | None = None,
+    vcf: str | None = None,
     window: int | None = None,
-    genome: str | None = None,
     checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
     both_strands: bool | None = None,
     batch_size: int = BATCH_SIZE,
@@ -48,17 +48,18 @@ def predict_file(
 
     Args:
         model: a fine-tuned model's folder, or its training checkpoint.
-        input: a FASTA, or for a model of variants a VCF: plain, gzip or bgzip.
+        fasta: the sequences, or for a model of variants their reference: plain, gzip or bgzip.
         output: a .parquet or .tsv file.
-        bed: of a FASTA, label these regions instead of whole records; a minus in the strand column
-            reads the other strand.
-        window: of a FASTA, label windows of so many bases side by side; null for whole sequences.
-        genome: the reference FASTA of a VCF.
-        checks: what to do with records of a VCF that cannot be used.
+        bed: label these regions instead of whole records; a minus in the strand column reads the
+            other strand.
+        vcf: for a model of variants, the variants to label: plain, bgzip or gzip.
+        window: cut records or regions into windows of so many bases side by side; null leaves
+            them whole.
+        checks: what to do with records of the VCF that cannot be used.
         both_strands: average over both strands; null: as the model was validated.
         batch_size: sequences side by side.
         chunk_length: bases at a time; bounds the memory together with batch_size.
-        device: where to run: auto (CUDA if there is a GPU), cpu, cuda, mps.
+        device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
     Raises:
@@ -68,17 +69,17 @@ def predict_file(
     path = check_output(output, TABLE_ENDINGS, overwrite)
     check_table(path)
     network, tokenizer = load(model, best_device(device))
-    settings = bed, window, genome, checks, both_strands, batch_size, chunk_length
-    write_table(path, predict_table(network, tokenizer, input, *settings))
+    settings = bed, vcf, window, checks, both_strands, batch_size, chunk_length
+    write_table(path, predict_table(network, tokenizer, fasta, *settings))
 
 
 def predict_table(
     network: nn.Module,
     tokenizer: Tokenizer,
-    input: str,
+    fasta: str,
     bed: str | None = None,
+    vcf: str | None = None,
     window: int | None = None,
-    genome: str | None = None,
     checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
     both_strands: bool | None = None,
     batch_size: int = BATCH_SIZE,
@@ -90,20 +91,21 @@ def predict_table(
         ValueError: bad input; names file, record or argument, and a remedy.
     """
     if isinstance(network, VariantClassifier):
-        _refuse(input, {"bed": bed, "window": window}, "a VCF, which this model labels")
-        if genome is None:
+        if vcf is None:
             raise ValueError(
-                f"the model labels variants: name their reference with --genome ({input})"
+                f"the model labels variants: name their VCF with --vcf, their reference as FASTA "
+                f"(FASTA: {fasta})"
             )
-        where, pairs = _read_variants(network, tokenizer, input, Genome(genome), checks)
+        _refuse(vcf, {"bed": bed, "window": window}, "a VCF, which this model labels")
+        places, pairs = _read_variants(network, tokenizer, vcf, Genome(fasta), checks)
         bases = 2 * len(pairs) * (network.settings.length or 0)
         sources: Sequence[Any] = pairs
     elif isinstance(network, Classifier):
-        of_vcf = {"genome": genome, "checks": None if checks == VariantChecks() else checks}
-        _refuse(input, of_vcf, "a FASTA, which this model labels")
-        if input.endswith(_VCF_ENDINGS):
-            raise ValueError(f"the model labels sequences, but {input} is a VCF; give a FASTA")
-        where, pieces = _read_sequences(tokenizer, input, bed, window)
+        of_variants = {"vcf": vcf, "checks": None if checks == VariantChecks() else checks}
+        _refuse(fasta, of_variants, "a FASTA, which this model labels")
+        if fasta.endswith(_VCF_ENDINGS):
+            raise ValueError(f"the model labels sequences, but {fasta} is a VCF; give a FASTA")
+        places, pieces = _read_sequences(tokenizer, fasta, bed, window)
         bases = sum(map(len, pieces))
         sources = pieces
     else:
@@ -113,16 +115,16 @@ def predict_table(
         )
     both = network.settings.both_strands if both_strands is None else both_strands
     with progress("predict", bases * (2 if both else 1)) as advance:
-        found = predict_sources(
+        predictions = predict_sources(
             network, tokenizer, sources, both, batch_size, chunk_length, None, advance
         )
-    return {**where, **found.columns()}
+    return {**places, **predictions.columns()}
 
 
-def _refuse(input: str, given: dict[str, Any], what: str) -> None:
-    for name, value in given.items():
+def _refuse(path: str, flags: dict[str, Any], kind: str) -> None:
+    for name, value in flags.items():
         if value is not None:
-            raise ValueError(f"--{name} has no meaning for {what} (input: {input}); leave it out")
+            raise ValueError(f"--{name} has no meaning for {kind} (input: {path}); leave it out")
 
 
 def _read_sequences(

@@ -1,4 +1,4 @@
-"""One of several processes that share a piece of work, as torchrun starts them."""
+"""The processes that share a piece of work, as torchrun starts them."""
 
 import os
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-__all__ = ["Ranks", "ranks"]
+__all__ = ["World", "join_world"]
 
 # A barrier waits for the slowest process; one that is gone ends the wait at once.
 _PATIENCE = timedelta(days=7)
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """This process among its fellows.
+class World:
+    """This process among those that share its work.
 
     Attributes:
         rank: its number, from 0.
@@ -28,13 +28,13 @@ class Ranks:
     size: int
 
     def wait(self) -> None:
-        """Return when all have come here."""
+        """Return when all processes have called this."""
         if self.size > 1:
             distributed.barrier()
 
 
 @contextmanager
-def ranks() -> Iterator[Ranks]:
+def join_world() -> Iterator[World]:
     """Join the processes that ``RANK`` and ``WORLD_SIZE`` speak of; alone without them.
 
     The current CUDA device becomes the one of ``LOCAL_RANK``.
@@ -51,12 +51,12 @@ def ranks() -> Iterator[Ranks]:
             "sense; start several processes with torchrun, or unset them"
         )
     if int(size) == 1:
-        yield Ranks(0, 1)
+        yield World(0, 1)
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(local) % torch.cuda.device_count())
     distributed.init_process_group("gloo", timeout=_PATIENCE)
     try:
-        yield Ranks(int(rank), int(size))
+        yield World(int(rank), int(size))
     finally:
         distributed.destroy_process_group()

@@ -16,7 +16,7 @@ class _Bases(ProgressColumn):
         return Text(f"{task.completed / 1e6:,.2f} of {(task.total or 0) / 1e6:,.2f} Mbp  {speed}")
 
 
-class _Things(ProgressColumn):
+class _Items(ProgressColumn):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
@@ -34,12 +34,12 @@ def progress(
 
     Args:
         title: stands before the bar.
-        total: bases, or things.
-        of: what the things are, as ``variants``; None for bases.
+        total: bases, or items.
+        of: what the items are, as ``variants``; None for bases.
         shown: False for the quiet ones of several processes.
     """
     console = Console(stderr=True)
-    done = _Bases() if of is None else _Things(of)
+    done = _Bases() if of is None else _Items(of)
     columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
         task = bar.add_task(title, total=total)

@@ -1,4 +1,4 @@
-"""VCF to a VCF with scores, or to a table of them."""
+"""``dnamamba score``: a VCF to a VCF with scores, or to a table of them."""
 
 import math
 import os
@@ -34,14 +34,14 @@ _OURS = re.compile(rf"##(INFO=<ID=({'|'.join(_FIELDS)}),|dnamamba_score=)")
 
 
 def score_vcf(
-    vcf: str,
-    *,
-    genome: str,
-    checkpoint: str,
+    model: str,
+    fasta: str,
     output: str,
+    *,
+    vcf: str,
     context: int = CONTEXT,
     flank: int = FLANK,
-    strands: int = 2,
+    both_strands: bool = True,
     checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
@@ -61,13 +61,14 @@ def score_vcf(
     says so and the output holds no score.
 
     Args:
-        vcf: plain, bgzip or gzip.
-        genome: the reference, a FASTA: plain, gzip or bgzip.
-        checkpoint: a model's folder, a training checkpoint, or the name of a packaged model.
+        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        fasta: the reference of the VCF: plain, gzip or bgzip.
         output: a .vcf, .vcf.gz (bgzip) or .tsv file.
+        vcf: the variants to score: plain, bgzip or gzip.
         context: bases read before an allele, on either strand.
         flank: bases scored behind an allele, on either strand.
-        strands: 2 averages both; 1 reads the plus strand alone, in half the time.
+        both_strands: average over both strands; false reads the plus strand alone, in half the
+            time.
         checks: what to do with records that cannot be used.
         batch_size: sites side by side.
         chunk_length: bases at a time; bounds the memory together with batch_size.
@@ -79,30 +80,29 @@ def score_vcf(
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     path = check_output(output, ENDINGS, overwrite)
-    if strands not in (1, 2):
-        raise ValueError(f"strands must be 1 or 2, got {strands}")
-    model, tokenizer = load(checkpoint, best_device(device))
-    reference = Genome(genome)
-    reference.check(tokenizer)
-    total = _count(vcf, reference, checks)
+    language_model, tokenizer = load(model, best_device(device))
+    genome = Genome(fasta)
+    genome.check(tokenizer)
+    total = _count(vcf, genome, checks)
     scores = score_variants(
-        model,
+        language_model,
         tokenizer,
-        reference,
-        read_variants(vcf, reference, checks),
+        genome,
+        read_variants(vcf, genome, checks),
         context=context,
         flank=flank,
-        both_strands=strands == 2,
+        both_strands=both_strands,
         batch_size=batch_size,
         chunk_length=chunk_length,
     )
-    about = (
-        f"##dnamamba_score=<version={installed_version()},model={Path(checkpoint).name},"
-        f"genome={Path(genome).name},context={context},flank={flank},strands={strands}>\n"
+    header = (
+        f"##dnamamba_score=<version={installed_version()},model={Path(model).name},"
+        f"genome={Path(fasta).name},context={context},flank={flank},"
+        f"strands={2 if both_strands else 1}>\n"
     )
     with progress("score", total, "variants") as advance, _text(path) as write:
-        watched = _watched(scores, advance)
-        lines = _table(watched) if path.suffix == ".tsv" else _annotated(Path(vcf), watched, about)
+        counted = _counted(scores, advance)
+        lines = _table(counted) if path.suffix == ".tsv" else _annotated(Path(vcf), counted, header)
         for line in lines:
             write(line)
 
@@ -114,7 +114,7 @@ def _count(vcf: str, genome: Genome, checks: VariantChecks) -> int:
         return sum(1 for _ in read_variants(vcf, genome, checks))
 
 
-def _watched(
+def _counted(
     scores: Iterable[VariantScore], advance: Callable[[int], None]
 ) -> Iterator[VariantScore]:
     for score in scores:
@@ -144,23 +144,23 @@ def _table(scores: Iterable[VariantScore]) -> Iterator[str]:
         yield "\t".join([*place, *(f"{value:.6g}" for value in score[1:])]) + "\n"
 
 
-def _annotated(vcf: Path, scores: Iterator[VariantScore], about: str) -> Iterator[str]:
+def _annotated(vcf: Path, scores: Iterator[VariantScore], header: str) -> Iterator[str]:
     """The lines of a VCF with the scores in INFO; scores of an earlier run are replaced."""
-    coming = next(scores, None)
+    score = next(scores, None)
     for number, line in enumerate(text_lines(vcf), 1):
         if line.startswith("##"):
             if not _OURS.match(line):
                 yield _ended(line)
         elif line.startswith("#"):
             yield from (_definition(key) for key in _FIELDS)
-            yield about
+            yield header
             yield _ended(line)
         elif line.strip():
-            here: dict[int, VariantScore] = {}
-            while coming is not None and coming.variant.line == number:
-                here[coming.variant.allele] = coming
-                coming = next(scores, None)
-            yield _record(_ended(line), here)
+            alleles: dict[int, VariantScore] = {}
+            while score is not None and score.variant.line == number:
+                alleles[score.variant.allele] = score
+                score = next(scores, None)
+            yield _record(_ended(line), alleles)
 
 
 def _ended(line: str) -> str:

@@ -39,7 +39,7 @@ class VectorFile(Protocol):
         ...
 
 
-class _Held:
+class _StoredColumns:
     """Columns that are kept until the end; vectors are not."""
 
     def __init__(self) -> None:
@@ -56,8 +56,8 @@ class _Held:
 class _Npz:
     """What ``numpy.savez`` writes, the vectors first and bit by bit."""
 
-    def __init__(self, file: IO[bytes], about: dict[str, str], shape: tuple[int, int]) -> None:
-        self._about, self._columns = about, _Held()
+    def __init__(self, file: IO[bytes], metadata: dict[str, str], shape: tuple[int, int]) -> None:
+        self._metadata, self._columns = metadata, _StoredColumns()
         self._zip = zipfile.ZipFile(file, "w")
         self._vectors = self._zip.open("embedding.npy", "w", force_zip64=True)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -75,12 +75,12 @@ class _Npz:
                     np.lib.format.write_array(entry, np.asarray(values), allow_pickle=False)
 
     def _entries(self) -> dict[str, Any]:
-        return {**self._columns.whole(), **self._about}
+        return {**self._columns.whole(), **self._metadata}
 
 
 class _Parquet:
     def __init__(
-        self, file: IO[bytes], about: dict[str, str], width: int, columns: tuple[str, ...]
+        self, file: IO[bytes], metadata: dict[str, str], width: int, columns: tuple[str, ...]
     ) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -89,7 +89,7 @@ class _Parquet:
         types = [pa.int64() if name in _NUMBERS else pa.string() for name in columns]
         fields = list(zip((*columns, "embedding"), (*types, self._vector), strict=True))
         self._pa, self._columns = pa, columns
-        self._writer = pq.ParquetWriter(file, pa.schema(fields, metadata=about))
+        self._writer = pq.ParquetWriter(file, pa.schema(fields, metadata=metadata))
 
     def write(self, columns: Columns, vectors: NDArray[np.float32]) -> None:
         flat = self._pa.array(np.ascontiguousarray(vectors).reshape(-1))
@@ -106,10 +106,10 @@ class _Parquet:
 class _H5ad:
     """AnnData's format: X holds the vectors, obs the columns, uns what the file says of itself."""
 
-    def __init__(self, file: IO[bytes], about: dict[str, str], shape: tuple[int, int]) -> None:
+    def __init__(self, file: IO[bytes], metadata: dict[str, str], shape: tuple[int, int]) -> None:
         import h5py
 
-        self._about, self._columns, self._below = about, _Held(), file
+        self._metadata, self._columns, self._below = metadata, _StoredColumns(), file
         self._file = h5py.File(file.name, "w")  # the same file, by its name
         chunk = min(shape[0], 256)
         self._room = 4 * shape[1] * chunk * -(-shape[0] // chunk) + _H5_SLACK
@@ -152,7 +152,7 @@ class _H5ad:
         names = pd.Index(obs["id"].astype(str).to_numpy())
         obs.index = anndata.utils.make_index_unique(names)
         dimensions = pd.DataFrame(index=[str(i) for i in range(self._x.shape[1])])
-        tables = {"obs": obs, "var": dimensions, "uns": self._about}
+        tables = {"obs": obs, "var": dimensions, "uns": self._metadata}
         empty: dict[str, Any] = {name: {} for name in ("obsm", "varm", "obsp", "varp", "layers")}
         for name, value in {**tables, **empty}.items():
             anndata.io.write_elem(self._file, name, value)
@@ -160,7 +160,7 @@ class _H5ad:
 
 @contextmanager
 def open_vectors(
-    path: Path, shape: tuple[int, int], about: dict[str, str], columns: tuple[str, ...] = COLUMNS
+    path: Path, shape: tuple[int, int], metadata: dict[str, str], columns: tuple[str, ...] = COLUMNS
 ) -> Iterator[VectorFile]:
     """Write ``path`` piece by piece; it appears when the block ends well.
 
@@ -169,24 +169,24 @@ def open_vectors(
     Args:
         path: ends in .parquet, .npz or .h5ad.
         shape: rows, d_model.
-        about: what the file should say of itself: Parquet's metadata, npz entries, AnnData's uns.
+        metadata: of the file: Parquet's metadata, npz entries, AnnData's uns.
         columns: names; ``start`` and ``end`` hold integers, all others text.
     """
     with replacing(path) as file:
-        opened: VectorFile
+        output: VectorFile
         if path.suffix == ".npz":
-            opened = _Npz(file, about, shape)
+            output = _Npz(file, metadata, shape)
         elif path.suffix == ".h5ad":
-            opened = _H5ad(file, about, shape)
+            output = _H5ad(file, metadata, shape)
         else:
-            opened = _Parquet(file, about, shape[1], columns)
+            output = _Parquet(file, metadata, shape[1], columns)
         # Closed on failure too: a writer must not outlive its file.
         try:
-            yield opened
+            yield output
         except BaseException:
-            opened.close(whole=False)
+            output.close(whole=False)
             raise
-        opened.close(whole=True)
+        output.close(whole=True)
 
 
 def check_vectors(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A finished run held against its baselines: table, Markov chains, loss curve."""

@@ -9,10 +9,10 @@ __all__ = ["print_comparison"]
 
 
 def print_comparison(comparison: Comparison, leaking: int, k: int) -> None:
-    """Bits per base of every model, and what the figures rest on.
+    """Bits per base of every model, and what they rest on.
 
     Args:
-        comparison: the figures.
+        comparison: what to show.
         leaking: how many of the windows share a k-mer with the training windows.
         k: its length.
     """

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Curve(NamedTuple):
-    """A figure over the course of a run.
+    """A metric over the course of a run.
 
     Attributes:
         step: (n,) optimiser steps.
@@ -84,8 +84,8 @@ def plot_curve(
     axes.set_xlabel("bases seen (millions)")
     axes.set_ylabel("bits per base")
     # The first steps, when all ids are still likely, would squeeze the rest into a line.
-    shown = np.concatenate([train.bits, validation.bits, [markov]])
-    low, high = float(shown.min()), max(UNIFORM_BITS, float(np.median(shown)))
+    values = np.concatenate([train.bits, validation.bits, [markov]])
+    low, high = float(values.min()), max(UNIFORM_BITS, float(np.median(values)))
     margin = 0.15 * (high - low)
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(left=0)

@@ -114,7 +114,9 @@ def fit_markov(windows: Windows, *, max_order: int = 10, both_strands: bool = Tr
     if not every[0].any():
         raise ValueError(f"the {len(windows)} training windows hold no A, C, G or T to count")
     group = _groups(windows)
-    rest, held_in = (_count(_where(windows, group == g), max_order) for g in (_REST, _HELD_IN))
+    rest, held_in = (
+        _count(_pieces_where(windows, group == g), max_order) for g in (_REST, _HELD_IN)
+    )
     strengths = _choose_strengths([_strands(c, both_strands) for c in rest], held_in)
     tables: list[NDArray[np.float32]] = []
     lower = _UNIFORM
@@ -133,14 +135,16 @@ def _groups(windows: Windows) -> NDArray[np.int64]:
     # A tenth, or as many as hold a few megabases: more would not move the m_k.
     cycle = max(10, n * _PIECE // _SLAB)
     held_in = np.arange(n) // block % cycle == cycle - 1
-    shared = shared_kmer_fractions(_where(windows, ~held_in), list(_where(windows, held_in)))
+    shared = shared_kmer_fractions(
+        _pieces_where(windows, ~held_in), list(_pieces_where(windows, held_in))
+    )
     group = np.full(n, _REST)
     group[held_in] = np.where(shared > 0.1, _COPY, _HELD_IN)
     return group
 
 
-def _where(windows: Windows, wanted: NDArray[np.bool_]) -> Iterator[bytes]:
-    return (piece for piece, mine in zip(_pieces(windows), wanted.tolist(), strict=True) if mine)
+def _pieces_where(windows: Windows, chosen: NDArray[np.bool_]) -> Iterator[bytes]:
+    return (piece for piece, take in zip(_pieces(windows), chosen.tolist(), strict=True) if take)
 
 
 def _pieces(windows: Windows) -> Iterator[bytes]:
@@ -154,9 +158,9 @@ def _choose_strengths(kept: Counts, held_in: Counts) -> list[float]:
     """The m_k, order by order, under which ``kept`` predicts ``held_in`` best."""
     strengths: list[float] = []
     lower = _UNIFORM
-    for counts, held in zip(kept, held_in, strict=True):
-        at = np.flatnonzero(held)
-        weight = held[at]
+    for counts, targets in zip(kept, held_in, strict=True):
+        at = np.flatnonzero(targets)
+        weight = targets[at]
         seen, total = counts[at], counts.reshape(-1, 4).sum(1)[at // 4]
         backed = lower[at % lower.size]
         gains = [

@@ -54,31 +54,31 @@ def report(
     if max_windows < 1:
         raise ValueError(f"max_windows must be at least 1, got {max_windows}")
     began = time.monotonic()
-    opened = open_run(run, best_device(device))
-    metrics = opened.folder / "metrics.csv"
+    finished = open_run(run, best_device(device))
+    metrics = finished.folder / "metrics.csv"
     curves = read_curve(metrics, "train"), read_curve(metrics, "validation")
-    train, test = RunWindows(opened.data, "train"), RunWindows(opened.data, "test", max_windows)
+    train, test = RunWindows(finished.data, "train"), RunWindows(finished.data, "test", max_windows)
     if not len(test):
         raise ValueError(f"{run} holds nothing out for test; set data.split.test and fit again")
-    markov = fit_markov(train, both_strands=opened.data.window_config.reverse_complement)
-    comparison = _compare(markov, opened.pretrained, test)
+    markov = fit_markov(train, both_strands=finished.data.window_config.reverse_complement)
+    comparison = _compare(markov, finished.pretrained, test)
     leaking = held_out_windows_with_shared_kmers(train, list(test), _K).size
     print_comparison(comparison, leaking, _K)
-    _plot(opened, curves, markov, comparison, max_windows)
-    bases = opened.pretrained.generate(length=generate_length)
-    write_fasta(opened.folder / "generated.fa", [("generated_0 seed=0 temperature=1.0", bases)])
-    _embed(opened)
+    _plot(finished, curves, markov, comparison, max_windows)
+    bases = finished.pretrained.generate(length=generate_length)
+    write_fasta(finished.folder / "generated.fa", [("generated_0 seed=0 temperature=1.0", bases)])
+    _embed(finished)
     summary = {
-        "bits_per_base": _figures(comparison),
+        "bits_per_base": _bits_per_base(comparison),
         "test": _part(test) | {f"windows_sharing_{_K}_bases_with_training": leaking},
-        "training": _training(opened, train, curves[1]),
+        "training": _training(finished, train, curves[1]),
         "markov_strengths": markov.strengths,
-        "model": _model(opened.pretrained, opened.weights),
-        "report": _circumstances(opened.pretrained, time.monotonic() - began),
+        "model": _model(finished.pretrained, finished.weights),
+        "report": _circumstances(finished.pretrained, time.monotonic() - began),
     }
-    with replacing(opened.folder / "summary.json") as file:
+    with replacing(finished.folder / "summary.json") as file:
         file.write((json.dumps(summary, indent=2) + "\n").encode())
-    print(f"written to {opened.folder}: summary.json, loss.png, generated.fa, embeddings.npz")
+    print(f"written to {finished.folder}: summary.json, loss.png, generated.fa, embeddings.npz")
 
 
 def _compare(markov: MarkovModels, pretrained: Pretrained, windows: RunWindows) -> Comparison:
@@ -125,7 +125,7 @@ def _embed(run: Run) -> None:
         file.write(columns, vectors)
 
 
-def _figures(comparison: Comparison) -> dict[str, Any]:
+def _bits_per_base(comparison: Comparison) -> dict[str, Any]:
     return {
         "uniform": UNIFORM_BITS,
         "markov": {str(order): bits for order, bits in enumerate(comparison.markov)},

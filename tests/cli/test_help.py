@@ -1,13 +1,33 @@
 """What the command line says of itself."""
 
+import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from dnamamba.cli import main
+from dnamamba.cli.spellings import one_spelling
+from dnamamba.cli.use import _EXAMPLES, _FUNCTIONS, make_parser
 
-COMMANDS = ["fit", "validate", "test", "predict", "embed", "generate", "evaluate", "report"]
+ROOT = Path(__file__).parents[2]
+COMMANDS = [
+    *("fit", "validate", "test", "predict", "embed", "score", "mutagenesis"),
+    *("generate", "evaluate", "report"),
+]
+# Every line that shows a command of a model: in the help, the README and the configurations.
+SHOWN = [
+    match[1].partition("   ")[0].rstrip()
+    for text in [
+        *("\n".join(lines) for lines in _EXAMPLES.values()),
+        *((ROOT / name).read_text() for name in ("README.md", "dnamamba/cli/__init__.py")),
+        *(path.read_text() for path in sorted((ROOT / "configs").glob("*.yaml"))),
+    ]
+    for match in re.finditer(rf"(dnamamba ({'|'.join(_FUNCTIONS)}) [^-`\n][^`\n]*)", text)
+]
 
 
 def test_the_overview_is_there_without_torch() -> None:
@@ -36,6 +56,15 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
         assert "--data.split.validation.fraction" in said
     else:
         assert f"examples:\n  dnamamba {command} " in said
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(SHOWN))
+def test_what_is_shown_is_in_the_one_spelling(line: str) -> None:
+    _, command, *arguments = shlex.split(line)
+    module, _, name = _FUNCTIONS[command].partition(":")
+    parser = make_parser(command, getattr(import_module(module), name))
+    assert one_spelling(command, arguments, parser) == (arguments, None)
+    parser.parse_args(arguments)
 
 
 def test_inference_does_not_wait_for_lightning() -> None:

@@ -175,11 +175,11 @@ def test_killed_and_started_again(folder: Path, written: list[str]) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not (folder / "cut.npz").exists()
-    there = {path.name for path in folder.glob("cut.npz.parts/*.npy")}
+    left = {path.name for path in folder.glob("cut.npz.parts/*.npy")}
 
     cut = _embed(folder, "cut.npz", window=20, pooling="max", device="cpu")
-    assert not there & set(written)
-    assert len(written) == 16 - len(there)
+    assert not left & set(written)
+    assert len(written) == 16 - len(left)
     whole = _embed(folder, "whole.npz", window=20, pooling="max", device="cpu")
     assert _load(cut)["embedding"].tobytes() == _load(whole)["embedding"].tobytes()
 
@@ -208,18 +208,18 @@ def test_each_process_writes_its_own_parts(
     monkeypatch.setattr(command, "_merge", lambda *_: None)
     for rank in (0, 1, 2):
         before = len(written)
-        monkeypatch.setattr(command, "ranks", lambda rank=rank: _Fellows(rank))
+        monkeypatch.setattr(command, "join_world", lambda rank=rank: _World(rank))
         _embed(folder, "v.npz", window=20)
         numbers = [int(name.split(".")[1]) for name in written[before:]]
         assert numbers == list(range(rank, 16, 3))
         assert len(set(written)) == len(written)
 
 
-class _Fellows:
+class _World:
     def __init__(self, rank: int) -> None:
         self.rank, self.size = rank, 3
 
-    def __enter__(self) -> "_Fellows":
+    def __enter__(self) -> "_World":
         return self
 
     def __exit__(self, *_: object) -> None: ...
@@ -263,16 +263,16 @@ VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 def _vcf(folder: Path) -> tuple[str, list[Variant]]:
     genome = Genome(folder / "g.fa")
-    found = []
+    variants = []
     for contig, start, size, alt in [
         ("r0", 0, 1, "ACG"), ("r0", 500, 3, "T"), ("r1", 300, 1, "GATTACA"), ("r1", 568, 1, "A"),
     ]:  # fmt: skip
         ref = genome.fetch(contig, start, start + size).decode()
         alt = alt if alt != ref else "C"
-        found.append(Variant(contig, start, ref, alt))
-    lines = [f"{v.contig}\t{v.start + 1}\t.\t{v.ref}\t{v.alt}\t.\t.\t.\n" for v in found]
+        variants.append(Variant(contig, start, ref, alt))
+    lines = [f"{v.contig}\t{v.start + 1}\t.\t{v.ref}\t{v.alt}\t.\t.\t.\n" for v in variants]
     (folder / "v.vcf").write_text(VCF + "".join(lines))
-    return str(folder / "v.vcf"), found
+    return str(folder / "v.vcf"), variants
 
 
 def test_variants_give_two_rows_each(

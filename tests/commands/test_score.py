@@ -44,8 +44,8 @@ def folder(tmp_path: Path, model: LanguageModel, tokenizer: Tokenizer) -> Path:
 
 
 def _score(folder: Path, output: str, vcf: str = "v.vcf", **settings: Any) -> Path:
-    paths = {"genome": str(folder / "ref.fa"), "checkpoint": str(folder / "model")}
-    score_vcf(str(folder / vcf), output=str(folder / output), **paths, **settings)
+    model, fasta = str(folder / "model"), str(folder / "ref.fa")
+    score_vcf(model, fasta, str(folder / output), vcf=str(folder / vcf), **settings)
     return folder / output
 
 
@@ -116,12 +116,12 @@ def test_table(folder: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*left out")
 def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "v.vcf").write_text((folder / "v.vcf").read_text().replace("chr1\t", "1\t"))
-    arguments = ["score", str(folder / "v.vcf"), "--genome", str(folder / "ref.fa")]
-    arguments += ["--checkpoint", str(folder / "model"), "-o", str(folder / "out.tsv")]
+    files = [str(folder / name) for name in ("model", "ref.fa", "out.tsv")]
+    arguments = ["score", *files, "--vcf", str(folder / "v.vcf")]
     assert main(arguments) == 1
     assert "did you mean 'chr1'" in capsys.readouterr().err
     assert not (folder / "out.tsv").exists()
-    assert main([*arguments, "--checks.contig_names", "add_chr", "--strands", "1"]) == 0
+    assert main([*arguments, "--checks.contig_names", "add_chr", "--both_strands", "false"]) == 0
     assert (folder / "out.tsv").read_text().count("\nchr1\t") == 4
     assert main([*arguments, "--checks.contig_names", "add_chr"]) == 1
     assert "exists; remove it, or set overwrite" in capsys.readouterr().err
@@ -197,7 +197,6 @@ def test_a_vcf_of_no_record_becomes_one_of_no_record(folder: Path) -> None:
     ("output", "settings", "match"),
     [
         ("out.txt", {}, r"output must end in .vcf or .vcf.gz or .tsv"),
-        ("out.tsv", {"strands": 3}, "strands must be 1 or 2, got 3"),
         ("out.tsv", {"context": -1}, "context must be at least 0"),
     ],
 )

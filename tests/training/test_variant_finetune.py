@@ -96,7 +96,7 @@ def test_from_a_vcf_to_labels_of_another(files: VariantFiles, make: Make, tmp_pa
     assert batches is not None
     module_says = torch.cat([b["yes"][b["index"] >= 0] for b in batches])
     model, vcf, table = str(tmp_path / "model"), str(files.train), str(tmp_path / "labels.tsv")
-    predict_file(model, vcf, table, genome=files.genome, batch_size=7, chunk_length=9)
+    predict_file(model, files.genome, table, vcf=vcf, batch_size=7, chunk_length=9)
     with open(table, newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     names = [":".join(row[key] for key in ("contig", "pos", "ref", "alt")) for row in rows]
@@ -162,7 +162,7 @@ def test_files_that_do_not_fit_are_named(files: VariantFiles, tmp_path: Path) ->
     cases: list[tuple[str, str, str, dict[str, Any], str]] = [
         ("language", genome, out, {}, "is a language model, which has no labels"),
         ("sequences", vcf, out, {}, "labels sequences, but .*variants.vcf is a VCF"),
-        ("sequences", genome, out, {"genome": genome}, "--genome has no meaning for a FASTA"),
+        ("sequences", genome, out, {"vcf": vcf}, "--vcf has no meaning for a FASTA"),
         (
             "sequences",
             genome,
@@ -173,13 +173,13 @@ def test_files_that_do_not_fit_are_named(files: VariantFiles, tmp_path: Path) ->
         ("sequences", genome, out, {"window": 0}, "window must be at least 1 base, got 0"),
         ("sequences", genome, str(tmp_path / "o.txt"), {}, r"must end in \.parquet or \.tsv"),
         ("sequences", genome, str(tmp_path / "stands.tsv"), {}, "exists; remove it, or set"),
-        ("variants", vcf, out, {}, "name their reference with --genome"),
-        ("variants", vcf, out, {"genome": genome, "bed": "x"}, "--bed has no meaning for a VCF"),
-        ("no length", vcf, out, {"genome": genome}, "how long its windows are"),
+        ("variants", genome, out, {}, "name their VCF with --vcf"),
+        ("variants", genome, out, {"vcf": vcf, "bed": "x"}, "--bed has no meaning for a VCF"),
+        ("no length", genome, out, {"vcf": vcf}, "how long its windows are"),
     ]
-    for name, given, output, options, message in cases:
+    for name, fasta, output, options, message in cases:
         with pytest.raises(ValueError, match=message):
-            predict_file(str(tmp_path / name), given, output, **options)
+            predict_file(str(tmp_path / name), fasta, output, **options)
     assert not Path(out).exists()
     assert (tmp_path / "stands.tsv").read_text() == "mine"
 
