@@ -8,9 +8,9 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from dnamamba.training.callbacks import RandomState, StopOnNonFinite
+from dnamamba.training.identity import refuse_another
 from dnamamba.training.logs import Throughput, log_metrics
 from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
-from dnamamba.training.identity import refuse_another
 
 __all__ = ["Batch", "TrainedModule"]
 

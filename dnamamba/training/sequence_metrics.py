@@ -55,9 +55,10 @@ class SequenceMetrics(Metric):
         """
         dtype = self.losses.dtype
         hits = logits.argmax(-1) == targets
-        self.losses += (losses * weights).sum(dtype=dtype)
-        self.weights += weights.sum(dtype=dtype)
-        self.hits += (hits * weights).sum(dtype=dtype)
+        # Not in place: after a validation by itself these are tensors of inference mode.
+        self.losses = self.losses + (losses * weights).sum(dtype=dtype)
+        self.weights = self.weights + weights.sum(dtype=dtype)
+        self.hits = self.hits + (hits * weights).sum(dtype=dtype)
 
     def compute(self) -> dict[str, Tensor]:
         """The four metrics, scalars on the metric's device."""
