@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import pytorch_lightning as pl
 import torch
 import yaml
-from jsonargparse import ActionYesNo
+from jsonargparse import ActionYesNo, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -69,6 +69,15 @@ def run(command: str, arguments: list[str]) -> int:
 
 
 class _Parser(LightningArgumentParser):
+    def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
+        """Of settings that are an object of their own, null is one left at its defaults."""
+        named = namespace.clone()
+        for group in self._action_groups:
+            name = group.dest if hasattr(group, "group_class") else None
+            if name and named.get(name) is None:
+                named.pop(name, None)
+        return super().instantiate(named, *args, **kwargs)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         known = [action.dest for action in self._actions]
         raise UsageError(explain(message, known)) from ex

@@ -182,8 +182,8 @@ class Genome:
                 f"are unchanged; delete {self._cache} and open the file again"
             )
         if self._contents.has_bases:
-            found = file_hash(self._cache, self._contents.total)
-            if found != self._contents.bases_hash:
+            bases_hash = file_hash(self._cache, self._contents.total)
+            if bases_hash != self._contents.bases_hash:
                 raise ValueError(f"the cache {self._cache} is damaged; delete it")
 
     @property

@@ -122,19 +122,19 @@ class _Text(io.RawIOBase):
 
 
 def _explain(message: str, index: Path, shown: Path, link: str) -> str:
-    if found := re.search(r"Inconsistent line found in >(.*) at line (\d+)", message):
-        return _ragged(shown, found[1], int(found[2]))
-    if found := re.search(r"Unhandled exception .* at entry (.*)Please .*\[\((\d+)", message):
-        return _ragged(shown, found[1], int(found[2]) + 1)  # two blank lines before a header
-    if found := re.search(r'Duplicate key "(.*)"', message):
+    if match := re.search(r"Inconsistent line found in >(.*) at line (\d+)", message):
+        return _ragged(shown, match[1], int(match[2]))
+    if match := re.search(r"Unhandled exception .* at entry (.*)Please .*\[\((\d+)", message):
+        return _ragged(shown, match[1], int(match[2]) + 1)  # two blank lines before a header
+    if match := re.search(r'Duplicate key "(.*)"', message):
         rows = [row.split("\t") for row in index.read_text().splitlines()]
-        starts = [f"{int(row[2]):,}" for row in rows if row[0] == found[1]]
+        starts = [f"{int(row[2]):,}" for row in rows if row[0] == match[1]]
         return (
-            f"{shown}: {len(starts)} records are named {found[1]!r} (sequences at bytes "
+            f"{shown}: {len(starts)} records are named {match[1]!r} (sequences at bytes "
             f"{' and '.join(starts)}); names must be unique (seqkit rename)"
         )
-    if found := re.search(r"Bad sequence name .* at line (\d+)", message):
-        return f"{shown}: header without a name on line {int(found[1]) + 1}; name the record"
+    if match := re.search(r"Bad sequence name .* at line (\d+)", message):
+        return f"{shown}: header without a name on line {int(match[1]) + 1}; name the record"
     return f"{shown}: {message.replace(link, str(shown))}"
 
 

@@ -19,9 +19,9 @@ def open_genomes(
     if not paths:
         raise ValueError("no genome given; name at least one FASTA file in data.genomes")
     resolved = [Path(path).resolve() for path in paths]
-    for path, given in zip(resolved, paths, strict=True):
+    for path, named in zip(resolved, paths, strict=True):
         if resolved.count(path) > 1:
-            raise ValueError(f"{given} is given more than once in data.genomes; name it once")
+            raise ValueError(f"{named} is given more than once in data.genomes; name it once")
     genomes = [Genome(path, cache_dir) for path in paths]
     names = [genome.name for genome in genomes]
     if len(set(names)) < len(names):

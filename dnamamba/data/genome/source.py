@@ -50,8 +50,8 @@ class Identity(NamedTuple):
 
 def identify(file: Path | int) -> Identity:
     """Size, modification time and inode of a path or an open descriptor."""
-    found = os.stat(file)
-    return Identity(found.st_size, found.st_mtime_ns, found.st_ino)
+    status = os.stat(file)
+    return Identity(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def is_compressed(path: Path) -> bool:

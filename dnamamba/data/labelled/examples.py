@@ -106,10 +106,10 @@ def read_examples(
         if is_table(path):
             if name is not None:
                 raise ValueError(f"{path}: one file a class must be FASTA, not a table")
-            found = _from_table(path, fields, labels, part_column)
+            records = _from_table(path, fields, labels, part_column)
         else:
-            found = _from_fasta(path, fields, labels, name)
-        for example in found:
+            records = _from_fasta(path, fields, labels, name)
+        for example in records:
             if example is None:
                 left_out += 1
                 continue
@@ -204,9 +204,9 @@ def _from_fasta(
             match = pattern.search(header)
             if match is None and label is None:
                 raise ValueError(f"{where}: fields.header does not match {header!r}")
-            found: Mapping[str, str | None] = match.groupdict() if match else {}
-            group = found.get("group") or ""
-            written = label if label is not None else found["label"]
+            named: Mapping[str, str | None] = match.groupdict() if match else {}
+            group = named.get("group") or ""
+            written = label if label is not None else named["label"]
         if labels is None:
             yield Example(where, name, sequence)
             continue

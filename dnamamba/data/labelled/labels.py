@@ -107,13 +107,13 @@ class Codec:
 
     @classmethod
     def of_training(
-        cls, labels: Labels, found: Sequence[Label], columns: Sequence[str] = ()
+        cls, labels: Labels, written: Sequence[Label], columns: Sequence[str] = ()
     ) -> "Codec":
         """Fix names and numbers.
 
         Args:
             labels: the user's options.
-            found: the training labels.
+            written: the training labels.
             columns: names of 0/1 columns, which fix the order; of no use to other kinds.
 
         Raises:
@@ -122,7 +122,7 @@ class Codec:
         """
         if labels.kind == "number":
             return cls("number", ())
-        names = set(found) if labels.kind == "class" else {n for names in found for n in names}
+        names = set(written) if labels.kind == "class" else {n for names in written for n in names}
         counted: set[str] = {str(name) for name in names}
         if labels.kind == "class" and len(counted) < 2:
             shown = f"only the class {counted.pop()!r}" if counted else "no label"
@@ -143,7 +143,7 @@ class Codec:
             )
         return cls(labels.kind, tuple(order))
 
-    def encode(self, labels: Sequence[Label], wheres: Sequence[str]) -> NDArray[Any]:
+    def encode(self, labels: Sequence[Label], places: Sequence[str]) -> NDArray[Any]:
         """Numbers of labels.
 
         Returns:
@@ -155,10 +155,10 @@ class Codec:
                 and record.
         """
         if self.kind == "number":
-            numbers = [_number(str(x), where) for x, where in zip(labels, wheres, strict=True)]
+            numbers = [_number(str(x), where) for x, where in zip(labels, places, strict=True)]
             return np.array(numbers, dtype=np.float32)
         number = {name: i for i, name in enumerate(self.classes)}
-        for label, where in zip(labels, wheres, strict=True):
+        for label, where in zip(labels, places, strict=True):
             for name in (label,) if isinstance(label, str) else label:
                 if name not in number:
                     raise ValueError(self._unknown(name, where))
@@ -198,7 +198,7 @@ class Codec:
 
 
 def strata_of(
-    labels: Labels, found: Sequence[Label], wheres: Sequence[str]
+    labels: Labels, written: Sequence[Label], places: Sequence[str]
 ) -> Sequence[Label] | list[int]:
     """What each split should have its share of: classes, sets of names, or tenths by rank.
 
@@ -206,8 +206,8 @@ def strata_of(
         ValueError: under ``number``, a label that is none; names the record.
     """
     if labels.kind != "number":
-        return found
-    numbers = Codec("number", ()).encode(found, wheres)
+        return written
+    numbers = Codec("number", ()).encode(written, places)
     rank = np.argsort(np.argsort(numbers, kind="stable"), kind="stable")
     tenths: list[int] = (rank * 10 // len(rank)).tolist()
     return tenths

@@ -46,15 +46,15 @@ def read_splits(
         ValueError: bad files or records, a part given twice, an unknown name in the split
             column, or no training example left.
     """
-    given = {name: part for name, part in files.items() if part}
-    if split.column and len(given) > 1:
+    named = {name: part for name, part in files.items() if part}
+    if split.column and len(named) > 1:
         raise ValueError(
             f"split.column={split.column} divides the training files, but there are files for "
-            f"{' and '.join(name for name in given if name != 'train')} too; choose one way"
+            f"{' and '.join(name for name in named if name != 'train')} too; choose one way"
         )
     parts: Examples = {"train": [], "validation": [], "test": []}
     left_out = 0
-    for name, part in given.items():
+    for name, part in named.items():
         parts[name], missed = read_examples(part, fields, labels, split.column)
         left_out += missed
     if split.column:
@@ -132,6 +132,6 @@ def _assign(
     groups = [example.group for example in examples]
     if not any(groups):
         groups = canonical_digests([example.sequence for example in examples])
-    wheres = [example.where for example in examples]
-    strata = strata_of(labels, [example.label for example in examples], wheres)
+    places = [example.where for example in examples]
+    strata = strata_of(labels, [example.label for example in examples], places)
     return stratified_parts(strata, groups, shares, split.seed)

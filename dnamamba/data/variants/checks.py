@@ -127,11 +127,11 @@ def site_problem(
             checks.mismatch,
             "outside their contig",
         )
-    found = genome.fetch(contig, record.start, end).upper()
-    if record.ref.encode() not in (found, found.translate(_REDUCED)):
+    bases = genome.fetch(contig, record.start, end).upper()
+    if record.ref.encode() not in (bases, bases.translate(_REDUCED)):
         return Problem(
             f"{contig}:{record.start + 1}: REF is {record.ref[:40]}, but {genome.path} has "
-            f"{found[:40].decode()}; {remedy}",
+            f"{bases[:40].decode()}; {remedy}",
             checks.mismatch,
             "whose REF differs from the FASTA",
         )

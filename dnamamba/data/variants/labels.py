@@ -80,7 +80,7 @@ def read_labelled_variants(
     if not (fields.info or fields.table):
         raise ValueError("where are the labels? Set fields.info or fields.table")
     table = _read_table(fields, checks) if fields.table else None
-    found: list[LabelledVariant] = []
+    labelled: list[LabelledVariant] = []
     left_out = 0
     for vcf in [vcfs] if isinstance(vcfs, str) else vcfs:
         for variant in read_variants(vcf, genome, checks, fields.info, longest):
@@ -96,14 +96,14 @@ def read_labelled_variants(
             if label is None:
                 left_out += 1
             else:
-                found.append(LabelledVariant(variant, label, where))
+                labelled.append(LabelledVariant(variant, label, where))
     source = "labels.mapping" if table is None else f"{fields.table} (or labels.mapping)"
     if left_out:
         warnings.warn(f"{vcfs}: {source} leaves out {left_out:,} variants", stacklevel=2)
-    if not found:
+    if not labelled:
         why = f"; {left_out:,} of them have no label by {source}" if left_out else ""
         raise ValueError(f"{vcfs}: no variant is left{why}")
-    return found
+    return labelled
 
 
 def _read_table(fields: VariantFields, checks: VariantChecks) -> dict[str, tuple[str, str]]:

@@ -99,13 +99,13 @@ def _tiled(
     else:
         laid = tile(regions, length, length, "pad", "pad")
         allowed = 1.0
-    opened = list(genomes.values())
+    by_number = list(genomes.values())
 
     def known_enough(places: Places) -> NDArray[np.bool_]:
         unknown = np.empty(len(places.start), dtype=np.int64)
         for genome in np.unique(contigs.genome[places.contig]):
             own = np.flatnonzero(contigs.genome[places.contig] == genome)
-            unknown[own] = opened[genome].count_ambiguous(
+            unknown[own] = by_number[genome].count_ambiguous(
                 contigs.within[places.contig[own]], places.start[own], places.length[own]
             )
         # A window that holds nothing else teaches nothing, whatever share is allowed.
@@ -119,8 +119,8 @@ def _described(name: str, regions: Regions, laid: Tiling, kept: Tiling, contigs:
     """One line: what a part holds and what was left out of it."""
     size = regions.end - regions.start
     short = regions.take(size < laid.length)
-    held = len(np.unique(contigs.genome[kept.contig]))
-    line = f"{name}: {len(kept):,} windows of {laid.length:,} bases from {held} genome(s)"
+    sources = len(np.unique(contigs.genome[kept.contig]))
+    line = f"{name}: {len(kept):,} windows of {laid.length:,} bases from {sources} genome(s)"
     dropped = len(regions.contig) - len(laid.contig)
     padded = len(short.contig) - dropped
     notes = [

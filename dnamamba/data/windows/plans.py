@@ -55,16 +55,16 @@ class Plans:
         """Genome number, contig, start and end of each window of a part, in their order."""
         tiling = self.of(split).tiling
         for first in range(0, len(tiling), _SLAB):
-            found = tiling.places(np.arange(first, min(first + _SLAB, len(tiling))))
-            for contig, start, length in zip(*(part.tolist() for part in found), strict=True):
+            windows = tiling.places(np.arange(first, min(first + _SLAB, len(tiling))))
+            for contig, start, length in zip(*(column.tolist() for column in windows), strict=True):
                 genome = int(self.contigs.genome[contig])
                 yield genome, self.contigs.names[contig], start, start + length
 
     def bases(self, split: str) -> Iterator[bytes]:
         """The bases of each window of a part once, in their order, from the plus strand."""
-        opened = list(self.genomes.values())
+        genomes = list(self.genomes.values())
         for genome, contig, start, end in self.places(split):
-            yield opened[genome].fetch(contig, start, end)
+            yield genomes[genome].fetch(contig, start, end)
 
     def digest(self, split: str) -> str:
         """A hash of where a part's windows lie."""

@@ -77,11 +77,11 @@ class Part:
         if not 0 <= self.fraction < 1:
             raise ValueError(f"a split's fraction must be from 0 to below 1, got {self.fraction}")
         ways = {"contigs": list(self.contigs), "bed": self.bed, "fraction": self.fraction}
-        given = [f"{name} {value}" for name, value in ways.items() if value]
-        if len(given) > 1:
+        named = [f"{name} {value}" for name, value in ways.items() if value]
+        if len(named) > 1:
             raise ValueError(
                 "a part of the split is named by contigs, bed or fraction, not by several: got "
-                f"{' and '.join(given)}; take one away (contigs: [], bed: null, fraction: 0)"
+                f"{' and '.join(named)}; take one away (contigs: [], bed: null, fraction: 0)"
             )
 
     def __bool__(self) -> bool:
