@@ -9,12 +9,10 @@ import dataclasses
 import logging
 import sys
 import warnings
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
-import yaml
 from jsonargparse import ActionYesNo, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -23,6 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, explain, innermost, unknown_key
 from dnamamba.cli.runs import RunFolder, callbacks
+from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
@@ -93,8 +92,8 @@ class TrainingCLI(LightningCLI):
 
     def __init__(self, command: str, arguments: list[str]) -> None:
         self.command = command
-        self.sections = _sections(arguments)
-        named = {name: _names_a_class(name, arguments, self.sections) for name in ("model", "data")}
+        self.sections = sections(arguments)
+        named = {name: names_a_class(name, arguments, self.sections) for name in ("model", "data")}
         self.fixed = not any(named.values())
         super().__init__(
             pl.LightningModule if named["model"] else PretrainModule,
@@ -200,35 +199,6 @@ _ABOUT = {
         "dnamamba predict MODEL --help"
     ),
 }
-
-
-def _sections(arguments: list[str]) -> dict[str, Any]:
-    """The configuration files' top level, later files over earlier ones."""
-    sections: dict[str, Any] = {}
-    for i, argument in enumerate(arguments):
-        flag, equals, value = argument.partition("=")
-        if flag not in ("-c", "--config") or not (equals or arguments[i + 1 :]):
-            continue
-        path = Path(value if equals else arguments[i + 1])
-        try:
-            content = yaml.safe_load(path.read_text())
-        except FileNotFoundError as error:
-            raise UsageError(f"there is no configuration file {path}") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-        except OSError as error:
-            raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
-        if not isinstance(content, dict):
-            raise UsageError(f"{path} holds no sections; expected model, data, trainer, run_dir")
-        sections |= content
-    return sections
-
-
-def _names_a_class(name: str, arguments: list[str], sections: dict[str, Any]) -> bool:
-    section = sections.get(name)
-    in_file = isinstance(section, str) or (isinstance(section, dict) and "class_path" in section)
-    flags = (f"--{name}", f"--{name}.class_path")
-    return in_file or any(argument.partition("=")[0] in flags for argument in arguments)
 
 
 def _reports(module: pl.LightningModule) -> bool:

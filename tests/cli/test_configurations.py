@@ -35,7 +35,7 @@ def test_every_configuration_runs(path: Path, tmp_path: Path) -> None:
         arguments += ["--model.model.d_model=8", "--model.model.n_layers=1"]
     else:
         sizes = MambaConfig(d_model=8, n_layers=1, d_state=2)
-        arguments += ["--data.init_args.global_batch_size=2"]
+        arguments += ["--data.init_args.global_batch_size=16"]
         if model["init_args"].get("pretrained"):
             pretrained = checkpoint.save(tmp_path / "model", LanguageModel(sizes), Tokenizer())
             arguments += ["--model.init_args.pretrained", str(pretrained)]

@@ -50,23 +50,21 @@ def test_sigterm_then_last_gives_the_uninterrupted_run(tmp_path: Path) -> None:
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = config(tmp_path)
-    assert main(["fit", "-c", path]) == 0
+def test_a_damaged_checkpoint_is_named(
+    fitted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:1000])
     capsys.readouterr()
-    assert main(["fit", "-c", path, "--ckpt_path", "last"]) == 1
+    assert main(["fit", "-c", fitted, "--ckpt_path", "last"]) == 1
     error = capsys.readouterr().err
     assert "last.ckpt is truncated or damaged" in error
     assert "best.ckpt" in error
 
 
-def test_another_architecture_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = config(tmp_path)
-    assert main(["fit", "-c", path]) == 0
+def test_another_architecture_is_named(fitted: str, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    again = ["fit", "-c", path, "--ckpt_path", "last", "--model.model.d_model=16"]
+    again = ["fit", "-c", fitted, "--ckpt_path", "last", "--model.model.d_model=16"]
     assert main(again) == 1
     assert "model.d_model is 16 here and 8 in the checkpoint" in capsys.readouterr().err
 

@@ -48,7 +48,7 @@ OLD = [
 FLAGS = [
     ("embed lm -o out.npz ref.fa --layer -1", "embed lm ref.fa out.npz --layer -1"),
     ("embed -o=out.npz lm ref.fa --bed r.bed", "embed lm ref.fa out.npz --bed r.bed"),
-    ("generate lm --output out.fa --overwrite", "generate lm out.fa --overwrite"),
+    ("generate lm --output out.fa --length 9", "generate lm out.fa --length 9"),
     ("predict sequences ref.fa -o out.tsv", "predict sequences ref.fa out.tsv"),
     ("score --vcf v.vcf lm ref.fa --output=out.tsv", "score lm ref.fa out.tsv --vcf v.vcf"),
     ("mutagenesis -o out lm ref.fa --bed r.bed", "mutagenesis lm ref.fa out --bed r.bed"),
@@ -93,7 +93,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }.items():
         checkpoint.save(folder / name, model, Tokenizer())
     (folder / "ref.fa").write_text(">chr1\nACGTTGCAACGATTACA\n")
-    (folder / "r.bed").write_text("chr1\t3\t6\nchr1\t9\t11\n")
+    (folder / "r.bed").write_text("chr1\t3\t6\n")
     (folder / "v.vcf").write_text(
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
         "chr1\t3\trs1\tG\tA,C\t.\t.\t.\nchr1\t12\t.\tA\tATT\t.\t.\t.\n"

@@ -1,8 +1,7 @@
 """Training from the command line: what a run leaves, what is refused, what can be chosen."""
 
 import csv
-import subprocess
-import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -106,15 +105,16 @@ def test_without_a_progress_bar(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_predictions_are_refused_before_the_work(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    fitted: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    path = config(tmp_path)
-    assert main(["fit", "-c", path]) == 0
-    assert main(["predict", "-c", path]) == 0
+    assert main(["predict", "-c", fitted]) == 0
     table = tmp_path / "run" / "predictions.tsv"
     assert f"written to {table}" in capsys.readouterr().err
     monkeypatch.setattr("pytorch_lightning.Trainer.predict", None)
-    assert main(["predict", "-c", path]) == 1
+    assert main(["predict", "-c", fitted]) == 1
     assert f"{table} exists; set --overwrite" in capsys.readouterr().err
 
 
@@ -125,18 +125,15 @@ def test_a_warning_of_the_input_is_one_line(tmp_path: Path) -> None:
         LanguageModel(MambaConfig(d_model=8, n_layers=1)),
         Tokenizer(),
     )
-    command = [
-        "embed",
-        str(tmp_path / "model"),
-        str(tmp_path / "a.fa"),
-        str(tmp_path / "a.npz"),
-    ]
-    run = [sys.executable, "-m", "dnamamba", *command]
-    done = subprocess.run(run, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    said = [line for line in done.stderr.splitlines() if "empty" in line]
-    assert said[0].startswith("warning: ")
-    assert "UserWarning" not in done.stderr
+    files = [str(tmp_path / name) for name in ("model", "a.fa", "a.npz")]
+    with pytest.warns(UserWarning, match="empty") as caught:
+        assert main(["embed", *files]) == 0
+    said = "".join(
+        warnings.formatwarning(w.message, w.category, w.filename, w.lineno) for w in caught
+    )
+    assert said.splitlines()[0].startswith("warning: ")
+    assert "empty" in said.splitlines()[0]
+    assert "UserWarning" not in said
 
 
 def test_a_device_that_there_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

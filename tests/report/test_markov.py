@@ -1,3 +1,4 @@
+from bisect import bisect_left
 from math import log2
 
 import numpy as np
@@ -18,11 +19,12 @@ def _chain(length: int, seed: int) -> tuple[bytes, float]:
     """A sequence whose base follows from the two before it, and its entropy per base."""
     random = np.random.default_rng(seed)
     table = np.random.default_rng(0).dirichlet([0.5] * 4, (4, 4))
+    chances, bounds = table.tolist(), table.cumsum(-1).tolist()
     bases, cost = [0, 0], 0.0
     for draw in random.random(length - 2).tolist():
-        row = table[bases[-2], bases[-1]]
-        base = min(int(np.searchsorted(np.cumsum(row), draw)), 3)
-        cost -= log2(row[base])
+        before, last = bases[-2:]
+        base = min(bisect_left(bounds[before][last], draw), 3)
+        cost -= log2(chances[before][last][base])
         bases.append(base)
     return BASES[bases].tobytes(), cost / (length - 2)
 

@@ -147,6 +147,13 @@ def test_merged_weights_give_the_same_outputs(pretrained: str, make: Make, tmp_p
             torch.testing.assert_close(theirs[found], value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("targets", [("conv1d",), ()])
+def test_targets_are_the_backbones(targets: tuple[str, ...]) -> None:
+    some = ", ".join(targets) or "none"
+    with pytest.raises(ValueError, match=rf"targets must be of in_proj, .* got {some}"):
+        add_lora(Mamba(SIZES), LoraSettings(targets=targets))
+
+
 def test_without_peft_the_extra_is_named(pretrained: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'dnamamba\[finetune\]'"):
