@@ -172,12 +172,12 @@ def _walk(
 ) -> Iterator[Floats]:
     """Scores (l, 4) along a strand, ``batch_size`` positions at a time."""
     scored = torch.tensor(scored_ids, device=device)
-    here = read_prefixes(model, [strand.prefix], chunk_length, device)
+    reached = read_prefixes(model, [strand.prefix], chunk_length, device)
     onward = np.concatenate([strand.region, strand.flank])
-    reference = _reference(model, here, onward, flank, scored, chunk_length)
+    reference = _reference(model, reached, onward, flank, scored, chunk_length)
     for at in range(0, len(strand.region), batch_size):
         positions = range(at, min(at + batch_size, len(strand.region)))
-        before, here = _positions(model, here, strand.region[at : positions.stop])
+        before, reached = _positions(model, reached, strand.region[at : positions.stop])
         effects = np.full((len(positions), 4), np.nan)
         known = [p for p in positions if strand.reference[p] >= 0]
         effects[[p - at for p in known], strand.reference[known]] = 0.0
@@ -196,15 +196,15 @@ def _walk(
         yield effects
 
 
-def _positions(model: LanguageModel, here: Prefixes, ids: Ids) -> tuple[Prefixes, Prefixes]:
+def _positions(model: LanguageModel, reached: Prefixes, ids: Ids) -> tuple[Prefixes, Prefixes]:
     """What stands before each of these bases, and behind the last of them."""
-    states = [here]
+    states = [reached]
     backbone = model.backbone
     assert isinstance(backbone, CausalBackbone)
-    for token in torch.tensor(ids.tolist(), device=here.hidden.device):
+    for token in torch.tensor(ids.tolist(), device=reached.hidden.device):
         states.append(Prefixes(*backbone.step(token[None], states[-1].state)))
     *before, after = states
-    state = type(here.state).join([prefix.state for prefix in before])
+    state = type(reached.state).join([prefix.state for prefix in before])
     return Prefixes(torch.cat([prefix.hidden for prefix in before]), state), after
 
 

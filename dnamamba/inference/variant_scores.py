@@ -171,7 +171,7 @@ def _read(
     before = read_prefixes(model, [r.prefix for r in readings], chunk_length, device)
     owners = [site for site, reading in enumerate(readings) for _ in reading.alleles]
     tails = [np.concatenate([a, reading.flank]) for reading in readings for a in reading.alleles]
-    found: list[list[Tail]] = [[] for _ in readings]
+    by_site: list[list[Tail]] = [[] for _ in readings]
     results: dict[int, Tail] = {}
     order = sorted(range(len(tails)), key=lambda i: -len(tails[i]))
     for at in range(0, len(order), batch_size):
@@ -180,8 +180,8 @@ def _read(
         read = read_tails(model, group, [tails[i] for i in rows], scored, chunk_length)
         results.update(zip(rows, read, strict=True))
     for number, site in enumerate(owners):
-        found[site].append(results[number])
-    return found
+        by_site[site].append(results[number])
+    return by_site
 
 
 def _compare(site: Sequence[Variant], strands: Sequence[list[Tail]]) -> Iterator[VariantScore]:

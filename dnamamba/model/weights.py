@@ -54,13 +54,13 @@ def mismatches(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str
         for name in both
         if not got[name].is_floating_point()
     ]
-    found = {
+    problems = {
         "missing": [name for name in expected if name not in got],
         "unexpected": [name for name in got if name not in expected],
         "of another shape": shapes,
         "of another dtype": dtypes,
     }
-    return "; ".join(f"{what}: {_some(names)}" for what, names in found.items() if names)
+    return "; ".join(f"{what}: {_some(names)}" for what, names in problems.items() if names)
 
 
 def _some(names: list[str]) -> str:
