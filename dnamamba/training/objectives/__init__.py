@@ -32,8 +32,8 @@ def objective_of(value: Objective | str | dict[str, Any] | None) -> Objective:
     """
     if isinstance(value, Objective):
         return value
-    settings = {"name": value} if isinstance(value, str) else dict(value or {})
-    name = settings.pop("name", "next_base")
+    settings = {"name": value or "next_base"} if not isinstance(value, dict) else dict(value)
+    name = settings.pop("name", None)
     if name not in OBJECTIVES:
         raise ValueError(f"model.objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
     try:

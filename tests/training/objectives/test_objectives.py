@@ -69,6 +69,8 @@ def test_what_is_unknown_is_refused_by_name() -> None:
         PretrainModule(CONFIG, objective="next")
     with pytest.raises(ValueError, match=r"model\.objective next_base: .*'share'"):
         PretrainModule(CONFIG, objective={"name": "next_base", "share": 1})
+    with pytest.raises(ValueError, match=r"model\.objective must be one of next_base, got None"):
+        PretrainModule(CONFIG, objective={"share": 1})
 
 
 def test_an_objective_for_another_kind_of_backbone_is_refused() -> None:
