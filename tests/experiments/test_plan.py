@@ -24,7 +24,7 @@ def row(job: Any) -> dict[str, Any]:
     return {"validation": job.rate if job.start == "scratch" else -job.rate}
 
 
-def test_every_task_names_its_configuration_and_its_figure(table: Any) -> None:
+def test_every_task_names_its_configuration_and_its_metric(table: Any) -> None:
     for task in table.tasks.values():
         settings = task.settings(task.fold(0))
         assert settings["model"]["init_args"]["monitor"] == task.metric

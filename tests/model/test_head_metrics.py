@@ -46,7 +46,7 @@ def ece(probabilities: Tensor, label: Tensor) -> float:
 def test_classes(C: int) -> None:
     p, y = drawn(200, C)
     z = p.argmax(1)
-    found = Multiclass.metrics(p, y)
+    measured = Multiclass.metrics(p, y)
     recall = [float((z == c)[y == c].double().mean()) for c in range(C)]
     precision = [float((y == c)[z == c].double().mean()) for c in range(C)]
     f1 = [2 * a * b / (a + b) for a, b in zip(recall, precision, strict=True)]
@@ -63,21 +63,21 @@ def test_classes(C: int) -> None:
         "auprc": sum(auprc(p[:, c], y == c) for c in ranked) / len(ranked),
         "calibration_error": ece(p, y),
     }
-    assert found == pytest.approx(expected, rel=1e-5)
-    assert 0.3 < found["mcc"] < 0.95
+    assert measured == pytest.approx(expected, rel=1e-5)
+    assert 0.3 < measured["mcc"] < 0.95
 
 
 def test_a_class_that_does_not_occur_is_left_out_of_averages() -> None:
     p, y = drawn(100, 4)
     kept = y < 3
     p, y = p[kept], y[kept]
-    found = Multiclass.metrics(p, y)
+    measured = Multiclass.metrics(p, y)
     z = p.argmax(1)
     assert (z == 3).any()
     recall = [float((z == c)[y == c].double().mean()) for c in range(3)]
-    assert math.isclose(found["balanced_accuracy"], sum(recall) / 3)
+    assert math.isclose(measured["balanced_accuracy"], sum(recall) / 3)
     areas = [auroc(p[:, c], y == c) for c in range(3)]
-    assert math.isclose(found["auroc"], sum(areas) / 3, rel_tol=1e-5)
+    assert math.isclose(measured["auroc"], sum(areas) / 3, rel_tol=1e-5)
     one = Multiclass.metrics(p[y == 0], y[y == 0])
     assert math.isnan(one["auroc"])
     assert one["accuracy"] > 0
@@ -87,21 +87,23 @@ def test_several_labels() -> None:
     random = torch.Generator().manual_seed(0)
     y = torch.rand(150, 3, generator=random) < torch.tensor([0.2, 0.5, 0.8])
     p = (y + torch.randn(150, 3, generator=random)).double().sigmoid()
-    found = Multilabel.metrics(p, y.float())
+    measured = Multilabel.metrics(p, y.float())
     z = p >= 0.5
-    assert math.isclose(found["accuracy"], float((z == y).double().mean()), rel_tol=1e-6)
-    assert math.isclose(found["exact_match"], float((z == y).all(1).double().mean()), rel_tol=1e-6)
+    assert math.isclose(measured["accuracy"], float((z == y).double().mean()), rel_tol=1e-6)
+    assert math.isclose(
+        measured["exact_match"], float((z == y).all(1).double().mean()), rel_tol=1e-6
+    )
     areas = [auroc(p[:, c], y[:, c]) for c in range(3)]
-    assert math.isclose(found["auroc"], sum(areas) / 3, rel_tol=1e-5)
+    assert math.isclose(measured["auroc"], sum(areas) / 3, rel_tol=1e-5)
     mcc = [float(torch.corrcoef(torch.stack([z[:, c], y[:, c]]).double())[0, 1]) for c in range(3)]
-    assert math.isclose(found["mcc"], sum(mcc) / 3, rel_tol=1e-5)
+    assert math.isclose(measured["mcc"], sum(mcc) / 3, rel_tol=1e-5)
 
 
 def test_numbers() -> None:
     random = torch.Generator().manual_seed(0)
     y = torch.randn(100, generator=random)
     value = (2 * y + torch.randn(100, generator=random)).double()
-    found = Regression.metrics(value[:, None], y)
+    measured = Regression.metrics(value[:, None], y)
     rank = torch.stack([value.argsort().argsort(), y.argsort().argsort()]).double()
     mse = float(((value - y) ** 2).mean())
     expected = {
@@ -110,7 +112,7 @@ def test_numbers() -> None:
         "r2": 1 - mse / float(y.double().var(correction=0)),
         "mse": mse,
     }
-    assert found == pytest.approx(expected, rel=1e-5)
+    assert measured == pytest.approx(expected, rel=1e-5)
     constant = Regression.metrics(torch.ones(4, 1).double(), torch.arange(4.0))
     assert math.isnan(constant["pearson"])
     assert constant["mse"] == 1.5
@@ -118,15 +120,15 @@ def test_numbers() -> None:
 
 def test_every_metric_says_which_way_is_up() -> None:
     several = Multilabel.metrics(torch.rand(9, 2).double(), torch.ones(9, 2))
-    found = {
+    measured = {
         "binary": Multiclass.metrics(*drawn(9, 2)),
         "multiclass": Multiclass.metrics(*drawn(9, 3)),
         "multilabel": several,
         "regression": Regression.metrics(torch.rand(9, 1), torch.rand(9)),
     }
     for kind, head in HEADS.items():
-        assert [*found[kind]] == [*head.higher_is_better]
+        assert [*measured[kind]] == [*head.higher_is_better]
         assert head.higher_is_better.items() <= HIGHER_IS_BETTER.items()
-    assert {name for metrics in found.values() for name in metrics} | {"loss"} == set(
+    assert {name for metrics in measured.values() for name in metrics} | {"loss"} == set(
         HIGHER_IS_BETTER
     )

@@ -109,15 +109,15 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_learns_every_kind_of_label(kind: str, table: Path, make: Make, tmp_path: Path) -> None:
-    label, labels, names, figure, enough = KINDS[kind]
+    label, labels, names, metric, enough = KINDS[kind]
     net, source = module(), data(table, label, labels)
     trainer = make(max_steps=60, callbacks=[ExportModel(tmp_path / "model")])
     trainer.fit(net, source)
     assert (net.head.kind, net.head.labels) == (kind, names)
-    assert trainer.callback_metrics[f"validation/{figure}"] > enough
+    assert trainer.callback_metrics[f"validation/{metric}"] > enough
     assert trainer.callback_metrics["validation/loss"] < 0.65
-    figures = trainer.test(net, source, verbose=False)[0]
-    assert figures[f"test/{figure}"] > 0.5
+    metrics = trainer.test(net, source, verbose=False)[0]
+    assert metrics[f"test/{metric}"] > 0.5
 
     model, tokenizer = checkpoint.load(tmp_path / "model")
     batch = next(iter(source.test_dataloader()))
@@ -269,13 +269,13 @@ def test_the_head_s_inputs_are_standardised_once(table: Path, make: Make, tmp_pa
     assert torch.equal(net.model.head.center, center)
 
 
-def test_held_out_figures_do_not_depend_on_batches(table: Path, make: Make) -> None:
-    figures = []
+def test_held_out_metrics_do_not_depend_on_batches(table: Path, make: Make) -> None:
+    metrics = []
     for batch in (1, 5, 8, 64):  # 24 samples: the last batch is filled up with empty rows
         net, source = module(), data(table, global_batch_size=batch)
-        figures.append(make().validate(net, source, verbose=False)[0])
-    for other in figures[1:]:
-        assert other == pytest.approx(figures[0], rel=1e-5, abs=1e-7)
+        metrics.append(make().validate(net, source, verbose=False)[0])
+    for other in metrics[1:]:
+        assert other == pytest.approx(metrics[0], rel=1e-5, abs=1e-7)
 
 
 def test_both_strands_count_in_evaluation_only(table: Path, make: Make) -> None:
@@ -354,21 +354,21 @@ def test_what_a_test_leaves_behind(label: str, table: Path, make: Make, tmp_path
     net, source = module(), data(table, label, kind)
     make(max_steps=5).fit(net, source)
     run = tmp_path / "run"
-    figures = make().test(net, source, verbose=False)[0]
+    metrics = make().test(net, source, verbose=False)[0]
     import pyarrow.parquet as pq
 
     rows = pq.read_table(run / "predictions.parquet").to_pylist()
     test = source.dataset("test").records
     with table.open(newline="") as file:
-        given = {row["id"]: row[label] for row in csv.DictReader(file)}
+        written = {row["id"]: row[label] for row in csv.DictReader(file)}
     assert [row["id"] for row in rows] == test.ids
     for row in rows:
-        label_is = float(given[row["id"]]) if kind == "number" else given[row["id"]]
+        label_is = float(written[row["id"]]) if kind == "number" else written[row["id"]]
         assert row["label"] == label_is
     stored = json.loads((run / "test.json").read_text())
     assert stored["samples"] == len(test.ids)
     for name in ("loss", "mse" if kind == "number" else "accuracy"):
-        assert math.isclose(stored[name], figures[f"test/{name}"], rel_tol=1e-5)
+        assert math.isclose(stored[name], metrics[f"test/{name}"], rel_tol=1e-5)
     if label == "two":
         hits = sum(row["label"] == row["predicted"] for row in rows)
         assert math.isclose(stored["accuracy"], hits / len(rows))

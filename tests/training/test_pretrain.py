@@ -177,7 +177,7 @@ def test_what_is_logged_and_when(toy_data: type, quiet_trainer: Make) -> None:
         held_out[-1][1]["validation/loss"],
         rel_tol=1e-6,
     )
-    # The last validation saw the final weights: its figure is that of one pass by hand.
+    # The last validation saw the final weights: its metric is that of one pass by hand.
     with torch.no_grad():
         losses = [
             F.cross_entropy(net.model(b.tokens)[0].transpose(1, 2), b.targets.long())

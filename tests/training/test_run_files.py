@@ -56,7 +56,7 @@ class StopAt(pl.Callback):
 
 
 class TestMetricsFile:
-    def test_a_new_figure_adds_a_column(self, tmp_path: Path) -> None:
+    def test_a_new_metric_adds_a_column(self, tmp_path: Path) -> None:
         log = MetricsFile(tmp_path / "run")
         log.log_metrics({"a": 1.5}, step=1)
         log.log_metrics({"b": 2.0}, step=2)
@@ -210,7 +210,7 @@ class TestExport:
         assert torch.equal(model.backbone.embedding.weight, weight)
         assert tokenizer == Tokenizer()
 
-    def test_a_figure_that_cannot_be_measured_stops_no_export(
+    def test_a_metric_that_cannot_be_measured_stops_no_export(
         self, toy_data: type, quiet_trainer: Make, tmp_path: Path
     ) -> None:
         class Unknown(PretrainModule):

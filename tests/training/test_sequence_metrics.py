@@ -21,7 +21,7 @@ def test_losses_are_fp32_whatever_the_logits_are() -> None:
     torch.testing.assert_close(losses.double(), exact, rtol=1e-5, atol=1e-6)
 
 
-def test_figures_are_those_of_all_positions_at_once() -> None:
+def test_metrics_are_those_of_all_positions_at_once() -> None:
     torch.manual_seed(1)
     logits = torch.randn(6, 50, 16)
     targets = torch.randint(16, (6, 50))
@@ -34,7 +34,7 @@ def test_figures_are_those_of_all_positions_at_once() -> None:
     losses = F.cross_entropy(logits.double().transpose(1, 2), targets, reduction="none")
     loss = float((losses * weights).sum() / weights.sum())
     hits = float(((logits.argmax(-1) == targets) * weights).sum() / weights.sum())
-    figures = metrics.drain("train")
+    drained = metrics.drain("train")
     expected = {
         "train/loss": loss,
         "train/perplexity": math.exp(loss),
@@ -42,7 +42,7 @@ def test_figures_are_those_of_all_positions_at_once() -> None:
         "train/accuracy": hits,
     }
     for name, value in expected.items():
-        assert math.isclose(figures[name], value, rel_tol=1e-6), name
+        assert math.isclose(drained[name], value, rel_tol=1e-6), name
 
 
 def test_drain_starts_anew() -> None:

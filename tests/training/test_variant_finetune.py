@@ -85,8 +85,8 @@ def test_from_a_vcf_to_labels_of_another(files: VariantFiles, make: Make, tmp_pa
     net, source = module(), data(files)
     trainer = make(max_steps=120, limit_val_batches=0, callbacks=[ExportModel(tmp_path / "model")])
     trainer.fit(net, source)
-    figures = make().test(net, source, verbose=False)[0]
-    assert figures["test/auroc"] > 0.9
+    metrics = make().test(net, source, verbose=False)[0]
+    assert metrics["test/auroc"] > 0.9
     assert net.head == VariantHeadConfig("binary", ("no", "yes"), both_strands=True, length=16)
     stored = json.loads((tmp_path / "run" / "test.json").read_text())
     assert stored["samples"] == len(source.variants("test"))
@@ -116,8 +116,8 @@ def test_from_a_vcf_to_labels_of_another(files: VariantFiles, make: Make, tmp_pa
         first, last = max(0, variant.start - 8), min(6000, end + 8 - longest)
         flanks = (genome.fetch("chr1", first, variant.start), genome.fetch("chr1", end, last))
         inputs.append((flanks[0], variant.ref, variant.alt, flanks[1]))
-    found = loaded.predict(inputs)
-    np.testing.assert_allclose(found.probabilities[:, 1], says[:9], rtol=1e-3, atol=1e-4)
+    predictions = loaded.predict(inputs)
+    np.testing.assert_allclose(predictions.probabilities[:, 1], says[:9], rtol=1e-3, atol=1e-4)
 
 
 def test_the_window_is_the_data_s_unless_it_is_set(files: VariantFiles, make: Make) -> None:
