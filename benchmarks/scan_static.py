@@ -24,9 +24,9 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from dnamamba_kernels.selective_scan import fused_backward as backward
-from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import STEPS, plan
+from dnamamba_kernels.selective_scan.fused import backward as backward
+from dnamamba_kernels.selective_scan.fused import forward as forward
+from dnamamba_kernels.selective_scan.fused.plan import STEPS, plan
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
 SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.2e12

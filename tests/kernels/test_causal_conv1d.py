@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels import causal_conv1d, causal_conv1d_step
-from dnamamba_kernels.causal_conv1d import panel
+from dnamamba_kernels.causal_conv1d.eager import panel
 
 
 @pytest.mark.parametrize("L", [1, 2, 3, 4, 63, 100, 1000])

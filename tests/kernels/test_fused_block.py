@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels import add_rms_norm, causal_conv1d, mamba_block, selective_scan
-from dnamamba_kernels.selective_scan import fused_plan
+from dnamamba_kernels.selective_scan.fused import plan as fused_plan
 
 from .fused_cases import DEVICE, INTERPRETED, TOLERANCE, assert_same, random, run
 

@@ -101,7 +101,7 @@ def test_empty_batch() -> None:
 
 
 def test_registered_as_an_operator() -> None:
-    from dnamamba_kernels.causal_conv1d.fused import _forward
+    from dnamamba_kernels.causal_conv1d.fused.launch import _forward
 
     inputs, resets = arguments(1, 5, 6, 4, F32, "bhr")
     leaves = [x if x is None else x.detach().requires_grad_() for x in inputs]

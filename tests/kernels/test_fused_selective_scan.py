@@ -225,7 +225,7 @@ def test_compiles_into_one_graph() -> None:
 
 
 def test_registered_as_an_operator() -> None:
-    from dnamamba_kernels.selective_scan.fused import _forward
+    from dnamamba_kernels.selective_scan.fused.operator import _forward
 
     inputs, resets = arguments(1, 5, 6, 3, F32, "Dzbhr")
     leaves = [x if x is None else x.detach().requires_grad_() for x in inputs]

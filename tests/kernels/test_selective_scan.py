@@ -9,7 +9,7 @@ from kernels_cases import assert_close, relative_error, scan_case, scan_cases
 from torch import Tensor
 
 from dnamamba_kernels import selective_scan, selective_scan_step
-from dnamamba_kernels.selective_scan import sweep
+from dnamamba_kernels.selective_scan.chunked import sweep
 
 
 @pytest.mark.parametrize(("L", "D", "N", "row"), scan_cases())

@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels.add_rms_norm import fused as norm
-from dnamamba_kernels.causal_conv1d import fused as conv
-from dnamamba_kernels.selective_scan import fused as scan
-from dnamamba_kernels.selective_scan.fused_launch import Scan, run_backward
-from dnamamba_kernels.selective_scan.fused_plan import plan
+from dnamamba_kernels.causal_conv1d.fused import launch as conv
+from dnamamba_kernels.selective_scan.fused import operator as scan
+from dnamamba_kernels.selective_scan.fused.launch import Scan, run_backward
+from dnamamba_kernels.selective_scan.fused.plan import plan
 
 __all__ = ["mamba_block_fused"]
 

@@ -34,7 +34,7 @@ def causal_conv1d_step(
         else another tensor.
     """
     if fuses_step(state, x, weight, bias):
-        from dnamamba_kernels.causal_conv1d.fused_step import causal_conv1d_step_fused
+        from dnamamba_kernels.causal_conv1d.fused.step import causal_conv1d_step_fused
 
         held = state if in_place else state.clone(memory_format=torch.contiguous_format)
         return causal_conv1d_step_fused(held, x, weight, bias, activation == "silu"), held

@@ -46,7 +46,7 @@ def selective_scan_step(
     """
     tensors = (state, u, delta, A, B, C, D, z, delta_bias, dt_weight)
     if fuses_step(*tensors):
-        from dnamamba_kernels.selective_scan.fused_step import selective_scan_step_fused
+        from dnamamba_kernels.selective_scan.fused.step import selective_scan_step_fused
 
         held = state if in_place else state.clone(memory_format=torch.contiguous_format)
         return selective_scan_step_fused(held, *tensors[1:], delta_softplus, log_A), held

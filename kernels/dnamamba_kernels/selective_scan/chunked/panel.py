@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from dnamamba_kernels.checks import compute_dtype
 from dnamamba_kernels.parallel import Block
-from dnamamba_kernels.selective_scan.slab import Signals
+from dnamamba_kernels.selective_scan.chunked.slab import Signals
 
 __all__ = ["Gradients", "Panel", "Scan"]
 

@@ -11,7 +11,7 @@ import triton
 import triton.language as tl
 
 from dnamamba_kernels.fused_math import sigmoid, softplus, softplus_and_slope
-from dnamamba_kernels.selective_scan.fused_rows import (
+from dnamamba_kernels.selective_scan.fused.rows import (
     crosses,
     existing,
     fetch,
@@ -22,7 +22,7 @@ from dnamamba_kernels.selective_scan.fused_rows import (
     rows_of_pair,
     widened,
 )
-from dnamamba_kernels.selective_scan.fused_sums import sums_over_channels, sums_over_states
+from dnamamba_kernels.selective_scan.fused.sums import sums_over_channels, sums_over_states
 
 LN2 = tl.constexpr(0.6931471805599453)
 

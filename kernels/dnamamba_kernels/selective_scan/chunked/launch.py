@@ -15,8 +15,8 @@ from torch import Tensor
 
 from dnamamba_kernels import parallel
 from dnamamba_kernels.checks import compute_dtype
-from dnamamba_kernels.selective_scan.panel import Gradients, Scan
-from dnamamba_kernels.selective_scan.sweep import Plan, sweep, sweep_back
+from dnamamba_kernels.selective_scan.chunked.panel import Gradients, Scan
+from dnamamba_kernels.selective_scan.chunked.sweep import Plan, sweep, sweep_back
 
 __all__ = ["selective_scan_chunked"]
 

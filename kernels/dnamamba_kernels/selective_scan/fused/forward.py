@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 
 from dnamamba_kernels.fused_math import exp2_of_states, sigmoid, softplus
-from dnamamba_kernels.selective_scan.fused_rows import (
+from dnamamba_kernels.selective_scan.fused.rows import (
     crosses,
     existing,
     fetch,

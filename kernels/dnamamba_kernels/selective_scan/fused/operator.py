@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from dnamamba_kernels.dense import dense
-from dnamamba_kernels.selective_scan.chunked import selective_scan_chunked
-from dnamamba_kernels.selective_scan.fused_launch import Scan, run_backward, run_forward
-from dnamamba_kernels.selective_scan.fused_plan import plan
+from dnamamba_kernels.selective_scan.chunked.launch import selective_scan_chunked
+from dnamamba_kernels.selective_scan.fused.launch import Scan, run_backward, run_forward
+from dnamamba_kernels.selective_scan.fused.plan import plan
 
 __all__ = ["selective_scan_fused"]
 

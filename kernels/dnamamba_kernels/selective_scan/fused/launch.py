@@ -6,9 +6,9 @@ import torch
 import triton
 from torch import Tensor
 
-from dnamamba_kernels.selective_scan import fused_backward as backward
-from dnamamba_kernels.selective_scan import fused_forward as forward
-from dnamamba_kernels.selective_scan.fused_plan import LINKS, STEPS, Plan, folds, segments
+from dnamamba_kernels.selective_scan.fused import backward as backward
+from dnamamba_kernels.selective_scan.fused import forward as forward
+from dnamamba_kernels.selective_scan.fused.plan import LINKS, STEPS, Plan, folds, segments
 
 __all__ = ["Scan", "run_backward", "run_forward"]
 

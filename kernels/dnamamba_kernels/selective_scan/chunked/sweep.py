@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from dnamamba_kernels.parallel import slices
-from dnamamba_kernels.selective_scan.panel import Gradients, Panel, Scan
-from dnamamba_kernels.selective_scan.slab import Slab
+from dnamamba_kernels.selective_scan.chunked.panel import Gradients, Panel, Scan
+from dnamamba_kernels.selective_scan.chunked.slab import Slab
 
 __all__ = ["Plan", "sweep", "sweep_back"]
 

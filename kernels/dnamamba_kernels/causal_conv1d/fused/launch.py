@@ -6,8 +6,8 @@ import torch
 import triton
 from torch import Tensor
 
-from dnamamba_kernels.causal_conv1d.eager import causal_conv1d_eager
-from dnamamba_kernels.causal_conv1d.fused_kernels import (
+from dnamamba_kernels.causal_conv1d.eager.launch import causal_conv1d_eager
+from dnamamba_kernels.causal_conv1d.fused.kernels import (
     BACK_ROWS,
     BLOCK_D,
     BLOCKS,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dnamamba_kernels import parallel
-from dnamamba_kernels.causal_conv1d.panel import Convolution
+from dnamamba_kernels.causal_conv1d.eager.panel import Convolution
 
 __all__ = ["causal_conv1d_eager"]
 
