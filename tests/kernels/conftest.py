@@ -24,7 +24,7 @@ def _poisoned_memory() -> Iterator[None]:
 @pytest.fixture
 def many_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short chunks and little scratch: several spans, chunks and segments in few positions."""
-    from dnamamba_kernels.selective_scan import fused_plan
+    from dnamamba_kernels.selective_scan.fused import plan as fused_plan
 
     monkeypatch.setattr(fused_plan, "MIN_CHUNK", 16)
     monkeypatch.setattr(fused_plan, "WORKSPACE", 2**16)

@@ -5,8 +5,8 @@ from math import ceil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnamamba_kernels.selective_scan import fused_plan
-from dnamamba_kernels.selective_scan.fused_plan import STEPS, WORKSPACE, plan, segments
+from dnamamba_kernels.selective_scan.fused import plan as fused_plan
+from dnamamba_kernels.selective_scan.fused.plan import STEPS, WORKSPACE, plan, segments
 
 sizes = st.tuples(
     st.integers(1, 300),

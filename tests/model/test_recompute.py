@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dnamamba.config import MambaConfig
 from dnamamba.model import LanguageModel
-from dnamamba_kernels.selective_scan import chunked
+from dnamamba_kernels.selective_scan.chunked import launch
 
 CONFIG = MambaConfig(d_model=8, n_layers=3, d_state=4)
 
@@ -41,14 +41,14 @@ def test_how_often_a_block_scans(
     recompute: str, scans: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = 0
-    sweep = chunked.sweep
+    sweep = launch.sweep
 
     def counting(*arguments: object) -> object:
         nonlocal count
         count += 1
         return sweep(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(chunked, "sweep", counting)
+    monkeypatch.setattr(launch, "sweep", counting)
     gradients(recompute)
     assert count == scans * CONFIG.n_layers
 

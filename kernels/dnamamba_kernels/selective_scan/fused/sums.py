@@ -14,7 +14,7 @@ another along the channels, 4 such rows along the states. A tile that lies other
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.selective_scan.fused_rows import tile_of
+from dnamamba_kernels.selective_scan.fused.rows import tile_of
 
 # out = kept + what the lane at a distance sends; NaN where the lane is not where it should be.
 _FOLD = tl.constexpr("""{

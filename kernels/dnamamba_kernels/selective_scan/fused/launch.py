@@ -1,0 +1,249 @@
+"""The fused scan, forward and backward: scratch, launches, and the order of the passes."""
+
+from dataclasses import dataclass, fields, replace
+
+import torch
+import triton
+from torch import Tensor
+
+from dnamamba_kernels.dense import dense
+from dnamamba_kernels.selective_scan.fused.backward import (
+    adjoint_kernel,
+    prepare_kernel,
+    unpack_kernel,
+)
+from dnamamba_kernels.selective_scan.fused.forward import (
+    carry_kernel,
+    output_kernel,
+    summary_kernel,
+)
+from dnamamba_kernels.selective_scan.fused.plan import LINKS, STEPS, Plan, folds, plan, segments
+from dnamamba_kernels.selective_scan.fused.walk import Walk, by_state, decay_of, stride
+from dnamamba_kernels.selective_scan.scan import Scan
+
+__all__ = ["backward", "forward", "outputs", "run_backward"]
+
+
+def outputs(u: Tensor, A: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for y, the final state and, if kept, the states that enter each chunk.
+
+    The latter lie as (B, chunks, N, D), N padded.
+    """
+    (batch, length, channels), n_states = u.shape, A.shape[1]
+    p = plan(batch, length, channels, n_states)
+    kept = (batch, p.n_chunks, p.states, channels) if keep else (0,)
+    return (
+        u.new_empty(batch, length, channels),
+        u.new_empty(batch, channels, n_states, dtype=torch.float32),
+        u.new_empty(kept, dtype=torch.float32),
+    )
+
+
+def forward(scan: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """``outputs``, filled."""
+    y, final_state, states = outputs(scan.u, scan.A, keep)
+    if scan.u.numel():
+        _run_forward(_dense(scan), y, final_state, states if keep else None)
+    return y, final_state, states
+
+
+def backward(
+    scan: Scan, states: Tensor, dy: Tensor | None, dfinal: Tensor | None, initial: bool
+) -> list[Tensor]:
+    """The gradients of u to delta_bias and, if ``initial``, of the state at the start.
+
+    Each dense, in its argument's dtype; empty for one left out.
+    """
+    out = scan.gradients(initial)
+    if not scan.u.numel():
+        return [x.zero_() for x in out]
+    dy = torch.zeros_like(scan.u) if dy is None else dense(dy)
+    run_backward(_dense(scan), states, dy, dfinal, out)
+    return out
+
+
+def _plan(scan: Scan) -> Plan:
+    batch, length, channels = scan.u.shape
+    return plan(batch, length, channels, scan.A.shape[1])
+
+
+def _dense(scan: Scan) -> Scan:
+    z = None if scan.z is None else dense(scan.z)
+    return scan._replace(u=dense(scan.u), delta=dense(scan.delta), z=z)
+
+
+def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None) -> None:
+    """Fill ``y``, ``final_state`` and, unless it is None, ``states`` (B, chunks, N, D)."""
+    p = _plan(s)
+    walk, entering = Walk.of(s, p, decay_of(s, p)), by_state(s.initial_state, p)
+    batch, _, channels = s.u.shape
+    shared = walk.shared(p.block, p.warps) | {"STEPS": STEPS, "SPREAD": p.spread}
+    if p.n_spans > 1:
+        n = p.n_spans - 1
+        local = walk.decay.new_empty(batch, n, p.states, channels)
+        product = torch.empty_like(local)
+        summary_kernel[walk.programs(n, p.block)](
+            **shared, span=p.span, n_spans=n, local=local, product=product
+        )
+        entering = _carry(local, product, entering, None, p.n_spans)
+    final = walk.decay.new_empty(batch, p.states, channels)
+    output_kernel[walk.programs(p.n_spans, p.block)](
+        **shared, **walk.gated(), chunk=p.chunk, span=p.span, n_spans=p.n_spans,
+        carried=entering, y=y, y_batch=y.stride(0), Y_ROW=y.stride(1), final=final, states=states,
+    )  # fmt: skip
+    final_state.copy_(s.leave(final[:, : s.A.shape[1]].transpose(1, 2)))
+
+
+@dataclass
+class _Gradients:
+    """Where a segment of the backward writes; of A, D and delta_bias each chunk's share, in fp32.
+
+    Sums of shares are taken once, in a fixed order: two runs agree to the bit.
+    """
+
+    u: Tensor
+    delta: Tensor
+    A: Tensor  # (B, chunks, N, D), padded
+    B: Tensor
+    C: Tensor
+    D: Tensor | None  # (B, chunks, D)
+    y: Tensor | None  # the output itself, once more
+    z: Tensor | None
+    delta_bias: Tensor | None  # (B, chunks, D)
+
+    @classmethod
+    def of(cls, s: Scan, p: Plan, out: list[Tensor], y: Tensor | None) -> "_Gradients":
+        batch, _, channels = s.u.shape
+        du, ddelta, _, dB, dC, _, dz, *_ = out
+        share = du.new_empty
+        chunks, fp32 = (batch, p.n_chunks), torch.float32
+        return cls(
+            u=du,
+            delta=ddelta,
+            A=share(*chunks, p.states, channels, dtype=fp32),
+            B=dB,
+            C=dC,
+            D=None if s.D is None else share(*chunks, channels, dtype=fp32),
+            y=y,
+            z=None if s.z is None else dz,
+            delta_bias=None if s.delta_bias is None else share(*chunks, channels, dtype=fp32),
+        )
+
+    def rows(self, part: slice) -> "_Gradients":
+        """Those of a part of the batch."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: x[part] for name, x in tensors.items() if x is not None})
+
+
+def run_backward(
+    s: Scan,
+    states: Tensor,
+    dy: Tensor,
+    dfinal: Tensor | None,
+    out: list[Tensor],
+    y: Tensor | None = None,
+) -> None:
+    """Fill ``out``, of which those are left alone that the scan has no argument for.
+
+    u, delta, z and dy are dense along the channels. The gradients of u and delta may be ``s.u`` and
+    ``s.delta`` themselves: a program reads a tile of each before it writes there. ``y``, of a scan
+    with a gate, is filled with its output once more.
+    """
+    p, (batch, _, channels) = _plan(s), s.u.shape
+    decay, grads = decay_of(s, p), _Gradients.of(s, p, out, y)
+    dfinal = None if dfinal is None else s.leave(dfinal)
+    *_, dA, _, _, dD, _, dbias, dinitial = out
+    for rows, pieces in segments(p, batch, channels):
+        walk = Walk.of(s.rows(rows), p, decay)
+        adjoint = by_state(None if dfinal is None else dfinal[rows], p)
+        for first, count in pieces:
+            adjoint = _segment(
+                walk, grads.rows(rows), states[rows], dy[rows], adjoint, first, count
+            )
+        if dinitial.numel():
+            assert adjoint is not None
+            dinitial[rows] = adjoint[:, : s.A.shape[1]].transpose(1, 2)
+    _add_up(grads.A[:, :, : s.A.shape[1]].transpose(2, 3), dA)
+    if grads.D is not None:
+        _add_up(grads.D, dD)
+    if grads.delta_bias is not None:
+        _add_up(grads.delta_bias, dbias)
+
+
+def _add_up(shares: Tensor, out: Tensor) -> None:
+    """``out``, filled with the sum over batch and chunks; in one launch where dtypes allow."""
+    if out.dtype == shares.dtype:
+        torch.sum(shares, (0, 1), out=out)
+    else:
+        out.copy_(shares.sum((0, 1)))
+
+
+def _segment(
+    walk: Walk,
+    grads: _Gradients,
+    states: Tensor,
+    dy: Tensor,
+    adjoint: Tensor | None,
+    first: int,
+    count: int,
+) -> Tensor:
+    """Chunks ``first`` to ``first + count``; the adjoint that enters, to the one that leaves."""
+    p, (batch, _, channels) = walk.plan, walk.scan.u.shape
+    new = walk.decay.new_empty
+    pieces = walk.gated() | {
+        "chunk": p.chunk, "first": first, "n_chunks": count, "all_chunks": p.n_chunks,
+        "dy": dy, "dy_batch": dy.stride(0), "DY_ROW": dy.stride(1),
+    }  # fmt: skip
+
+    borders = new(batch, count, p.chunk // STEPS, p.states, channels)
+    local = new(batch, count, p.states, channels)
+    product = torch.empty_like(local)
+    prepare_kernel[walk.programs(count, p.block)](
+        **walk.shared(p.block, p.warps), **pieces, STEPS=STEPS,
+        carried=states, borders=borders, local=local, product=product, dskip=grads.D,
+        y=grads.y, y_batch=stride(grads.y, 0), Y_ROW=stride(grads.y, 1),
+        dz=grads.z, dz_batch=stride(grads.z, 0), DZ_ROW=stride(grads.z, 1),
+    )  # fmt: skip
+    left = new(batch, p.states, channels)
+    leaving = _carry(local, product, adjoint, left, count)
+    del local, product  # the shares take their place
+
+    n_blocks = triton.cdiv(channels, p.back_block)
+    dbc = new(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
+    adjoint_kernel[walk.programs(count, p.back_block)](
+        **walk.shared(p.back_block, p.back_warps), **pieces,
+        # The interpreter knows no PTX.
+        FOLDED=folds(p, channels) and not triton.knobs.runtime.interpret,
+        leaving=leaving, borders=borders, dbc=dbc, block_stride=dbc.stride(0),
+        ddecay=grads.A, dbias=grads.delta_bias,
+        du=grads.u, du_batch=grads.u.stride(0), DU_ROW=grads.u.stride(1),
+        ddelta=grads.delta, ddelta_batch=grads.delta.stride(0), DDELTA_ROW=grads.delta.stride(1),
+    )  # fmt: skip
+    _unpack(dbc, grads.B, grads.C, first * p.chunk, walk.scan.reverse)
+    return left
+
+
+def _carry(
+    local: Tensor, product: Tensor, first: Tensor | None, last: Tensor | None, n_out: int
+) -> Tensor:
+    """What enters each of ``n_out`` pieces; right to left if ``last`` takes what comes out."""
+    batch, n_in, states, channels = local.shape
+    width = states * channels
+    carried = local.new_empty(batch, n_out, states, channels)
+    block, links = 32, min(LINKS, triton.next_power_of_2(n_out))
+    carry_kernel[(triton.cdiv(width, block) * batch,)](
+        local, product, first, carried, last, width, n_in, n_out,
+        BACKWARD=last is not None, BLOCK=block, LINKS=links, num_warps=1,
+    )  # fmt: skip
+    return carried
+
+
+def _unpack(shares: Tensor, dB: Tensor, dC: Tensor, start: int, reverse: bool) -> None:
+    """Shares (blocks, B, tiles, N, 8) from scan position ``start`` on, summed, into (B, L, N)."""
+    n_blocks, batch, n_tiles, states, _ = shares.shape
+    tiles = max(1, 128 // states)
+    unpack_kernel[(triton.cdiv(batch * n_tiles, tiles),)](
+        shares, dB, dC, dB.shape[1], start, n_tiles, batch * n_tiles, n_blocks, dB.shape[2],
+        shares.stride(0), *dB.stride()[:2], *dC.stride()[:2],
+        N=states, TILES=tiles, REVERSE=reverse, num_warps=4,
+    )  # fmt: skip
