@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from dnamamba.config import MambaConfig
-from dnamamba.model import LanguageModel
-from dnamamba.model.mamba import Block
+from dnamamba.model import LanguageModel, Mamba
+from dnamamba.model.block import Block
 from dnamamba_kernels.backend import use
 
 from .fused_cases import DEVICE, INTERPRETED, assert_same
@@ -27,9 +27,9 @@ def results(
     model.backbone.recompute = recompute  # type: ignore[assignment]
     if compiled:
         model.compile(backend="aot_eager")
-    tokens = torch.randint(4, 9, (2, 11), device=DEVICE)
-    lengths = torch.tensor([11, 6], device=DEVICE) if padded else None
-    resets = torch.zeros(2, 11, dtype=torch.bool, device=DEVICE)
+    tokens = torch.randint(4, 9, (2, 14), device=DEVICE)
+    lengths = torch.tensor([14, 6], device=DEVICE) if padded else None
+    resets = torch.zeros(2, 14, dtype=torch.bool, device=DEVICE)
     resets[0, 5] = True
     with use(backend), torch.autocast(DEVICE, torch.bfloat16, enabled=autocast):
         logits, state = model(tokens, model.backbone.initial_state(2), resets, lengths)
@@ -56,6 +56,16 @@ def test_compiled(recompute: str) -> None:
     assert_same(got, results("triton", "nothing", False, False), 1e-5)
 
 
+def block() -> Block:
+    (layer,) = Mamba(MambaConfig(d_model=8, n_layers=1, d_state=4)).layers
+    assert isinstance(layer, Block)
+    return layer.to(DEVICE)
+
+
+def fuses(layer: Block, x: Tensor) -> bool:
+    return layer.mixer.fuses(layer.norm, x, None)
+
+
 class _Doubled(torch.nn.Module):
     """An adapter as small as can be."""
 
@@ -74,27 +84,27 @@ def test_what_wraps_a_projection_keeps_it_out_of_the_one_op(name: str) -> None:
 
     def build() -> Block:
         torch.manual_seed(0)
-        return Block(MambaConfig(d_model=8, n_layers=1, d_state=4)).to(DEVICE)
+        return block()
 
     with use("triton"):
-        assert build()._fuses(x)
+        assert fuses(build(), x)
         if name != "conv1d":  # whose weights alone are read, wherever it runs
             wrapped, called = build(), build()
             setattr(wrapped.mixer, name, _Doubled(getattr(wrapped.mixer, name)))
             getattr(called.mixer, name).register_forward_hook(lambda module, inputs, y: 2 * y)
-            outputs = [block(x, None)[0] for block in (build(), wrapped, called)]
+            outputs = [each(x, None)[0] for each in (build(), wrapped, called)]
             assert (outputs[1] - outputs[0]).norm() > 1e-4 * outputs[0].norm()
             assert_same(outputs[2:], outputs[1:2], 1e-5)
         watched = build()
         getattr(watched.mixer, name).register_full_backward_hook(lambda module, before, after: None)
-        assert not watched._fuses(x)
+        assert not fuses(watched, x)
 
 
 @pytest.mark.parametrize("name", ["norm", "mixer"])
 def test_a_hook_on_a_part_of_a_block_is_called(name: str) -> None:
-    block = Block(MambaConfig(d_model=8, n_layers=1, d_state=4)).to(DEVICE)
+    watched = block()
     calls: list[str] = []
-    getattr(block, name).register_forward_hook(lambda *_: calls.append(name))
+    getattr(watched, name).register_forward_hook(lambda *_: calls.append(name))
     with use("triton"):
-        block(torch.randn(1, 9, 8, device=DEVICE), None)
+        watched(torch.randn(1, 9, 8, device=DEVICE), None)
     assert calls == [name]
