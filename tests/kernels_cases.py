@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dnamamba_kernels import add_rms_norm, causal_conv1d, selective_scan
+from dnamamba_kernels import add_rms_norm, causal_conv1d, mamba_block, selective_scan
 
 # Relative error by norm of a tensor of each dtype: for halves, a few of its own roundings.
 TOLERANCES = {
@@ -32,10 +32,11 @@ SCAN_STATES = (1, 8, 16, 64)
 class Case:
     """One call of an op: differentiable tensors (None where left out), and what else it takes."""
 
-    op: Callable[..., tuple[Tensor, Tensor]]
+    op: Callable[..., tuple[Tensor, ...]]
     tensors: dict[str, Tensor | None]
     options: dict[str, Any]
     dtype: torch.dtype
+    outputs: tuple[str, ...] = ("y", "state")
 
     def to(self, target: torch.device | str | torch.dtype) -> "Case":
         """On another device, or with every floating tensor in another dtype."""
@@ -46,7 +47,7 @@ class Case:
         return replace(self, tensors=tensors, options=options)
 
     def run(self, backend: str) -> dict[str, Tensor]:
-        """Both outputs, and the gradient of every tensor through both."""
+        """The outputs, and the gradient of every tensor through all of them."""
         leaves = {k: t.detach().clone().requires_grad_() for k, t in self.given.items()}
         outputs = self.op(**(self.tensors | leaves), **self.options, backend=backend)
         generator = torch.Generator().manual_seed(7)
@@ -57,7 +58,8 @@ class Case:
             outputs, list(leaves.values()), cotangents, allow_unused=True, materialize_grads=True
         )
         named = zip((f"gradient of {name}" for name in leaves), gradients, strict=True)
-        return {"y": outputs[0].detach(), "state": outputs[1].detach(), **dict(named)}
+        values = zip(self.outputs, (out.detach() for out in outputs), strict=True)
+        return {**dict(values), **dict(named)}
 
     def reference(self) -> dict[str, Tensor]:
         return self.to(torch.float64).run("reference")
@@ -74,14 +76,18 @@ def relative_error(actual: Tensor, expected: Tensor) -> float:
 
 
 def assert_close(
-    actual: dict[str, Tensor], expected: dict[str, Tensor], scale: float = 1.0
+    actual: dict[str, Tensor],
+    expected: dict[str, Tensor],
+    scale: float = 1.0,
+    dtype: torch.dtype | None = None,
 ) -> None:
-    """Every tensor within its dtype's tolerance, times ``scale``, and finite."""
+    """Every tensor within the tolerance of ``dtype`` or its own, times ``scale``, and finite."""
     assert actual.keys() == expected.keys()
     for name, tensor in actual.items():
         assert tensor.shape == expected[name].shape, name
         assert tensor.isfinite().all(), f"{name} is not finite"
-        error, limit = relative_error(tensor, expected[name]), scale * TOLERANCES[tensor.dtype]
+        error, limit = relative_error(tensor, expected[name]), TOLERANCES[dtype or tensor.dtype]
+        limit *= scale
         assert error <= limit, f"{name}: relative error {error:.2e} > {limit:.1e}"
 
 
@@ -138,7 +144,7 @@ def scan_cases() -> list[tuple[int, int, int, int]]:
 def conv_case(
     B: int, L: int, D: int, W: int, row: int = ALL_ON, dtype: torch.dtype = torch.float32
 ) -> Case:
-    bias, silu, initial, packed, reverse = options_on(row, 5)
+    bias, initial, packed, reverse = options_on(row, 4)
     random = torch.Generator().manual_seed(1000 * L + 10 * D + W + row)
 
     def normal(*shape: int) -> Tensor:
@@ -151,7 +157,6 @@ def conv_case(
         "initial_state": normal(B, D, W - 1) if initial else None,
     }
     options = {
-        "activation": "silu" if silu else None,
         "resets": marks(B, L, random) if packed else None,
         "reverse": reverse,
     }
@@ -167,6 +172,37 @@ def norm_case(shape: tuple[int, ...], residual: bool, dtype: torch.dtype = torch
         "weight": torch.randn(shape[-1:], generator=random).to(held),
     }
     return Case(add_rms_norm, tensors, {"eps": 1e-5}, dtype)
+
+
+def block_case(B: int, L: int, row: int = ALL_ON, dtype: torch.dtype = torch.float32) -> Case:
+    """A layer of odd sizes; what is not projected, and the stream, is fp32 at the least."""
+    residual, biased, states, packed = options_on(row, 4)
+    random = torch.Generator().manual_seed(1000 * L + row)
+    M, D, W, N, R = 6, 10, 4, 3, 2
+    wide = torch.promote_types(dtype, torch.float32)
+
+    def normal(*shape: int, of: torch.dtype = wide, scale: float = 1.0) -> Tensor:
+        return (torch.randn(shape, generator=random) * scale).to(of)
+
+    tensors = {
+        "x": normal(B, L, M, of=dtype),
+        "residual": normal(B, L, M) if residual else None,
+        "norm_weight": normal(M),
+        "in_weight": normal(2 * D, M, of=dtype, scale=0.5),
+        "conv_weight": normal(D, W, scale=0.5),
+        "conv_bias": normal(D) if biased else None,
+        "x_weight": normal(R + 2 * N, D, of=dtype, scale=0.3),
+        "dt_weight": normal(D, R, of=dtype, scale=0.3),
+        "dt_bias": normal(D) - 1 if biased else None,
+        "A": -normal(D, N).abs(),
+        "D": normal(D),
+        "out_weight": normal(M, D, of=dtype, scale=0.3),
+        "conv_state": normal(B, D, W - 1, of=dtype) if states else None,
+        "ssm_state": normal(B, D, N) if states else None,
+    }
+    options = {"eps": 1e-5, "resets": marks(B, L, random) if packed else None}
+    names = ("branch", "stream", "conv_state", "ssm_state")
+    return Case(mamba_block, tensors, options, dtype, names)
 
 
 def marks(B: int, L: int, random: torch.Generator) -> Tensor:

@@ -27,7 +27,7 @@ convolution and x-projection. ``cheap`` and ``everything`` are the same there: n
 """
 
 # The scan costs more than all the rest, and its output is a quarter of what the rest would keep.
-_KEPT = {"dnamamba::selective_scan", "dnamamba::chunked_scan"}
+_KEPT = "dnamamba::selective_scan"
 
 
 def recomputes(what: Recompute) -> bool:
@@ -68,5 +68,5 @@ def _from_the_sum(
 
 
 def _policy(context: Any, operator: Any, *args: Any, **kwargs: Any) -> CheckpointPolicy:
-    kept = isinstance(operator, torch._ops.OpOverload) and operator.name() in _KEPT
+    kept = isinstance(operator, torch._ops.OpOverload) and operator.name() == _KEPT
     return CheckpointPolicy.MUST_SAVE if kept else CheckpointPolicy.PREFER_RECOMPUTE

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from dnamamba_kernels.operators import differentiable
+
 __all__ = ["BACKENDS", "choose", "fuses_step", "use"]
 
 BACKENDS = ("triton", "torch", "reference")
@@ -41,18 +43,20 @@ def use(name: str) -> Iterator[None]:
         _default = before
 
 
-def choose(name: str | None, device: torch.device) -> str:
+def choose(name: str | None, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
     """The backend for one call on ``device``: the caller's, else the default's, else the device's.
+
+    Triton's kernels accumulate in fp32: of fp64 PyTorch takes care in their place.
 
     Raises:
         ValueError: the name is unknown, or names Triton where Triton cannot run.
     """
     name = name or _default
     if not name:
-        return _automatic(device)
-    if _known(name) == "triton" and (reason := _triton_refuses(device)):
+        name = _automatic(device)
+    elif _known(name) == "triton" and (reason := _triton_refuses(device)):
         raise ValueError(f'backend "triton" cannot run here: {reason}; use backend="torch"')
-    return name
+    return "torch" if name == "triton" and dtype == torch.float64 else name
 
 
 # torch.compile takes the choice as a constant and does not look inside: what
@@ -60,16 +64,13 @@ def choose(name: str | None, device: torch.device) -> str:
 choose._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-def fuses_step(state: Tensor, *others: Tensor | None) -> bool:
-    """Whether one position runs on Triton: there, in fp32 or less, and where no gradient is asked.
+def fuses_step(name: str | None, state: Tensor, *others: Tensor | None) -> bool:
+    """Whether one position runs on Triton: where ``choose`` says so and no gradient is asked.
 
     The recurrent step is for decoding; a gradient through it is PyTorch's.
     """
-    differentiable = torch.is_grad_enabled() and any(
-        x is not None and x.requires_grad for x in (state, *others)
-    )
-    exact = state.dtype == torch.float64
-    return not differentiable and not exact and choose(None, state.device) == "triton"
+    on_triton = choose(name, state.device, state.dtype) == "triton"
+    return on_triton and not differentiable(state, *others)
 
 
 def _known(name: str) -> str:

@@ -72,10 +72,10 @@ def test_a_step_is_a_convolution_of_length_one(row: int, W: int, dtype: torch.dt
     given = dict(case.tensors)
     given.pop("initial_state")
     state = torch.randn(3, 48, W - 1, generator=torch.Generator().manual_seed(row)).to(dtype)
-    before, activation = state.clone(), case.options["activation"]
+    before = state.clone()
     x = given.pop("x")
-    y, new = causal_conv1d_step(state, x[:, 0], **given, activation=activation)
-    expected, expected_state = causal_conv1d(x, **given, activation=activation, initial_state=state)
+    y, new = causal_conv1d_step(state, x[:, 0], **given)
+    expected, expected_state = causal_conv1d(x, **given, initial_state=state)
     assert y.dtype == new.dtype == dtype
     assert torch.equal(state, before)
     torch.testing.assert_close(y, expected[:, 0])
@@ -84,8 +84,30 @@ def test_a_step_is_a_convolution_of_length_one(row: int, W: int, dtype: torch.dt
 
 def test_is_one_operator_to_the_compiler() -> None:
     case = conv_case(2, 33, 4, 3)
-    arguments = (*case.tensors.values(), case.options["resets"], True, True)
-    torch.library.opcheck(torch.ops.dnamamba.eager_conv.default, arguments)
+    arguments = (*case.tensors.values(), case.options["resets"], True, "torch")
+    torch.library.opcheck(torch.ops.dnamamba.causal_conv1d.default, arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("x", torch.zeros(2, 5, 3), r"x must have shape \(B, D\) and weight \(D, W\)"),
+        ("weight", torch.zeros(4, 4), r"weight must have shape \(D, W\) = \(3, 4\)"),
+        ("bias", torch.zeros(3, dtype=torch.int64), "bias must have a floating dtype"),
+        ("state", torch.zeros(2, 3, 4), r"state must have shape \(B, D, W-1\) = \(2, 3, 3\)"),
+        ("state", torch.zeros(2, 3, 3).half(), "state must have dtype torch.float32"),
+        ("state", torch.zeros(2, 3, 3, device="meta"), "state must be on cpu, got meta"),
+        ("backend", "cuda", "backend must be one of triton, torch, reference or None, got 'cuda'"),
+    ],
+)
+def test_a_step_refuses_what_does_not_fit(argument: str, value: object, message: str) -> None:
+    given: dict[str, object] = {
+        "state": torch.zeros(2, 3, 3),
+        "x": torch.zeros(2, 3),
+        "weight": torch.zeros(3, 4),
+    }
+    with pytest.raises(ValueError, match=message):
+        causal_conv1d_step(**(given | {argument: value}))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +119,6 @@ def test_is_one_operator_to_the_compiler() -> None:
         ("weight", torch.zeros(4, 4), r"weight must have shape \(D, W\) = \(3, 4\)"),
         ("weight", torch.zeros(3, 4, dtype=torch.int32), "weight must have a floating dtype"),
         ("bias", torch.zeros(4), r"bias must have shape \(D\) = \(3,\)"),
-        ("activation", "relu", "activation must be \"silu\" or None, got 'relu'"),
         ("initial_state", torch.zeros(2, 3, 4), r"shape \(B, D, W-1\) = \(2, 3, 3\)"),
         ("initial_state", torch.zeros(2, 3, 3).double(), "initial_state must have dtype"),
         ("resets", torch.zeros(2, 5), "resets must have dtype torch.bool"),

@@ -97,23 +97,21 @@ def test_scan(
 
 
 @pytest.mark.parametrize(
-    ("D", "W", "dtype", "options", "activation", "reverse"),
+    ("D", "W", "dtype", "options", "reverse"),
     [
-        (1, 4, F32, "bhr", "silu", True),
-        (48, 4, B16, "b", "silu", False),
-        (130, 2, F16, "", None, False),
-        (64, 3, F32, "hr", None, True),
+        (1, 4, F32, "bhr", True),
+        (48, 4, B16, "b", False),
+        (130, 2, F16, "", False),
+        (64, 3, F32, "hr", True),
     ],
 )
 def test_convolution(
-    D: int, W: int, dtype: torch.dtype, options: str, activation: str | None, reverse: bool,
-    compiled: set[str],
-) -> None:  # fmt: skip
+    D: int, W: int, dtype: torch.dtype, options: str, reverse: bool, compiled: set[str]
+) -> None:
     y, final = causal_conv1d(
         torch.zeros(2, 20, D, dtype=dtype, requires_grad=True),
         torch.zeros(D, W, dtype=dtype, requires_grad=True),
         torch.zeros(D, dtype=dtype) if "b" in options else None,
-        activation,
         torch.zeros(2, D, W - 1, dtype=dtype) if "h" in options else None,
         torch.zeros(2, 20, dtype=torch.bool) if "r" in options else None,
         reverse,

@@ -51,21 +51,21 @@ def test_scan(
 
 
 @pytest.mark.parametrize(
-    ("B", "D", "W", "dtype", "activation"),
-    [(1, 1, 4, F32, "silu"), (3, 130, 3, B16, "silu"), (2, 5, 2, F32, None)],
+    ("B", "D", "W", "dtype", "biased"),
+    [(1, 1, 4, F32, True), (3, 130, 3, B16, True), (2, 5, 2, F32, False)],
 )
-def test_convolution(B: int, D: int, W: int, dtype: torch.dtype, activation: str | None) -> None:
+def test_convolution(B: int, D: int, W: int, dtype: torch.dtype, biased: bool) -> None:
     state, both = random((B, D, W - 1), 1, dtype), random((B, 2 * D), 2, dtype)
     x, weight = both[:, :D], random((D, 1, W), 3, dtype)[:, 0]
-    bias = random((D,), 4, dtype) if activation else None
+    bias = random((D,), 4, dtype) if biased else None
     with use("triton"):
-        got = causal_conv1d_step(state, x, weight, bias, activation)
+        got = causal_conv1d_step(state, x, weight, bias)
         held = state.clone()
-        again = causal_conv1d_step(held, x, weight, bias, activation, in_place=True)
+        again = causal_conv1d_step(held, x, weight, bias, in_place=True)
     assert again[1] is held
     assert all(torch.equal(a, b) for a, b in zip(again, got, strict=True))
     exact = (None if t is None else t.double() for t in (state, x, weight, bias))
-    assert_same(got, causal_conv1d_step(*exact, activation), TOLERANCE[dtype])  # type: ignore[arg-type]
+    assert_same(got, causal_conv1d_step(*exact), TOLERANCE[dtype])  # type: ignore[arg-type]
     assert torch.equal(got[1][..., -1], x)
 
 

@@ -180,8 +180,8 @@ def test_runs_in_inference_mode_on_threads(threaded: Callable[[int], None]) -> N
 def test_is_one_operator_to_the_compiler() -> None:
     case = scan_case(2, 33, 4, 3)
     tensors = list(case.tensors.values())
-    arguments = (*tensors, case.options["resets"], True, True, True)
-    torch.library.opcheck(torch.ops.dnamamba.chunked_scan.default, arguments)
+    arguments = (*tensors, case.options["resets"], True, True, True, "torch")
+    torch.library.opcheck(torch.ops.dnamamba.selective_scan.default, arguments)
 
 
 def test_a_second_derivative_is_refused() -> None:
@@ -200,6 +200,37 @@ def test_repeats_bit_for_bit_on_threads(threaded: Callable[[int], None]) -> None
     for _ in range(3):
         for name, tensor in case.run("torch").items():
             assert torch.equal(tensor, first[name]), name
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("u", torch.zeros(2, 5, 3), r"state must have shape \(B, D, N\) and u \(B, D\)"),
+        ("u", torch.zeros(2, 4), r"u must have shape \(B, D\) = \(2, 3\), got \(2, 4\)"),
+        ("state", torch.zeros(2, 3, 2).half(), "state must have dtype torch.float32"),
+        ("delta", torch.zeros(3, 2), r"delta must have shape \(B, D\) = \(2, 3\)"),
+        ("A", torch.zeros(2, 3), r"A must have shape \(D, N\) = \(3, 2\)"),
+        ("B", torch.zeros(2, 2, device="meta"), "B must be on cpu, got meta"),
+        ("C", torch.zeros(2, 2, dtype=torch.int32), "C must have a floating dtype"),
+        ("D", torch.zeros(2), r"D must have shape \(D\) = \(3,\)"),
+        ("z", torch.zeros(1, 3), r"z must have shape \(B, D\)"),
+        ("delta_bias", torch.zeros(3, 1), "delta_bias must have shape"),
+        ("dt_weight", torch.zeros(4, 3), r"dt_weight must have shape \(D, R\) = \(3, 3\)"),
+        ("dt_weight", torch.zeros(3, 4), r"delta must have shape \(B, R\) = \(2, 4\)"),
+        ("backend", "cuda", "backend must be one of triton, torch, reference or None, got 'cuda'"),
+    ],
+)
+def test_a_step_refuses_what_does_not_fit(argument: str, value: object, message: str) -> None:
+    given: dict[str, object] = {
+        "state": torch.zeros(2, 3, 2),
+        "u": torch.zeros(2, 3),
+        "delta": torch.zeros(2, 3),
+        "A": torch.zeros(3, 2),
+        "B": torch.zeros(2, 2),
+        "C": torch.zeros(2, 2),
+    }
+    with pytest.raises(ValueError, match=message):
+        selective_scan_step(**(given | {argument: value}))
 
 
 @pytest.mark.parametrize(

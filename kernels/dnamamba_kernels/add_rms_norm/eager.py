@@ -1,49 +1,44 @@
 """Residual add and RMSNorm in PyTorch; the backward keeps the sum, which lives on anyway."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from dnamamba_kernels.add_rms_norm.norm import Norm, Sums
 from dnamamba_kernels.checks import compute_dtype
 
-__all__ = ["add_rms_norm_eager"]
+__all__ = ["backward", "forward", "outputs"]
 
 
-def add_rms_norm_eager(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    return _AddRMSNorm.apply(x, residual, weight, eps, dtype)
+def outputs(norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for y, the sum and the scale (..., 1) between them."""
+    x, exact = norm.x, compute_dtype(norm.x.dtype)
+    return (
+        x.new_empty(x.shape, dtype=norm.dtype),
+        x.new_empty(x.shape, dtype=exact),
+        x.new_empty((*x.shape[:-1], 1), dtype=exact),
+    )
 
 
-class _AddRMSNorm(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        residual: Tensor | None,
-        weight: Tensor,
-        eps: float,
-        dtype: torch.dtype,
-    ) -> tuple[Tensor, Tensor]:
-        exact = compute_dtype(x.dtype)
-        total = x.to(exact, copy=True) if residual is None else residual + x
-        norm = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
-        scale = norm.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
-        ctx.save_for_backward(total, scale, weight)
-        ctx.dtype = x.dtype
-        return (total * scale).mul_(weight.to(exact)).to(dtype), total
+def forward(norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
+    """``outputs``, filled."""
+    x, residual, weight, eps, dtype = norm
+    exact = compute_dtype(x.dtype)
+    total = x.to(exact, copy=True) if residual is None else residual + x
+    total = total.contiguous()
+    length = torch.linalg.vector_norm(total, dim=-1, keepdim=True)
+    scale = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+    return (total * scale).mul_(weight.to(exact)).to(dtype), total, scale
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor, grad_total: Tensor) -> tuple[Tensor | None, ...]:
-        total, scale, weight = ctx.saved_tensors
-        unit, grad_y = total * scale, grad_y.to(total.dtype)
-        grad_weight = (grad_y * unit).sum_to_size(weight.shape)
-        grad_unit = grad_y * weight.to(total.dtype)
-        # d unit / d total keeps what is orthogonal to unit.
-        along = torch.linalg.vecdot(grad_unit, unit).div_(total.shape[-1])[..., None]
-        grad = grad_unit.addcmul_(unit, along, value=-1).mul_(scale).add_(grad_total)
-        grad_residual = grad if ctx.needs_input_grad[1] else None
-        return grad.to(ctx.dtype), grad_residual, grad_weight.to(weight.dtype), None, None
+
+def backward(sums: Sums, dy: Tensor | None, dtotal: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, residual and weight; residual's only where x has another dtype."""
+    total, scale, weight, _, dtype, apart = sums
+    unit, dy = total * scale, torch.zeros_like(total) if dy is None else dy.to(total.dtype)
+    dweight = (dy * unit).sum_to_size(weight.shape)
+    dunit = dy.contiguous() * weight.to(total.dtype)
+    # d unit / d total keeps what is orthogonal to unit.
+    along = torch.linalg.vecdot(dunit, unit).div_(total.shape[-1])[..., None]
+    grad = dunit.addcmul_(unit, along, value=-1).mul_(scale)
+    if dtotal is not None:
+        grad.add_(dtotal)
+    return grad.to(dtype), grad if apart else grad.new_empty(0), dweight.to(weight.dtype)

@@ -2,17 +2,15 @@
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 
-from typing import Any
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-from dnamamba_kernels.add_rms_norm.eager import add_rms_norm_eager
+from dnamamba_kernels.add_rms_norm.norm import Norm, Sums
 from dnamamba_kernels.dense import dense
 
-__all__ = ["add_rms_norm_fused"]
+__all__ = ["backward", "forward", "outputs", "run_forward"]
 
 
 @triton.jit
@@ -63,32 +61,26 @@ def norm_backward_kernel(
     tl.store(dweight + part * width + column, dw, mask=column < width)
 
 
-def add_rms_norm_fused(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    if x.dtype == torch.float64:  # the kernels accumulate in fp32
-        return add_rms_norm_eager(x, residual, weight, eps, dtype)
-    return _forward(x, residual, weight, eps, dtype)
+def outputs(norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for y and the sum; nothing for the scale, which the backward computes again."""
+    x = norm.x
+    return (
+        x.new_empty(x.shape, dtype=norm.dtype),
+        x.new_empty(x.shape, dtype=torch.float32),
+        x.new_empty(0, dtype=torch.float32),
+    )
 
 
-@torch.library.custom_op("dnamamba::add_rms_norm", mutates_args=())
-def _forward(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    y, total = x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape, dtype=torch.float32)
-    run_forward(x, residual, weight, eps, y, total)
-    return y, total
+def forward(norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
+    """``outputs``, filled."""
+    y, total, none = outputs(norm)
+    run_forward(norm, y, total)
+    return y, total, none
 
 
-def run_forward(
-    x: Tensor,
-    residual: Tensor | None,
-    weight: Tensor,
-    eps: float,
-    y: Tensor,
-    total: Tensor | None,
-) -> None:
+def run_forward(norm: Norm, y: Tensor, total: Tensor | None) -> None:
     """Fill ``y`` and, unless it is None, ``total``."""
+    x, residual, weight, eps, _ = norm
     if not x.numel():
         return
     rows, width = _rows(x), x.shape[-1]
@@ -101,18 +93,10 @@ def run_forward(
     )  # fmt: skip
 
 
-@torch.library.custom_op("dnamamba::add_rms_norm_backward", mutates_args=())
-def _backward(
-    total: Tensor,
-    weight: Tensor,
-    dy: Tensor | None,
-    dtotal: Tensor | None,
-    eps: float,
-    dtype: torch.dtype,
-    has_residual: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, residual (empty if there is none) and weight."""
-    dx, dresidual, dweight = out = _empty_gradients(total, weight, dtype, has_residual)
+def backward(sums: Sums, dy: Tensor | None, dtotal: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, residual (empty unless apart) and weight."""
+    total, _, weight, eps, _, apart = sums
+    dx, dresidual, dweight = out = sums.gradients()
     if not total.numel():
         dweight.zero_()
         return out
@@ -125,7 +109,7 @@ def _backward(
     dy = None if dy is None else _rows(dy)
     dtotal = None if dtotal is None else _rows(dtotal)
     norm_backward_kernel[(programs,)](
-        rows, weight.contiguous(), dy, dtotal, dx, dresidual if has_residual else None, shares,
+        rows, weight.contiguous(), dy, dtotal, dx, dresidual if apart else None, shares,
         len(rows), width, 0 if dy is None else dy.stride(0),
         0 if dtotal is None else dtotal.stride(0), eps,
         ROWS=tile, BLOCK=block, TILES=tiles, num_warps=warps,
@@ -144,52 +128,3 @@ def _tile(width: int, elements: int) -> tuple[int, int, int]:
     block = triton.next_power_of_2(width)
     rows = max(1, 64 * elements // block)
     return block, rows, min(16, max(1, block * rows // (32 * elements)))
-
-
-def _empty_gradients(
-    total: Tensor, weight: Tensor, dtype: torch.dtype, has_residual: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    return (
-        total.new_empty(total.shape, dtype=dtype),
-        total.new_empty(total.shape if has_residual else (0,)),
-        weight.new_empty(weight.shape),
-    )
-
-
-@_forward.register_fake
-def _(
-    x: Tensor, residual: Tensor | None, weight: Tensor, eps: float, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape, dtype=dtype), x.new_empty(x.shape, dtype=torch.float32)
-
-
-@_backward.register_fake
-def _(
-    total: Tensor,
-    weight: Tensor,
-    dy: Tensor | None,
-    dtotal: Tensor | None,
-    eps: float,
-    dtype: torch.dtype,
-    has_residual: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    return _empty_gradients(total, weight, dtype, has_residual)
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    x, residual, weight, eps, _ = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(output[1], weight)
-    ctx.modes = eps, x.dtype, residual is not None
-
-
-def _differentiate(
-    ctx: Any, dy: Tensor | None, dtotal: Tensor | None
-) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-    if dy is None and dtotal is None:
-        return None, None, None, None, None
-    dx, dresidual, dweight = _backward(*ctx.saved_tensors, dy, dtotal, *ctx.modes)
-    return dx, dresidual if ctx.modes[2] else None, dweight, None, None
-
-
-_forward.register_autograd(_differentiate, setup_context=_save)

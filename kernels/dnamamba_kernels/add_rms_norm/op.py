@@ -1,12 +1,15 @@
-"""Residual add and RMSNorm in one: the public op and the choice of backend."""
+"""Residual add and RMSNorm in one: the public op, and the pair of operators behind it."""
+
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from dnamamba_kernels.add_rms_norm.eager import add_rms_norm_eager
+from dnamamba_kernels.add_rms_norm import eager
+from dnamamba_kernels.add_rms_norm.norm import Norm, Sums
 from dnamamba_kernels.add_rms_norm.reference import add_rms_norm_reference
 from dnamamba_kernels.backend import choose
-from dnamamba_kernels.checks import compute_dtype, expect
+from dnamamba_kernels.operators import arguments
 
 __all__ = ["add_rms_norm"]
 
@@ -46,19 +49,92 @@ def add_rms_norm(
     Raises:
         ValueError: a shape, dtype or device does not fit; names the argument.
     """
-    op, shape = "add_rms_norm", tuple(x.shape)
-    if not shape or shape[-1] < 1:
-        raise ValueError(f"{op}: x must have shape (..., D) with D at least 1, got {shape}")
-    expect(op, "x", x, "..., D", shape, x.device)
-    expect(op, "residual", residual, "..., D", shape, x.device, compute_dtype(x.dtype))
-    expect(op, "weight", weight, "D", shape[-1:], x.device)
-    dtype = dtype or x.dtype
-    match choose(backend, x.device):
-        case "triton":
-            from dnamamba_kernels.add_rms_norm.fused import add_rms_norm_fused
+    norm = Norm(x, residual, weight, eps, dtype or x.dtype)
+    norm.check()
+    backend = choose(backend, x.device, x.dtype)
+    if backend == "reference":
+        return add_rms_norm_reference(norm)
+    y, total, _ = _forward(*norm, backend)
+    return y, total
 
-            return add_rms_norm_fused(x, residual, weight, eps, dtype)
-        case "torch":
-            return add_rms_norm_eager(x, residual, weight, eps, dtype)
-        case _:
-            return add_rms_norm_reference(x, residual, weight, eps, dtype)
+
+class _Backend(Protocol):
+    """What is written once in PyTorch and once in Triton."""
+
+    def outputs(self, norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
+        """Room for y, the sum and the scale between them, empty if the backward makes it anew."""
+
+    def forward(self, norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, filled."""
+
+    def backward(
+        self, sums: Sums, dy: Tensor | None, dtotal: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``sums.gradients()``, filled."""
+
+
+def _backend(name: str) -> _Backend:
+    if name == "torch":
+        return eager
+    from dnamamba_kernels.add_rms_norm import fused
+
+    return fused
+
+
+@torch.library.custom_op(
+    "dnamamba::add_rms_norm",
+    mutates_args=(),
+    schema=f"({arguments(Norm)}, str backend) -> (Tensor, Tensor, Tensor)",
+)
+def _forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *norm, backend = inputs
+    return _backend(backend).forward(Norm(*norm))
+
+
+@_forward.register_fake
+def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *norm, backend = inputs
+    return _backend(backend).outputs(Norm(*norm))
+
+
+@torch.library.custom_op(
+    "dnamamba::add_rms_norm_backward",
+    mutates_args=(),
+    schema=f"({arguments(Sums)}, Tensor? dy, Tensor? dtotal, str backend) "
+    "-> (Tensor, Tensor, Tensor)",
+)
+def _backward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *sums, dy, dtotal, backend = inputs
+    return _backend(backend).backward(Sums(*sums), dy, dtotal)
+
+
+@_backward.register_fake
+def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return Sums(*inputs[:-3]).gradients()
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    x, residual, weight, eps, _, backend = inputs
+    _, total, scale = output
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(scale)
+    ctx.save_for_backward(total, scale, weight)
+    ctx.modes = eps, x.dtype, residual is not None, backend
+
+
+def _differentiate(
+    ctx: Any, dy: Tensor | None, dtotal: Tensor | None, _: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    if dy is None and dtotal is None:
+        return (None,) * 6
+    total, scale, weight = ctx.saved_tensors
+    eps, dtype, has_residual, backend = ctx.modes
+    apart = has_residual and dtype != total.dtype
+    sums = Sums(total, scale, weight, eps, dtype, apart)
+    dx, dresidual, dweight = _backward(*sums, dy, dtotal, backend)
+    if not apart:
+        dresidual = dx if has_residual else None
+    return dx, dresidual, dweight, None, None, None
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)

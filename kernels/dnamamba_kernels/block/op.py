@@ -1,16 +1,19 @@
-"""A whole Mamba layer as one op: the choice of backend."""
+"""A whole Mamba layer as one op: the public op and the choice of backend."""
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from dnamamba_kernels.backend import choose
+from dnamamba_kernels.block.by_ops import mamba_block_by_ops
+from dnamamba_kernels.block.layer import Layer
 
 __all__ = ["fuses_block", "mamba_block"]
 
 
 def fuses_block(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether ``mamba_block`` runs there: on Triton, in fp32 or less."""
-    return dtype != torch.float64 and choose(None, device) == "triton"
+    """Whether ``mamba_block`` would run there as one fused op: on Triton, in fp32 or less."""
+    return choose(None, device, dtype) == "triton"
 
 
 def mamba_block(
@@ -32,6 +35,7 @@ def mamba_block(
     resets: Tensor | None = None,
     *,
     recompute: bool = False,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A Mamba layer, keeping little for the backward.
 
@@ -44,40 +48,57 @@ def mamba_block(
         y = selective_scan(u, s @ dt_weight.T, A, B, C, D, z, dt_bias)
         branch = y @ out_weight.T
 
-    Gu and Dao 2023 (arXiv:2312.00752), algorithm 2 and figure 3. For each position autograd keeps
-    the stream, a share of the scan's states, h, u, and the row of s, B and C: two fifths of what
-    the same calls one by one keep. The rest comes again in the backward: the scan's own makes y by
-    the way, and projections are cheap beside it. Differentiable in every floating argument, through
-    every output; not twice.
+    Gu and Dao 2023 (arXiv:2312.00752), algorithm 2 and figure 3. Differentiable in every floating
+    argument, through every output; on Triton and in PyTorch not twice.
+
+    On Triton it is one op: for each position autograd keeps the stream, a share of the scan's
+    states, h, u, and the row of s, B and C, two fifths of what the same calls one by one keep. The
+    rest comes again in the backward: the scan's own makes y by the way, and projections are cheap
+    beside it. Elsewhere it is those calls one by one.
 
     Args:
-        x: what the layer before adds to the stream (B, L, d_model); fp32, bf16 or fp16.
-        residual: the stream (B, L, d_model), fp32; None is zero.
+        x: what the layer before adds to the stream (B, L, d_model); fp32, bf16, fp16 or fp64, L at
+            least 1.
+        residual: the stream (B, L, d_model), fp32 (fp64 if x is fp64); None is zero.
         norm_weight: (d_model,).
         eps: added to the mean square under the norm's root.
-        in_weight: (2 D, d_model); fp32, bf16 or fp16, the dtype in which the projections run.
-        conv_weight: taps of the convolution (D, W), oldest input first.
+        in_weight: (2 D, d_model); its dtype is that in which the projections run.
+        conv_weight: taps of the convolution (D, W), oldest input first, W from 2 to 4.
         conv_bias: (D,), or None.
         x_weight: (R + 2 N, D), in in_weight's dtype.
         dt_weight: (D, R), in in_weight's dtype.
         dt_bias: (D,), added to Δ in fp32; or None.
-        A: decay (D, N), fp32, negative.
+        A: decay (D, N), negative; N at most 256.
         D: skip connection (D,).
         out_weight: (d_model, D), in in_weight's dtype.
         conv_state: the inputs of the convolution before x, oldest first (B, D, W-1), in in_weight's
             dtype; None is zero.
-        ssm_state: the scan's state before x (B, D, N), fp32; None is zero.
+        ssm_state: the scan's state before x (B, D, N), fp32 (fp64 if in_weight is fp64); None is
+            zero.
         resets: (B, L) bool, the first base of each packed segment; None is none.
-        recompute: keep only the stream and the states, two fifths of that or less.
+        recompute: keep only the stream and the states, two fifths of that or less; elsewhere x
+            and residual.
+        backend: "triton", "torch" or "reference"; None chooses by device
+            (see ``dnamamba_kernels.backend``).
 
     Returns:
         The branch (B, L, d_model) in in_weight's dtype, which the next layer adds to the stream;
-        the stream with x in it (B, L, d_model), fp32; and the two states after the last position,
-        as they came.
-    """
-    from dnamamba_kernels.block.fused import mamba_block_fused
+        the stream with x in it (B, L, d_model), fp32 (fp64 if x is fp64); and the two states after
+        the last position, as they came.
 
-    return mamba_block_fused(
-        x, residual, norm_weight, in_weight, conv_weight, conv_bias, x_weight, dt_weight, dt_bias,
-        A, D, out_weight, conv_state, ssm_state, resets, eps, recompute,
+    Raises:
+        ValueError: a shape, dtype or device does not fit; names the argument.
+    """
+    layer = Layer(
+        norm_weight, in_weight, conv_weight, conv_bias, x_weight, dt_weight, dt_bias, A, D,
+        out_weight, conv_state, ssm_state, resets, eps,
     )  # fmt: skip
+    layer.check(x, residual)
+    backend = choose(backend, x.device, torch.promote_types(x.dtype, in_weight.dtype))
+    if backend == "triton":
+        from dnamamba_kernels.block.fused import mamba_block_fused
+
+        return mamba_block_fused(x, residual, layer, recompute)
+    if recompute and torch.is_grad_enabled():
+        return checkpoint(mamba_block_by_ops, x, residual, layer, backend, use_reentrant=False)
+    return mamba_block_by_ops(x, residual, layer, backend)

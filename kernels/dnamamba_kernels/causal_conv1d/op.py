@@ -1,22 +1,23 @@
-"""The causal depthwise convolution of a Mamba block: the public op and the choice of backend."""
+"""The causal depthwise convolution of a Mamba block: the public op, and its pair of operators."""
+
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from dnamamba_kernels.backend import choose
-from dnamamba_kernels.causal_conv1d.eager.launch import causal_conv1d_eager
+from dnamamba_kernels.causal_conv1d.convolution import Convolution
+from dnamamba_kernels.causal_conv1d.eager import launch as eager
 from dnamamba_kernels.causal_conv1d.reference import causal_conv1d_reference
-from dnamamba_kernels.causal_conv1d.step import causal_conv1d_step
-from dnamamba_kernels.checks import expect
+from dnamamba_kernels.operators import arguments, present
 
-__all__ = ["causal_conv1d", "causal_conv1d_step"]
+__all__ = ["causal_conv1d"]
 
 
 def causal_conv1d(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    activation: str | None = "silu",
     initial_state: Tensor | None = None,
     resets: Tensor | None = None,
     reverse: bool = False,
@@ -27,7 +28,7 @@ def causal_conv1d(
 
     With x_t = 0 before the start (or ``initial_state``'s inputs)::
 
-        y_t = act(bias + sum_{k < W} weight[:, k] x_{t - W + 1 + k})
+        y_t = silu(bias + sum_{k < W} weight[:, k] x_{t - W + 1 + k})
 
     The local mixing of a Mamba block, Gu and Dao 2023 (arXiv:2312.00752), section 3.4 and
     figure 3. Differentiable in every floating argument, ``initial_state`` and ``final_state``
@@ -41,7 +42,6 @@ def causal_conv1d(
         x: input (B, L, D); fp32, bf16, fp16 or fp64, L and D at least 1.
         weight: taps (D, W), oldest input first, W from 2 to 4.
         bias: (D,), or None.
-        activation: "silu" or None.
         initial_state: the W - 1 inputs scanned before x, oldest first (B, D, W-1), in x's dtype;
             None is zero.
         resets: (B, L) bool, in memory order the first base of each packed segment; None is none.
@@ -54,47 +54,79 @@ def causal_conv1d(
         x's dtype.
 
     Raises:
-        ValueError: a shape, dtype, device or the activation does not fit; names the argument.
+        ValueError: a shape, dtype or device does not fit; names the argument.
     """
-    _check(x, weight, bias, activation, initial_state, resets)
-    arguments = (x, weight, bias, activation, initial_state, resets, reverse)
-    match choose(backend, x.device):
-        case "triton":
-            from dnamamba_kernels.causal_conv1d.fused.launch import causal_conv1d_fused
-
-            return causal_conv1d_fused(*arguments)
-        case "torch":
-            return causal_conv1d_eager(*arguments)
-        case _:
-            return causal_conv1d_reference(*arguments)
+    conv = Convolution(x, weight, bias, initial_state, resets, reverse)
+    conv.check()
+    backend = choose(backend, x.device, x.dtype)
+    if backend == "reference":
+        return causal_conv1d_reference(conv)
+    y, final_state = _forward(*conv, backend)
+    return y, final_state
 
 
-def _check(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    activation: str | None,
-    initial_state: Tensor | None,
-    resets: Tensor | None,
-) -> None:
-    op = "causal_conv1d"
-    if x.dim() != 3 or weight.dim() != 2:
-        raise ValueError(
-            f"{op}: x must have shape (B, L, D) and weight (D, W), "
-            f"got {tuple(x.shape)} and {tuple(weight.shape)}"
-        )
-    batch, length, channels = x.shape
-    taps = weight.shape[1]
-    if length < 1 or channels < 1 or not 2 <= taps <= 4:
-        raise ValueError(
-            f"{op}: L and D must be at least 1 and W from 2 to 4, "
-            f"got L = {length}, D = {channels}, W = {taps}"
-        )
-    if activation not in ("silu", None):
-        raise ValueError(f'{op}: activation must be "silu" or None, got {activation!r}')
-    expect(op, "x", x, "B, L, D", (batch, length, channels), x.device)
-    expect(op, "weight", weight, "D, W", (channels, taps), x.device)
-    expect(op, "bias", bias, "D", (channels,), x.device)
-    held = (batch, channels, taps - 1)
-    expect(op, "initial_state", initial_state, "B, D, W-1", held, x.device, x.dtype)
-    expect(op, "resets", resets, "B, L", (batch, length), x.device, torch.bool)
+class _Backend(Protocol):
+    """What is written once in PyTorch and once in Triton: functions of a convolution."""
+
+    def forward(self, conv: Convolution) -> tuple[Tensor, Tensor]:
+        """``conv.outputs()``, filled."""
+
+    def backward(self, conv: Convolution, dy: Tensor | None, dfinal: Tensor | None) -> list[Tensor]:
+        """``conv.gradients()``, filled."""
+
+
+def _backend(name: str) -> _Backend:
+    if name == "torch":
+        return eager
+    from dnamamba_kernels.causal_conv1d.fused import launch as fused
+
+    return fused
+
+
+@torch.library.custom_op(
+    "dnamamba::causal_conv1d",
+    mutates_args=(),
+    schema=f"({arguments(Convolution)}, str backend) -> (Tensor, Tensor)",
+)
+def _forward(*inputs: Any) -> tuple[Tensor, Tensor]:
+    *conv, backend = inputs
+    return _backend(backend).forward(Convolution(*conv))
+
+
+@_forward.register_fake
+def _(*inputs: Any) -> tuple[Tensor, Tensor]:
+    return Convolution(*inputs[:-1]).outputs()
+
+
+@torch.library.custom_op(
+    "dnamamba::causal_conv1d_backward",
+    mutates_args=(),
+    schema=f"({arguments(Convolution)}, Tensor? dy, Tensor? dfinal, str backend) -> Tensor[]",
+)
+def _backward(*inputs: Any) -> list[Tensor]:
+    *conv, dy, dfinal, backend = inputs
+    return _backend(backend).backward(Convolution(*conv), dy, dfinal)
+
+
+@_backward.register_fake
+def _(*inputs: Any) -> list[Tensor]:
+    return Convolution(*inputs[:-3]).gradients()
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    *tensors, reverse, backend = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*tensors)
+    ctx.modes = reverse, backend
+
+
+def _differentiate(ctx: Any, dy: Tensor | None, dfinal: Tensor | None) -> tuple[Tensor | None, ...]:
+    gradients: list[Tensor | None] = [None] * 4
+    if dy is not None or dfinal is not None:
+        tensors, (reverse, backend) = ctx.saved_tensors, ctx.modes
+        found = _backward(*tensors, reverse, dy, dfinal, backend)
+        gradients = present(found, (x is not None for x in tensors[:4]))
+    return (*gradients, None, None, None)
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels.backend import fuses_step
+from dnamamba_kernels.checks import compute_dtype, expect
 
 __all__ = ["causal_conv1d_step"]
 
@@ -14,9 +15,9 @@ def causal_conv1d_step(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    activation: str | None = "silu",
     *,
     in_place: bool = False,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """``causal_conv1d`` for a single position: the same sum, arguments without L.
 
@@ -25,25 +26,42 @@ def causal_conv1d_step(
         x: (B, D).
         weight: (D, W), oldest input first.
         bias: (D,), or None.
-        activation: "silu" or None.
         in_place: replace ``state``, which must lie dense, by the new state; where no gradient is
             asked for.
+        backend: "triton", "torch" or "reference"; None chooses by device. The latter two are one,
+            and a gradient always is PyTorch's.
 
     Returns:
         y (B, D) in x's dtype, and the new state (B, D, W-1): ``state`` itself with ``in_place``,
         else another tensor.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit; names the argument.
     """
-    if fuses_step(state, x, weight, bias):
+    _check(state, x, weight, bias)
+    if fuses_step(backend, state, x, weight, bias):
         from dnamamba_kernels.causal_conv1d.fused.step import causal_conv1d_step_fused
 
-        held = state if in_place else state.clone(memory_format=torch.contiguous_format)
-        return causal_conv1d_step_fused(held, x, weight, bias, activation == "silu"), held
-    dtype = torch.promote_types(x.dtype, torch.float32)
+        replaced = state if in_place else state.clone(memory_format=torch.contiguous_format)
+        return causal_conv1d_step_fused(replaced, x, weight, bias), replaced
+    dtype = compute_dtype(x.dtype)
     window = torch.cat([state, x[:, :, None]], -1)  # (B, D, W)
     y = (window.to(dtype) * weight.to(dtype)).sum(-1)
     if bias is not None:
         y = y + bias.to(dtype)
-    if activation == "silu":
-        y = F.silu(y)
     new = window[:, :, 1:]
-    return y.to(x.dtype), state.copy_(new) if in_place else new
+    return F.silu(y).to(x.dtype), state.copy_(new) if in_place else new
+
+
+def _check(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    op = "causal_conv1d_step"
+    if x.dim() != 2 or weight.dim() != 2:
+        raise ValueError(
+            f"{op}: x must have shape (B, D) and weight (D, W), "
+            f"got {tuple(x.shape)} and {tuple(weight.shape)}"
+        )
+    (batch, channels), width = x.shape, weight.shape[1]
+    expect(op, "x", x, "B, D", (batch, channels), x.device)
+    expect(op, "weight", weight, "D, W", (channels, width), x.device)
+    expect(op, "bias", bias, "D", (channels,), x.device)
+    expect(op, "state", state, "B, D, W-1", (batch, channels, width - 1), x.device, x.dtype)

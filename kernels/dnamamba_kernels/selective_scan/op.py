@@ -1,15 +1,17 @@
-"""The selective scan of Mamba-1: the public op, its checks and the choice of backend."""
+"""The selective scan of Mamba-1: the public op, and the pair of operators behind it."""
+
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from dnamamba_kernels.backend import choose
-from dnamamba_kernels.checks import compute_dtype, expect
-from dnamamba_kernels.selective_scan.chunked.launch import selective_scan_chunked
+from dnamamba_kernels.operators import arguments, differentiable, present
+from dnamamba_kernels.selective_scan.chunked import launch as chunked
 from dnamamba_kernels.selective_scan.reference import selective_scan_reference
-from dnamamba_kernels.selective_scan.step import selective_scan_step
+from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["selective_scan", "selective_scan_step"]
+__all__ = ["selective_scan"]
 
 
 def selective_scan(
@@ -70,66 +72,93 @@ def selective_scan(
     Raises:
         ValueError: a shape, dtype or device does not fit; names the argument.
     """
-    _check(u, delta, A, B, C, D, z, delta_bias, initial_state, resets)
-    arguments = (
-        u,
-        delta,
-        A,
-        B,
-        C,
-        D,
-        z,
-        delta_bias,
-        delta_softplus,
-        initial_state,
-        resets,
-        reverse,
-    )
-    match choose(backend, u.device):
-        case "triton":
-            from dnamamba_kernels.selective_scan.fused.operator import selective_scan_fused
-
-            return selective_scan_fused(*arguments)
-        case "torch":
-            return selective_scan_chunked(*arguments)
-        case _:
-            return selective_scan_reference(*arguments)
+    scan = Scan(u, delta, A, B, C, D, z, delta_bias, initial_state, resets, delta_softplus, reverse)
+    scan.check()
+    backend = choose(backend, u.device, u.dtype)
+    if backend == "reference":
+        return selective_scan_reference(scan)
+    y, final_state, _ = _forward(*scan, differentiable(*scan), backend)
+    return y, final_state
 
 
-def _check(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    initial_state: Tensor | None,
-    resets: Tensor | None,
-) -> None:
-    op = "selective_scan"
-    if u.dim() != 3 or A.dim() != 2:
-        raise ValueError(
-            f"{op}: u must have shape (B, L, D) and A (D, N), "
-            f"got {tuple(u.shape)} and {tuple(A.shape)}"
-        )
-    batch, length, channels = u.shape
-    states = A.shape[1]
-    if length < 1 or channels < 1 or not 1 <= states <= 256:
-        raise ValueError(
-            f"{op}: L and D must be at least 1 and N from 1 to 256, "
-            f"got L = {length}, D = {channels}, N = {states}"
-        )
-    inputs, device = (batch, length, channels), u.device
-    expect(op, "u", u, "B, L, D", inputs, device)
-    expect(op, "delta", delta, "B, L, D", inputs, device)
-    expect(op, "A", A, "D, N", (channels, states), device)
-    expect(op, "B", B, "B, L, N", (batch, length, states), device)
-    expect(op, "C", C, "B, L, N", (batch, length, states), device)
-    expect(op, "D", D, "D", (channels,), device)
-    expect(op, "z", z, "B, L, D", inputs, device)
-    expect(op, "delta_bias", delta_bias, "D", (channels,), device)
-    held = compute_dtype(u.dtype)
-    expect(op, "initial_state", initial_state, "B, D, N", (batch, channels, states), device, held)
-    expect(op, "resets", resets, "B, L", (batch, length), device, torch.bool)
+class _Backend(Protocol):
+    """What is written once in PyTorch and once in Triton: functions of a scan."""
+
+    def outputs(self, u: Tensor, A: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """y, the final state and, empty unless ``keep``, the states inside; all uninitialised."""
+
+    def forward(self, scan: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, filled."""
+
+    def backward(
+        self, scan: Scan, states: Tensor, dy: Tensor | None, dfinal: Tensor | None, initial: bool
+    ) -> list[Tensor]:
+        """``scan.gradients(initial)``, filled, from the states that the forward kept."""
+
+
+def _backend(name: str) -> _Backend:
+    if name == "torch":
+        return chunked
+    from dnamamba_kernels.selective_scan.fused import launch as fused
+
+    return fused
+
+
+@torch.library.custom_op(
+    "dnamamba::selective_scan",
+    mutates_args=(),
+    schema=f"({arguments(Scan)}, bool keep, str backend) -> (Tensor, Tensor, Tensor)",
+)
+def _forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *scan, keep, backend = inputs
+    return _backend(backend).forward(Scan(*scan), keep)
+
+
+@_forward.register_fake
+def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *fields, keep, backend = inputs
+    scan = Scan(*fields)
+    return _backend(backend).outputs(scan.u, scan.A, keep)
+
+
+# The scan comes without its initial state: of that the backward knows whether there was one.
+@torch.library.custom_op(
+    "dnamamba::selective_scan_backward",
+    mutates_args=(),
+    schema=f"({arguments(Scan)}, Tensor states, Tensor? dy, Tensor? dfinal, bool initial, "
+    "str backend) -> Tensor[]",
+)
+def _backward(*inputs: Any) -> list[Tensor]:
+    *scan, states, dy, dfinal, initial, backend = inputs
+    return _backend(backend).backward(Scan(*scan), states, dy, dfinal, initial)
+
+
+@_backward.register_fake
+def _(*inputs: Any) -> list[Tensor]:
+    *scan, _, _, _, initial, _ = inputs
+    return Scan(*scan).gradients(initial)
+
+
+def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    *fields, _, backend = inputs
+    scan = Scan(*fields)
+    ctx.set_materialize_grads(False)
+    ctx.mark_non_differentiable(output[2])
+    ctx.save_for_backward(*scan[:8], scan.resets, output[2])
+    ctx.modes = scan.delta_softplus, scan.reverse, scan.initial_state is not None, backend
+
+
+def _differentiate(
+    ctx: Any, dy: Tensor | None, dfinal: Tensor | None, _: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    gradients: list[Tensor | None] = [None] * 9
+    if dy is not None or dfinal is not None:
+        *tensors, resets, states = ctx.saved_tensors
+        softplus, reverse, initial, backend = ctx.modes
+        scan = Scan._make((*tensors, None, resets, softplus, reverse))
+        exists = (*(x is not None for x in tensors), initial)
+        gradients = present(_backward(*scan, states, dy, dfinal, initial, backend), exists)
+    return (*gradients, None, None, None, None, None)
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)

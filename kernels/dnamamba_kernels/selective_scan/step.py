@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels.backend import fuses_step
+from dnamamba_kernels.selective_scan.scan import Step
 
 __all__ = ["selective_scan_step"]
 
@@ -24,6 +25,7 @@ def selective_scan_step(
     dt_weight: Tensor | None = None,
     log_A: bool = False,
     in_place: bool = False,
+    backend: str | None = None,
 ) -> tuple[Tensor, Tensor]:
     """``selective_scan`` for a single position: the same recurrence, arguments without L.
 
@@ -39,32 +41,42 @@ def selective_scan_step(
         log_A: whether ``A`` holds log(-A).
         in_place: replace ``state``, which must lie dense, by the new state; where no gradient is
             asked for.
+        backend: "triton", "torch" or "reference"; None chooses by device. The latter two are one,
+            and a gradient always is PyTorch's.
 
     Returns:
         y (B, D) in u's dtype, and the new state (B, D, N): ``state`` itself with ``in_place``,
         else another tensor.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit; names the argument.
     """
-    tensors = (state, u, delta, A, B, C, D, z, delta_bias, dt_weight)
-    if fuses_step(*tensors):
+    step = Step(state, u, delta, A, B, C, D, z, delta_bias, dt_weight, delta_softplus, log_A)
+    step.check()
+    if fuses_step(backend, *step[:10]):
         from dnamamba_kernels.selective_scan.fused.step import selective_scan_step_fused
 
-        held = state if in_place else state.clone(memory_format=torch.contiguous_format)
-        return selective_scan_step_fused(held, *tensors[1:], delta_softplus, log_A), held
-    dtype = state.dtype
-    x = u.to(dtype)
-    delta = delta.to(dtype)
-    if dt_weight is not None:
-        delta = F.linear(delta, dt_weight.to(dtype))
-    if delta_bias is not None:
-        delta = delta + delta_bias.to(dtype)
-    if delta_softplus:
+        replaced = state if in_place else state.clone(memory_format=torch.contiguous_format)
+        return selective_scan_step_fused(*step._replace(state=replaced)), replaced
+    y, new = _plain(step)
+    return y, state.copy_(new) if in_place else new
+
+
+def _plain(step: Step) -> tuple[Tensor, Tensor]:
+    dtype = step.state.dtype
+    x, delta, A, B, C = (tensor.to(dtype) for tensor in step[1:6])
+    if step.dt_weight is not None:
+        delta = F.linear(delta, step.dt_weight.to(dtype))
+    if step.delta_bias is not None:
+        delta = delta + step.delta_bias.to(dtype)
+    if step.delta_softplus:
         delta = F.softplus(delta)
-    rate = -torch.exp(A.to(dtype)) if log_A else A.to(dtype)
+    rate = -torch.exp(A) if step.logarithmic else A
     decay = torch.exp(delta[:, :, None] * rate)  # (B, D, N)
-    new = decay * state + (delta * x)[:, :, None] * B.to(dtype)[:, None, :]
-    y = torch.einsum("bdn,bn->bd", new, C.to(dtype))
-    if D is not None:
-        y = y + D.to(dtype) * x
-    if z is not None:
-        y = y * F.silu(z.to(dtype))
-    return y.to(u.dtype), state.copy_(new) if in_place else new
+    new = decay * step.state + (delta * x)[:, :, None] * B[:, None, :]
+    y = torch.einsum("bdn,bn->bd", new, C)
+    if step.D is not None:
+        y = y + step.D.to(dtype) * x
+    if step.z is not None:
+        y = y * F.silu(step.z.to(dtype))
+    return y.to(step.u.dtype), new

@@ -1,1 +1,1 @@
-"""The convolution in PyTorch."""
+"""The convolution in PyTorch: a multiply-add per tap over panels that fit the cache."""

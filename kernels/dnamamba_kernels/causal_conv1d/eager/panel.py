@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dnamamba_kernels.causal_conv1d.convolution import Convolution
 from dnamamba_kernels.checks import compute_dtype
 from dnamamba_kernels.parallel import Block, slices
 
-__all__ = ["Convolution", "Panel"]
+__all__ = ["Layout", "Panel"]
 
 # Elements of a panel: 256 KB in fp32, of which several lie in a core's second-level cache.
 PANEL_ELEMENTS = 1 << 16
 
 
-class Convolution(NamedTuple):
+class Layout(NamedTuple):
     """What is the same for all panels; with marks, what they hide."""
 
     x: Tensor  # (B, L, D)
@@ -28,38 +29,25 @@ class Convolution(NamedTuple):
     bias: Tensor | None  # (D,) in fp32
     carried: Tensor  # (B, W-1, D) in memory order
     hidden: Tensor | None  # (B, L, W): a mark lies between output t and what tap k reads
-    left: Tensor | None  # (B, W-1): a mark lies between an input and the end of the scan
-    silu: bool
     reverse: bool
 
     @classmethod
-    def of(
-        cls,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        initial_state: Tensor | None,
-        resets: Tensor | None,
-        silu: bool,
-        reverse: bool,
-    ) -> "Convolution":
-        dtype, width = compute_dtype(x.dtype), weight.shape[1]
-        if initial_state is None:
-            initial_state = x.new_zeros(len(x), x.shape[2], width - 1)
-        taps, carried = weight.t().to(dtype), initial_state.transpose(1, 2)
-        hidden, left = (None, None) if resets is None else _marked(resets, width, reverse)
+    def of(cls, conv: Convolution) -> "Layout":
+        x, bias, resets, reverse = conv.x, conv.bias, conv.resets, conv.reverse
+        dtype, state = compute_dtype(x.dtype), conv.initial_state
+        if state is None:
+            state = x.new_zeros(len(x), x.shape[2], conv.taps)
+        taps, carried = conv.weight.t().to(dtype), state.transpose(1, 2)
         return cls(
             x=x,
             taps=taps.flip(0) if reverse else taps,
             bias=None if bias is None else bias.to(dtype),
             carried=carried.flip(1) if reverse else carried,
-            hidden=hidden,
-            left=left,
-            silu=silu,
+            hidden=None if resets is None else _hidden(resets, conv.taps, reverse),
             reverse=reverse,
         )
 
-    def part(self, block: Block) -> "Convolution":
+    def part(self, block: Block) -> "Layout":
         """What one block takes of it."""
         rows, channels = block
         return self._replace(
@@ -92,13 +80,13 @@ class Convolution(NamedTuple):
 class Panel:
     """Some rows and outputs, and the inputs that they read (R, T + W-1, D), in fp32."""
 
-    def __init__(self, conv: Convolution, rows: slice, positions: slice) -> None:
+    def __init__(self, layout: Layout, rows: slice, positions: slice) -> None:
         self.at = rows, positions
-        self.taps, self.bias, self.silu = conv.taps, conv.bias, conv.silu
-        self.hidden = None if conv.hidden is None else conv.hidden[rows, positions]
+        self.taps, self.bias = layout.taps, layout.bias
+        self.hidden = None if layout.hidden is None else layout.hidden[rows, positions]
         self.length = positions.stop - positions.start
-        inputs = conv.read(rows, positions.start, positions.stop + len(self.taps) - 1)
-        self.inputs = inputs.to(conv.taps.dtype)
+        inputs = layout.read(rows, positions.start, positions.stop + len(self.taps) - 1)
+        self.inputs = inputs.to(self.taps.dtype)
 
     def tap(self, k: int) -> Tensor:
         """What tap k reads (R, T, D)."""
@@ -120,28 +108,21 @@ class Panel:
         return y
 
     def outputs(self) -> Tensor:
-        return F.silu(self.sums(), inplace=True) if self.silu else self.sums()
+        return F.silu(self.sums(), inplace=True)
 
     def backward(self, grad_y: Tensor, grads: Tensor, grad_taps: Tensor) -> None:
         """Add to the gradients of the inputs (R, T + W-1, D), and of taps and bias (W + 1, D)."""
-        grad = grad_y.to(self.taps.dtype)
-        if self.silu:
-            grad = torch.ops.aten.silu_backward(grad, self.sums())
+        grad = torch.ops.aten.silu_backward(grad_y.to(self.taps.dtype), self.sums())
         for k, tap in enumerate(self.taps):
             grads[:, k : k + self.length].addcmul_(self.hide(grad, k), tap)
             grad_taps[k] += (grad * self.tap(k)).sum((0, 1))
         grad_taps[-1] += grad.sum((0, 1))
 
 
-def _marked(resets: Tensor, width: int, reverse: bool) -> tuple[Tensor, Tensor]:
-    """``hidden`` and ``left`` of a convolution, from the marks in memory order.
-
-    Marks stand on the inputs; one more output, past the end of the scan, reads what is left.
-    """
-    before, after = (1, width - 1) if reverse else (width - 1, 1)
-    count = F.pad(resets.long(), (before, after)).unfold(1, width, 1).cumsum(2)
+def _hidden(resets: Tensor, beside: int, reverse: bool) -> Tensor:
+    """(B, L, W): where a mark lies between output t and what tap k reads, from marks on inputs."""
+    around = (0, beside) if reverse else (beside, 0)
+    count = F.pad(resets.long(), around).unfold(1, beside + 1, 1).cumsum(2)
     if reverse:  # marks after the output's own position, up to the tap's
-        hidden = count > count[..., :1]
-        return hidden[:, 1:], hidden[:, 0, 1:]
-    hidden = count < count[..., -1:]  # marks after the tap's position
-    return hidden[:, :-1], hidden[:, -1, :-1]
+        return count > count[..., :1]
+    return count < count[..., -1:]  # marks after the tap's position

@@ -56,8 +56,8 @@ def taps_of(inputs, cuts, r: tl.constexpr, W: tl.constexpr):
 def conv_kernel(
     x, weight, bias, state, resets, y, length, channels, n_blocks, n_rows,
     x_batch, y_batch, weight_channel, weight_tap, resets_batch,
-    W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, SILU: tl.constexpr,
-    REVERSE: tl.constexpr, X_ROW: tl.constexpr, Y_ROW: tl.constexpr,
+    W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, REVERSE: tl.constexpr,
+    X_ROW: tl.constexpr, Y_ROW: tl.constexpr,
 ):  # fmt: skip
     pid = tl.program_id(0).to(tl.int64)
     d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
@@ -84,9 +84,7 @@ def conv_kernel(
         out = tl.zeros((BLOCK_D,), tl.float32) + shift
         for j in tl.static_range(W):
             out += weights[j] * taps[j]
-        if SILU:
-            out *= sigmoid(out)
-        outs += (out,)
+        outs += (out * sigmoid(out),)
     for i in tl.static_range(ROWS):
         t = length - 1 - (s0 + i) if REVERSE else s0 + i
         tl.store(y + t * Y_ROW, outs[i], mask=real & (s0 + i < length))
@@ -97,8 +95,7 @@ def conv_backward_kernel(
     x, weight, bias, state, resets, dy, dx, dstate, dweight, length, channels, n_blocks, n_rows,
     x_batch, dy_batch, dx_batch, weight_channel, weight_tap, resets_batch,
     W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, BLOCKS: tl.constexpr,
-    SILU: tl.constexpr, REVERSE: tl.constexpr,
-    X_ROW: tl.constexpr, DY_ROW: tl.constexpr, DX_ROW: tl.constexpr,
+    REVERSE: tl.constexpr, X_ROW: tl.constexpr, DY_ROW: tl.constexpr, DX_ROW: tl.constexpr,
 ):  # fmt: skip
     """dx, and this program's share of the gradients of weight (nearest tap first) and bias."""
     pid = tl.program_id(0).to(tl.int64)
@@ -134,13 +131,11 @@ def conv_backward_kernel(
                 douts += (tl.load(dy + t * DY_ROW, mask=here, other=0.0).to(tl.float32),)
         for i in tl.static_range(ROWS + W - 1):  # the halo past the block sees into it
             taps = taps_of(inputs, cuts, i + W - 1, W)
-            dout = douts[i]
-            if SILU:
-                out = tl.zeros((BLOCK_D,), tl.float32) + shift
-                for j in tl.static_range(W):
-                    out += weights[j] * taps[j]
-                open_ = sigmoid(out)
-                dout *= open_ * (1.0 + out * (1.0 - open_))
+            out = tl.zeros((BLOCK_D,), tl.float32) + shift
+            for j in tl.static_range(W):
+                out += weights[j] * taps[j]
+            open_ = sigmoid(out)
+            dout = douts[i] * (open_ * (1.0 + out * (1.0 - open_)))
             gradients += (dout,)
             if i < ROWS:
                 dshift += dout

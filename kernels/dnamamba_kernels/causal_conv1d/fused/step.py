@@ -18,7 +18,7 @@ __all__ = ["causal_conv1d_step_fused"]
 def step_kernel(
     state, x, weight, bias, y, channels, n_blocks,
     x_batch, weight_channel, weight_tap,
-    W: tl.constexpr, BLOCK_D: tl.constexpr, SILU: tl.constexpr,
+    W: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """One block of channels of one row; the state moves on by one input where it lies."""
     pid = tl.program_id(0).to(tl.int64)
@@ -38,14 +38,12 @@ def step_kernel(
         if k > 0:
             tl.store(state + held + (k - 1), before, mask=real)
     tl.store(state + held + (W - 2), now, mask=real)
-    if SILU:
-        out *= sigmoid(out)
-    tl.store(y + batch * channels + d, out, mask=real)
+    tl.store(y + batch * channels + d, out * sigmoid(out), mask=real)
 
 
 @torch.library.custom_op("dnamamba::causal_conv1d_step", mutates_args=("state",))
 def causal_conv1d_step_fused(
-    state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None, silu: bool
+    state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:
     """``causal_conv1d_step`` in place and without gradients; ``state`` lies dense."""
     y = x.new_empty(x.shape)
@@ -56,11 +54,11 @@ def causal_conv1d_step_fused(
     n_blocks = triton.cdiv(channels, block)
     step_kernel[(n_blocks * batch,)](
         state, x, weight, bias, y, channels, n_blocks,
-        x.stride(0), *weight.stride(), W=weight.shape[1], BLOCK_D=block, SILU=silu, num_warps=4,
+        x.stride(0), *weight.stride(), W=weight.shape[1], BLOCK_D=block, num_warps=4,
     )  # fmt: skip
     return y
 
 
 @causal_conv1d_step_fused.register_fake
-def _(state: Tensor, x: Tensor, *others: Tensor | bool | None) -> Tensor:
+def _(state: Tensor, x: Tensor, *others: Tensor | None) -> Tensor:
     return x.new_empty(x.shape)

@@ -12,42 +12,9 @@ from torch.nn import functional as F
 from dnamamba_kernels.checks import compute_dtype
 from dnamamba_kernels.parallel import Block
 from dnamamba_kernels.selective_scan.chunked.slab import Signals
+from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["Gradients", "Panel", "Scan"]
-
-
-class Scan(NamedTuple):
-    """The op's arguments but for the states; ``cuts`` (B, L) marks where no state enters."""
-
-    u: Tensor
-    delta: Tensor
-    A: Tensor
-    B: Tensor
-    C: Tensor
-    D: Tensor | None
-    z: Tensor | None
-    delta_bias: Tensor | None
-    delta_softplus: bool
-    cuts: Tensor | None
-    reverse: bool
-
-    def part(self, block: Block) -> "Scan":
-        """What one block takes of it."""
-        u, delta, A, B, C, D, z, delta_bias, delta_softplus, cuts, reverse = self
-        rows, channels = block
-        return Scan(
-            u=block.cut(u),
-            delta=block.cut(delta),
-            A=A[channels],
-            B=B[rows],
-            C=C[rows],
-            D=None if D is None else D[channels],
-            z=None if z is None else block.cut(z),
-            delta_bias=None if delta_bias is None else delta_bias[channels],
-            delta_softplus=delta_softplus,
-            cuts=None if cuts is None else cuts[rows],
-            reverse=reverse,
-        )
+__all__ = ["Gradients", "Panel"]
 
 
 class Gradients(NamedTuple):
@@ -113,12 +80,12 @@ class Gradients(NamedTuple):
             self.delta_bias[channels] += share.delta_bias
 
     def like(self, scan: Scan) -> list[Tensor]:
-        """In the order, shapes and dtypes of the scan's tensors, without those left out."""
-        tensors = (scan.u, scan.delta, scan.A, scan.B, scan.C, scan.D, scan.z, scan.delta_bias)
+        """In the order, shapes and dtypes of the scan's tensors; empty for those left out."""
         return [
-            grad.to(tensor.dtype).contiguous()
-            for grad, tensor in zip(self._replace(A=self.A.t()), tensors, strict=True)
-            if grad is not None and tensor is not None
+            self.u.new_empty(0)
+            if grad is None or tensor is None
+            else grad.to(tensor.dtype).contiguous()
+            for grad, tensor in zip(self._replace(A=self.A.t()), scan[:8], strict=True)
         ]
 
 
@@ -139,7 +106,9 @@ class Panel:
         self.A = scan.A[channels].t().to(dtype).contiguous()  # (N, D)
         self.D = None if scan.D is None else scan.D[channels].to(dtype)
         self.z = None if scan.z is None else self.load(scan.z)
-        self.cuts = None if scan.cuts is None else scan.cuts[rows, positions].t()
+        self.cuts = (
+            None if scan.resets is None else _cuts(scan.resets[rows], positions, scan.reverse)
+        )
 
     def load(self, tensor: Tensor) -> Tensor:
         """This panel's part of a (B, L, D) tensor as (T, R, D)."""
@@ -180,3 +149,13 @@ class Panel:
             grads.delta_bias[channels] += grad_raw.sum((0, 1))
         grads.u[self.at] = grad_x.transpose(0, 1)
         grads.delta[self.at] = grad_raw.transpose(0, 1)
+
+
+def _cuts(resets: Tensor, positions: slice, reverse: bool) -> Tensor:
+    """(T, R): no state enters these positions. In reverse a mark cuts the position before it."""
+    if not reverse:
+        return resets[:, positions].t()
+    marks = resets[:, positions.start + 1 : positions.stop + 1]
+    if positions.stop == resets.shape[1]:
+        marks = torch.cat([marks, torch.zeros_like(resets[:, :1])], 1)
+    return marks.t()

@@ -1,4 +1,4 @@
-"""The scan along the sequence, slab after slab, on one thread; forward and back."""
+"""A block of the scan on one thread: panel after panel, slab after slab; forward and back."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from dnamamba_kernels.parallel import slices
-from dnamamba_kernels.selective_scan.chunked.panel import Gradients, Panel, Scan
+from dnamamba_kernels.selective_scan.chunked.panel import Gradients, Panel
 from dnamamba_kernels.selective_scan.chunked.slab import Slab
+from dnamamba_kernels.selective_scan.scan import Scan
 
 __all__ = ["Plan", "sweep", "sweep_back"]
 
@@ -101,8 +102,8 @@ def sweep_back(
                 slab.scan(signals, panel.A, panel.cuts_at(part), start)
                 if grads.z is not None:
                     slab.read(signals, out[part])
-                given = grad_out[part], grad_state, grad_signals.part(part), grad_A
-                grad_state.copy_(slab.backward(signals, panel.A, *given))
+                outer = grad_out[part], grad_state, grad_signals.part(part), grad_A
+                grad_state.copy_(slab.backward(signals, panel.A, *outer))
             if grads.z is not None:
                 grads.z[panel.at] = panel.gate_gradient(grad_gated, out).transpose(0, 1)
             panel.scatter(grad_signals, grad_out, grads)

@@ -1,1 +1,1 @@
-"""The scan on Triton."""
+"""The scan on Triton: how it is cut (``plan``), launched (``launch``) and computed (the rest)."""

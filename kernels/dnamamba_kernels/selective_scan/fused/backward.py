@@ -13,10 +13,10 @@ import triton.language as tl
 from dnamamba_kernels.fused_math import sigmoid, softplus, softplus_and_slope
 from dnamamba_kernels.selective_scan.fused.rows import (
     crosses,
-    existing,
     fetch,
     fetch_tile,
     maps_of,
+    program_tile,
     row,
     rows_of,
     rows_of_pair,
@@ -29,15 +29,15 @@ LN2 = tl.constexpr(0.6931471805599453)
 
 @triton.jit(do_not_specialize=["zero"])
 def prepare_kernel(
-    u, delta, z, skip, bias, decay, packed, resets, carried, dy,
-    y, dz, borders, local, product, dskip,
-    length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
-    u_batch, delta_batch, z_batch, dy_batch, resets_batch,
-    y_batch, dz_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr,
-    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
-    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
-    Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr,
+    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
+    u_batch, delta_batch, resets_batch,
+    skip, z, z_batch,
+    chunk, first, n_chunks, all_chunks, dy, dy_batch,
+    carried, borders, local, product, dskip, y, y_batch, dz, dz_batch,
+    N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
+    U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
+    Z_ROW: tl.constexpr, WHOLE: tl.constexpr, DY_ROW: tl.constexpr,
+    Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr, STEPS: tl.constexpr,
 ):  # fmt: skip
     """One chunk swept in scan order, one thread a channel.
 
@@ -45,18 +45,9 @@ def prepare_kernel(
     that enter every STEPS positions, and the chunk's adjoint summary: with a the adjoint of the
     state that leaves the chunk, the adjoint of the state that enters it is ``local + product * a``.
     """
-    pid = tl.program_id(0).to(tl.int64)
-    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
-    k = pid // n_blocks % n_chunks
-    batch = pid // n_blocks // n_chunks
-    real = existing(d, CHANNELS, BLOCK_D)
-    n = tl.arange(0, N)
-    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
-    nd = n[:, None] * CHANNELS + d[None, :] + zero
-    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
-    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
-    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
-
+    batch, k, d, real, pair, nd, a, shift, through = program_tile(
+        bias, skip, decay, zero, n_chunks, n_blocks, N, CHANNELS, BLOCK_D
+    )
     u += batch * u_batch + d
     delta += batch * delta_batch + d
     dy += batch * dy_batch + d
@@ -138,15 +129,15 @@ def prepare_kernel(
 
 @triton.jit
 def adjoint_kernel(
-    u, delta, z, skip, bias, decay, packed, resets, leaving, dy, borders,
-    du, ddelta, dbc, ddecay, dbias,
-    length, zero, chunk, n_chunks, n_blocks, first, all_chunks,
-    u_batch, delta_batch, z_batch, dy_batch, resets_batch,
-    du_batch, ddelta_batch, block_stride,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, FOLDED: tl.constexpr,
-    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
-    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
-    Z_ROW: tl.constexpr, DY_ROW: tl.constexpr, DU_ROW: tl.constexpr, DDELTA_ROW: tl.constexpr,
+    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
+    u_batch, delta_batch, resets_batch,
+    skip, z, z_batch,
+    chunk, first, n_chunks, all_chunks, dy, dy_batch,
+    leaving, borders, dbc, block_stride, ddecay, dbias, du, du_batch, ddelta, ddelta_batch,
+    N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
+    U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
+    Z_ROW: tl.constexpr, WHOLE: tl.constexpr, DY_ROW: tl.constexpr,
+    DU_ROW: tl.constexpr, DDELTA_ROW: tl.constexpr, FOLDED: tl.constexpr,
 ):  # fmt: skip
     """One chunk swept backwards: every gradient, from the adjoint that leaves the chunk.
 
@@ -154,18 +145,11 @@ def adjoint_kernel(
     back. The tile lies over lanes in both directions, because both are summed over: N for du and
     dΔ, CHANNELS for dB and dC, of which each block of CHANNELS writes its own share (no atomics).
     """
-    pid = tl.program_id(0).to(tl.int64)
-    block = pid % n_blocks
-    d = block * BLOCK_D + tl.arange(0, BLOCK_D)
-    k = pid // n_blocks % n_chunks
-    batch = pid // n_blocks // n_chunks
-    real = existing(d, CHANNELS, BLOCK_D)
+    batch, k, d, real, pair, nd, a, shift, through = program_tile(
+        bias, skip, decay, 0, n_chunks, n_blocks, N, CHANNELS, BLOCK_D
+    )
     n = tl.arange(0, N)
-    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
-    nd = n[:, None] * CHANNELS + d[None, :]
-    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
-    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
-    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
+    block = tl.program_id(0).to(tl.int64) % n_blocks
     if bias is not None:
         shift = shift[None, :]
     if skip is not None:

@@ -3,7 +3,8 @@
 One thread owns one channel with all its N states (tile [N, BLOCK_D], N in registers), so that the
 sum over N needs no exchange. Tensors of states are (..., N, D). ``zero`` is always 0 and hides
 from the compiler how states are aligned: knowing it, it would spread N over lanes to get wider
-accesses to the few states that a span reads and writes, and pay in every step.
+accesses to the few states that a span reads and writes, and pay in every step. Parameters that
+several kernels share come first, in the order of ``walk``.
 
 Positions are counted in scan order (``s``); ``t`` is the row in memory.
 """
@@ -17,10 +18,10 @@ import triton.language as tl
 from dnamamba_kernels.fused_math import exp2_of_states, sigmoid, softplus
 from dnamamba_kernels.selective_scan.fused.rows import (
     crosses,
-    existing,
     fetch,
     fetch_tile,
     maps_of,
+    program_tile,
     row,
     widened,
 )
@@ -47,25 +48,18 @@ def pack_kernel(
 
 @triton.jit(do_not_specialize=["zero"])
 def summary_kernel(
-    u, delta, bias, decay, packed, resets, local, product,
-    length, zero, span, n_spans, n_blocks,
+    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
     u_batch, delta_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr,
-    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
-    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
+    span, n_spans, local, product,
+    N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
+    U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
+    STEPS: tl.constexpr, SPREAD: tl.constexpr,
 ):  # fmt: skip
     """Every span but the last: its end state from zero, and the product of its decays."""
-    pid = tl.program_id(0).to(tl.int64)
-    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
-    k = pid // n_blocks % n_spans
-    batch = pid // n_blocks // n_spans
-    real = existing(d, CHANNELS, BLOCK_D)
+    batch, k, d, real, pair, nd, a, shift, _through = program_tile(
+        bias, None, decay, zero, n_spans, n_blocks, N, CHANNELS, BLOCK_D
+    )
     n = tl.arange(0, N)
-    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
-    nd = n[:, None] * CHANNELS + d[None, :] + zero
-    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
-    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
-
     u += batch * u_batch + d
     delta += batch * delta_batch + d
     packed += batch * length * (2 * N) + pair[None, :]
@@ -148,30 +142,23 @@ def carry_kernel(
 
 @triton.jit(do_not_specialize=["zero"])
 def output_kernel(
-    u, delta, z, skip, bias, decay, packed, resets, carried, y, final, states,
-    length, zero, chunk, span, n_spans, n_blocks,
-    u_batch, delta_batch, z_batch, y_batch, resets_batch,
-    N: tl.constexpr, BLOCK_D: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr,
-    SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
-    CHANNELS: tl.constexpr, U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr,
-    Z_ROW: tl.constexpr, Y_ROW: tl.constexpr,
+    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
+    u_batch, delta_batch, resets_batch,
+    skip, z, z_batch,
+    chunk, span, n_spans, carried, y, y_batch, final, states,
+    N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
+    U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
+    Z_ROW: tl.constexpr, WHOLE: tl.constexpr,
+    Y_ROW: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr,
 ):  # fmt: skip
     """y of one span from the state that enters it; the last span leaves the final state.
 
     ``states`` keeps the state that enters each chunk, for the backward; spans are whole chunks.
     """
-    pid = tl.program_id(0).to(tl.int64)
-    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
-    k = pid // n_blocks % n_spans
-    batch = pid // n_blocks // n_spans
-    real = existing(d, CHANNELS, BLOCK_D)
+    batch, k, d, real, pair, nd, a, shift, through = program_tile(
+        bias, skip, decay, zero, n_spans, n_blocks, N, CHANNELS, BLOCK_D
+    )
     n = tl.arange(0, N)
-    pair = tl.arange(0, 2 * N)  # a row of B_t and C_t
-    nd = n[:, None] * CHANNELS + d[None, :] + zero
-    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
-    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
-    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
-
     u += batch * u_batch + d
     delta += batch * delta_batch + d
     y += batch * y_batch + d

@@ -85,7 +85,7 @@ def plan(batch: int, length: int, channels: int, n_states: int) -> Plan:
 
 
 def folds(p: Plan, channels: int) -> bool:
-    """Whether the adjoint's tile lies over the lanes of a GPU as ``fused_sums`` needs it."""
+    """Whether the adjoint's tile lies over the lanes of a GPU as ``sums`` needs it."""
     return p.states >= 8 and p.back_block == 32 and p.back_warps == 1 and channels % 32 == 0
 
 

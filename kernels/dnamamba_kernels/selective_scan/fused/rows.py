@@ -1,4 +1,4 @@
-"""Rows of a fused scan: which are real, reading four ahead of their use, and handing them out.
+"""Rows of a fused scan: which are a program's, which are real, reading four ahead of their use.
 
 Positions are counted in scan order (``s``); ``t`` is the row in memory.
 """
@@ -27,6 +27,30 @@ def crosses(resets, t, length, REVERSE: tl.constexpr):
 def existing(d, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr):
     """Which of a block's channels exist; all, and known so when compiled, where blocks fit."""
     return tl.full((BLOCK_D,), True, tl.int1) if CHANNELS % BLOCK_D == 0 else d < CHANNELS
+
+
+@triton.jit
+def program_tile(
+    bias, skip, decay, zero, n_pieces, n_blocks,
+    N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """What a program walks: a row of the batch, a piece of the sequence, a block of channels.
+
+    Returns the row and the piece; the channels and which of them exist; the columns of a row of B_t
+    and C_t side by side; the offsets of the tile in a tensor of states (N, D); and what stays the
+    same all the way, in fp32: the tile's decay, the bias of Δ and the skip of u, 0 where absent.
+    """
+    pid = tl.program_id(0).to(tl.int64)
+    d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
+    piece = pid // n_blocks % n_pieces
+    batch = pid // n_blocks // n_pieces
+    real = existing(d, CHANNELS, BLOCK_D)
+    pair = tl.arange(0, 2 * N)
+    nd = tl.arange(0, N)[:, None] * CHANNELS + d[None, :] + zero
+    a = tl.load(decay + nd, mask=real[None, :], other=0.0)
+    shift = tl.load(bias + d, mask=real, other=0.0).to(tl.float32) if bias is not None else 0.0
+    through = tl.load(skip + d, mask=real, other=0.0).to(tl.float32) if skip is not None else 0.0
+    return batch, piece, d, real, pair, nd, a, shift, through
 
 
 @triton.jit

@@ -3,6 +3,8 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 # mypy: disable-error-code="assignment, index"
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
@@ -10,6 +12,8 @@ from torch import Tensor
 
 from dnamamba_kernels.dense import dense
 from dnamamba_kernels.fused_math import LOG2E, sigmoid, softplus
+from dnamamba_kernels.operators import arguments
+from dnamamba_kernels.selective_scan.scan import Step
 
 __all__ = ["selective_scan_step_fused"]
 
@@ -66,22 +70,15 @@ def step_kernel(
         tl.store(y + row * channels + d, out, mask=real)
 
 
-@torch.library.custom_op("dnamamba::selective_scan_step", mutates_args=("state",))
-def selective_scan_step_fused(
-    state: Tensor,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None,
-    z: Tensor | None,
-    delta_bias: Tensor | None,
-    dt_weight: Tensor | None,
-    delta_softplus: bool,
-    log_A: bool,
-) -> Tensor:
-    """``selective_scan_step`` in place and without gradients; ``state`` lies dense."""
+# The state, which is the first argument, is replaced where it lies.
+@torch.library.custom_op(
+    "dnamamba::selective_scan_step",
+    mutates_args=("state",),
+    schema=f"({arguments(Step).replace('Tensor', 'Tensor(a!)', 1)}) -> Tensor",
+)
+def selective_scan_step_fused(*inputs: Any) -> Tensor:
+    """y of a ``Step``, without gradients; ``state`` lies dense."""
+    state, u, delta, A, B, C, D, z, delta_bias, dt_weight, softplus, logarithmic = Step(*inputs)
     y = u.new_empty(u.shape)
     if not state.numel():
         return y
@@ -104,11 +101,12 @@ def selective_scan_step_fused(
         batch, channels, n_states, n_blocks,
         u.stride(0), delta.stride(0), B.stride(0), C.stride(0), 0 if z is None else z.stride(0),
         rank, N=states, RANK=height, BLOCK_D=block, ROWS=rows,
-        SOFTPLUS=delta_softplus, LOG_A=log_A, num_warps=warps,
+        SOFTPLUS=softplus, LOG_A=logarithmic, num_warps=warps,
     )  # fmt: skip
     return y
 
 
 @selective_scan_step_fused.register_fake
-def _(state: Tensor, u: Tensor, *others: Tensor | bool | None) -> Tensor:
+def _(*inputs: Any) -> Tensor:
+    u = Step(*inputs).u
     return u.new_empty(u.shape)
