@@ -16,7 +16,7 @@ import torch
 import triton
 import triton.language as tl
 from harness import machine, print_table, write_results
-from scan_static import SHAPES
+from scan_shapes import SHAPES
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
