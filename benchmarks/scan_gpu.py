@@ -88,10 +88,10 @@ def check() -> dict[str, float]:
     exact = [x.detach().double().requires_grad_() for x in values]
     y, expected = selective_scan(*leaves)[0], selective_scan(*exact, backend="torch")[0]
     dy = torch.randn_like(y)
-    found = [y, *torch.autograd.grad(y, leaves, dy)]
+    got = [y, *torch.autograd.grad(y, leaves, dy)]
     truth = [expected, *torch.autograd.grad(expected, exact, dy.double())]
     names = ("y", "du", "ddelta", "dA", "dB", "dC", "dD", "dz", "ddelta_bias")
-    for name, a, b in zip(names, found, truth, strict=True):
+    for name, a, b in zip(names, got, truth, strict=True):
         errors[name] = ((a.double() - b).norm() / b.norm()).item()
         limit = 1.7e-3 if name == "y" else 4e-3
         if not errors[name] <= limit:
@@ -163,13 +163,13 @@ def by_kernel(values: Sequence[Tensor], repeats: int) -> dict[str, float]:
 
     both()
     torch.cuda.synchronize()
-    with profile(activities=[ProfilerActivity.CUDA]) as found:
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
         for _ in range(repeats):
             both()
         torch.cuda.synchronize()
     return {
         event.key.removesuffix("_kernel"): event.self_device_time_total / repeats / 1e3
-        for event in found.key_averages()
+        for event in profiled.key_averages()
         if event.key.endswith("_kernel")
     }
 

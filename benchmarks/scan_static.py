@@ -121,9 +121,9 @@ def disassemble(cubin: bytes) -> tuple[list[tuple[int, str]], dict[str, int]]:
     instructions = [
         (int(address, 16), text.strip()) for address, text in pattern.findall(code.stdout)
     ]
-    found = re.search(r"REG:(\d+) STACK:(\d+)", usage.stdout)
-    assert found, usage.stdout
-    return instructions, {"registers": int(found[1]), "stack": int(found[2])}
+    used = re.search(r"REG:(\d+) STACK:(\d+)", usage.stdout)
+    assert used, usage.stdout
+    return instructions, {"registers": int(used[1]), "stack": int(used[2])}
 
 
 def inner_loop(instructions: list[tuple[int, str]]) -> Counter[str]:

@@ -101,11 +101,11 @@ def _triton_version() -> str:
 
 def _triton_refuses(device: torch.device) -> str:
     """Why Triton cannot serve ``device``; empty if it can."""
-    if not (found := _triton_version()):
+    if not (installed := _triton_version()):
         return "triton is not installed"
-    if tuple(map(int, found.split(".")[:2])) < _OLDEST_TRITON:
+    if tuple(map(int, installed.split(".")[:2])) < _OLDEST_TRITON:
         return "triton {}.{} is the oldest that will do, {} is installed".format(
-            *_OLDEST_TRITON, found
+            *_OLDEST_TRITON, installed
         )
     if device.type == "cuda":
         capability = torch.cuda.get_device_capability(device)

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
-__all__ = ["arguments", "differentiable", "present"]
+__all__ = ["arguments", "differentiable", "opaque", "present"]
 
 _KINDS: dict[Any, str] = {
     Tensor: "Tensor",
@@ -31,6 +31,14 @@ def differentiable(*values: Any) -> bool:
     return torch.is_grad_enabled() and any(
         isinstance(value, Tensor) and value.requires_grad for value in values
     )
+
+
+def opaque(*values: Any) -> bool:
+    """Whether a call is to be one operator: where autograd or the compiler would look inside.
+
+    Anywhere else the function is called as it is, which spares the dispatcher's 10 µs and more.
+    """
+    return differentiable(*values) or torch.compiler.is_compiling()
 
 
 def present(gradients: Sequence[Tensor], exists: Iterable[bool]) -> list[Tensor | None]:

@@ -57,8 +57,8 @@ def blocks(like: Tensor, operations: int) -> list[Block]:
 
 def slices(length: int, step: int, leftwards: bool = False) -> list[slice]:
     """``range(length)`` in slices of ``step``, the last one shorter."""
-    found = [slice(start, min(start + step, length)) for start in range(0, length, max(1, step))]
-    return found[::-1] if leftwards else found
+    parts = [slice(start, min(start + step, length)) for start in range(0, length, max(1, step))]
+    return parts[::-1] if leftwards else parts
 
 
 def run(tasks: Sequence[Callable[[], T]]) -> list[T]:

@@ -218,15 +218,15 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 
 
 def _differentiate(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-    found: list[Tensor | None] = [None] * 14
+    of_inputs: list[Tensor | None] = [None] * 14
     if any(x is not None for x in gradients[:4]):
         eps, dtype, has_residual = ctx.modes
         *tensors, stream, states, h, u, selected = ctx.saved_tensors
         layer, kept = Layer._make((*tensors, eps)), _Kept(stream, states, h, u, selected)
         exists = (True, has_residual, *(x is not None for x in layer[:12]))
         every = _backward(*gradients[:4], *layer, *kept, dtype, has_residual)
-        found = present(every, exists)
-    return (*found, None, None, None, None)
+        of_inputs = present(every, exists)
+    return (*of_inputs, None, None, None, None)
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)

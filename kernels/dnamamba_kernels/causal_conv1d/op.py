@@ -9,7 +9,7 @@ from dnamamba_kernels.backend import choose
 from dnamamba_kernels.causal_conv1d.convolution import Convolution
 from dnamamba_kernels.causal_conv1d.eager import launch as eager
 from dnamamba_kernels.causal_conv1d.reference import causal_conv1d_reference
-from dnamamba_kernels.operators import arguments, present
+from dnamamba_kernels.operators import arguments, opaque, present
 
 __all__ = ["causal_conv1d"]
 
@@ -61,8 +61,10 @@ def causal_conv1d(
     backend = choose(backend, x.device, x.dtype)
     if backend == "reference":
         return causal_conv1d_reference(conv)
-    y, final_state = _forward(*conv, backend)
-    return y, final_state
+    if opaque(*conv):
+        y, final_state = _forward(*conv, backend)
+        return y, final_state
+    return _backend(backend).forward(conv)
 
 
 class _Backend(Protocol):
@@ -124,8 +126,8 @@ def _differentiate(ctx: Any, dy: Tensor | None, dfinal: Tensor | None) -> tuple[
     gradients: list[Tensor | None] = [None] * 4
     if dy is not None or dfinal is not None:
         tensors, (reverse, backend) = ctx.saved_tensors, ctx.modes
-        found = _backward(*tensors, reverse, dy, dfinal, backend)
-        gradients = present(found, (x is not None for x in tensors[:4]))
+        every = _backward(*tensors, reverse, dy, dfinal, backend)
+        gradients = present(every, (x is not None for x in tensors[:4]))
     return (*gradients, None, None, None)
 
 

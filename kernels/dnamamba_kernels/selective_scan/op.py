@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from dnamamba_kernels.backend import choose
-from dnamamba_kernels.operators import arguments, differentiable, present
+from dnamamba_kernels.operators import arguments, differentiable, opaque, present
 from dnamamba_kernels.selective_scan.chunked import launch as chunked
 from dnamamba_kernels.selective_scan.reference import selective_scan_reference
 from dnamamba_kernels.selective_scan.scan import Scan
@@ -77,7 +77,10 @@ def selective_scan(
     backend = choose(backend, u.device, u.dtype)
     if backend == "reference":
         return selective_scan_reference(scan)
-    y, final_state, _ = _forward(*scan, differentiable(*scan), backend)
+    if opaque(*scan):
+        y, final_state, _ = _forward(*scan, differentiable(*scan), backend)
+    else:
+        y, final_state, _ = _backend(backend).forward(scan, keep=False)
     return y, final_state
 
 

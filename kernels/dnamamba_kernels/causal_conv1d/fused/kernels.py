@@ -127,8 +127,8 @@ def conv_backward_kernel(
                 cuts += (cut_before(resets, s0 + i, length, REVERSE),)
             if i >= 0:
                 t = length - 1 - (s0 + i) if REVERSE else s0 + i
-                here = real & (s0 + i < length)
-                douts += (tl.load(dy + t * DY_ROW, mask=here, other=0.0).to(tl.float32),)
+                inside = real & (s0 + i < length)
+                douts += (tl.load(dy + t * DY_ROW, mask=inside, other=0.0).to(tl.float32),)
         for i in tl.static_range(ROWS + W - 1):  # the halo past the block sees into it
             taps = taps_of(inputs, cuts, i + W - 1, W)
             out = tl.zeros((BLOCK_D,), tl.float32) + shift

@@ -25,19 +25,19 @@ def step_kernel(
     d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
     batch = pid // n_blocks
     real = d < channels
-    held = (batch * channels + d) * (W - 1)
+    at = (batch * channels + d) * (W - 1)
     now = tl.load(x + batch * x_batch + d, mask=real, other=0.0)
     tap = tl.load(weight + d * weight_channel + (W - 1) * weight_tap, mask=real, other=0.0)
     out = now.to(tl.float32) * tap.to(tl.float32)
     if bias is not None:
         out += tl.load(bias + d, mask=real, other=0.0).to(tl.float32)
     for k in tl.static_range(W - 1):
-        before = tl.load(state + held + k, mask=real, other=0.0)
+        before = tl.load(state + at + k, mask=real, other=0.0)
         tap = tl.load(weight + d * weight_channel + k * weight_tap, mask=real, other=0.0)
         out += before.to(tl.float32) * tap.to(tl.float32)
         if k > 0:
-            tl.store(state + held + (k - 1), before, mask=real)
-    tl.store(state + held + (W - 2), now, mask=real)
+            tl.store(state + at + (k - 1), before, mask=real)
+    tl.store(state + at + (W - 2), now, mask=real)
     tl.store(y + batch * channels + d, out * sigmoid(out), mask=real)
 
 

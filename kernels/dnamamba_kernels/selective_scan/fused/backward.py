@@ -112,10 +112,10 @@ def prepare_kernel(
         if z is not None:
             for i in tl.static_range(STEPS):
                 t = row(s0 + i, length, REVERSE)
-                here = real if WHOLE else real & (s0 + i < length)
-                tl.store(dz + t * DZ_ROW, dzs[i], mask=here)
+                inside = real if WHOLE else real & (s0 + i < length)
+                tl.store(dz + t * DZ_ROW, dzs[i], mask=inside)
                 if y is not None:
-                    tl.store(y + t * Y_ROW, ys[i], mask=here)
+                    tl.store(y + t * Y_ROW, ys[i], mask=inside)
         tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
         us, deltas = widened(next_us), widened(next_deltas)
         zs, dys = widened(next_zs), widened(next_dys)
@@ -193,11 +193,11 @@ def adjoint_kernel(
         s0 = start + tile * 4
         t4 = row(s0 + i4, length, REVERSE)
         inside4 = WHOLE | (s0 + i4 < length)
-        here = real[None, :] & inside4
+        inside = real[None, :] & inside4
         step4, slope4 = deltas, deltas
         if SOFTPLUS:
             step4, slope4 = softplus_and_slope(deltas)
-        step4 = step4 if WHOLE else tl.where(here, step4, 0.0)
+        step4 = step4 if WHOLE else tl.where(inside, step4, 0.0)
         u4, dout4 = us, dys
         if z is not None:
             dout4 *= zs * sigmoid(zs)
@@ -252,10 +252,10 @@ def adjoint_kernel(
         if SOFTPLUS:
             dstep4 *= slope4
         if not WHOLE:
-            dstep4 = tl.where(here, dstep4, 0.0)
+            dstep4 = tl.where(inside, dstep4, 0.0)
         dshift += dstep4
-        tl.store(du + t4 * DU_ROW, dx4 * step4 + through * dout4, mask=here)
-        tl.store(ddelta + t4 * DDELTA_ROW, dstep4, mask=here)
+        tl.store(du + t4 * DU_ROW, dx4 * step4 + through * dout4, mask=inside)
+        tl.store(ddelta + t4 * DDELTA_ROW, dstep4, mask=inside)
         # Waited for together, as in ``widened``.
         deltas = next_deltas.to(tl.float32) + shift
         us, dys = next_us.to(tl.float32), next_dys.to(tl.float32)

@@ -210,8 +210,8 @@ def output_kernel(
             ys += (out,)
         for i in tl.static_range(STEPS):
             t = row(s0 + i, length, REVERSE)
-            here = real if WHOLE else real & (s0 + i < length)
-            tl.store(y + t * Y_ROW, ys[i], mask=here)
+            inside = real if WHOLE else real & (s0 + i < length)
+            tl.store(y + t * Y_ROW, ys[i], mask=inside)
         us, deltas, zs = widened(next_us), widened(next_deltas), widened(next_zs)
     if k == n_spans - 1:
         tl.store(final + batch * N * CHANNELS + nd, h, mask=real[None, :])

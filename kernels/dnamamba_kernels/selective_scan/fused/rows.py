@@ -66,8 +66,8 @@ def fetch(
     rows = ()
     if x is not None:
         for i in tl.static_range(STEPS):
-            here = real if WHOLE else real & (s0 + i < length)
-            rows += (tl.load(x + row(s0 + i, length, REVERSE) * ROW, mask=here, other=0.0),)
+            inside = real if WHOLE else real & (s0 + i < length)
+            rows += (tl.load(x + row(s0 + i, length, REVERSE) * ROW, mask=inside, other=0.0),)
     return rows
 
 
@@ -89,8 +89,8 @@ def widened(rows):
 def fetch_tile(x, s0, length, real, stride, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
     """Four rows as one tile (4, columns); ``real`` says which columns exist."""
     s = s0 + tl.arange(0, 4)[:, None]
-    here = real[None, :] & (WHOLE | (s < length))
-    return tl.load(x + row(s, length, REVERSE) * stride, mask=here, other=0.0)
+    inside = real[None, :] & (WHOLE | (s < length))
+    return tl.load(x + row(s, length, REVERSE) * stride, mask=inside, other=0.0)
 
 
 @triton.jit

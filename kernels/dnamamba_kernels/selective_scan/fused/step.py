@@ -48,8 +48,8 @@ def step_kernel(
         to_step = tl.load(dt_weight + d[:, None] * rank + r, mask=known, other=0.0).to(tl.float32)
     first = pid // n_blocks * ROWS
     for row in range(first, tl.minimum(first + ROWS, batch)):
-        held = state + row * channels * n_states + dn
-        before = tl.load(held, mask=inside, other=0.0)
+        at = state + row * channels * n_states + dn
+        before = tl.load(at, mask=inside, other=0.0)
         if dt_weight is not None:
             low = tl.load(delta + row * delta_batch + r, mask=r < rank, other=0.0).to(tl.float32)
             step = tl.sum(to_step * low, 1)
@@ -66,7 +66,7 @@ def step_kernel(
         if z is not None:
             gate = tl.load(z + row * z_batch + d, mask=real, other=0.0).to(tl.float32)
             out *= gate * sigmoid(gate)
-        tl.store(held, h, mask=inside)
+        tl.store(at, h, mask=inside)
         tl.store(y + row * channels + d, out, mask=real)
 
 
