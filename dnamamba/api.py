@@ -1,6 +1,6 @@
 """The Python face: a trained model and its tokenizer, ready to use."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -8,9 +8,10 @@ import torch
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.containers import Sequences
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
-from dnamamba.inference.prediction import Alleles, Predictions, predict
+from dnamamba.inference.prediction import Predictions, predict
 from dnamamba.inference.scoring import Scores, score
 
 if TYPE_CHECKING:
@@ -37,15 +38,13 @@ class Pretrained:
 
     @overload
     def embed(
-        self, sequences: Sequence[str | bytes], *, pooling: Pooling = ..., **settings: Any
+        self, sequences: Sequences, *, pooling: Pooling = ..., **settings: Any
     ) -> Vectors: ...
     @overload
-    def embed(
-        self, sequences: Sequence[str | bytes], *, pooling: None, **settings: Any
-    ) -> list[Vectors]: ...
+    def embed(self, sequences: Sequences, *, pooling: None, **settings: Any) -> list[Vectors]: ...
     def embed(
         self,
-        sequences: Sequence[str | bytes],
+        sequences: Sequences,
         *,
         pooling: Pooling | None = "mean",
         **settings: Any,
@@ -53,7 +52,7 @@ class Pretrained:
         """``dnamamba.embed`` with this model: (n, d_model) float32, or one array a sequence."""
         return embed(self.model, self.tokenizer, sequences, pooling=pooling, **settings)
 
-    def score(self, sequences: Sequence[str | bytes], **settings: Any) -> Scores:
+    def score(self, sequences: Sequences, **settings: Any) -> Scores:
         """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases."""
         return score(self.model, self.tokenizer, sequences, **settings)
 
@@ -85,9 +84,7 @@ class Pretrained:
         model: Any = self.model
         return list(score_variants(model, self.tokenizer, reference, variants, **settings))
 
-    def predict(
-        self, inputs: Sequence[str | bytes] | Sequence[Alleles], **settings: Any
-    ) -> Predictions:
+    def predict(self, inputs: Sequences, **settings: Any) -> Predictions:
         """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities."""
         return predict(self.model, self.tokenizer, inputs, **settings)
 
@@ -133,5 +130,6 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Pretrained:
 
     Raises:
         CheckpointError: a ValueError: no model there, or a damaged one; names file and remedy.
+        ValueError: no such device.
     """
     return Pretrained(*checkpoint.load(path, device=device))

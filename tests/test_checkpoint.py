@@ -348,3 +348,14 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="does not load"):
         load(path)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("path", [None, 3, 1.5, b"model", ["model"]])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(CheckpointError, match="expected a path or the name of a model, got"):
+        load(path)
+
+
+def test_a_device_that_is_not_there_is_refused(folder):
+    with pytest.raises(ValueError, match=r"device must be auto, cpu, .*got 'gpu'"):
+        load(folder, device="gpu")

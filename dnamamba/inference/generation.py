@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import real, whole
 from dnamamba.inference.decoding import Decoder
 from dnamamba.inference.sources import Encoded
 from dnamamba.inference.streaming import (
@@ -88,7 +89,7 @@ def generate(
         top_k: draw from the k likeliest bases, 1 to 4; None for all.
         top_p: draw from the fewest likeliest bases that hold this much probability, above 0
             and up to 1; None for all.
-        seed: of the draws, 0 or more.
+        seed: of the draws, a whole number, 0 or more: the same draws every time.
         batch_size: sequences side by side.
         device: where to run, as ``cuda``; None is where the model is.
 
@@ -100,14 +101,12 @@ def generate(
             refuses.
     """
     sampling = _Sampling(temperature, top_k, top_p)
-    for name, value in (("length", length), ("n", n), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if seed < 0:
+    length, batch_size = whole("length", length, 1), whole("batch_size", batch_size, 1)
+    if whole("seed", seed) < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
     language_model = causal_language_model(model, "generating")
     source = Encoded(tokenizer.encode(prompt, contig="prompt"))
-    numbers = range(1 if n is None else n)
+    numbers = range(1 if n is None else whole("n", n, 1))
     drawn: list[str] = []
     with evaluating(model, tokenizer, device) as target:
         bases = torch.tensor(tokenizer.base_ids, device=target)
@@ -128,11 +127,11 @@ class _Sampling:
     top_p: float | None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < math.inf:
+        if not 0 <= real("temperature", self.temperature) < math.inf:
             raise ValueError(f"temperature must be 0 or more, got {self.temperature}")
-        if self.top_k is not None and not 1 <= self.top_k <= 4:
+        if self.top_k is not None and not 1 <= whole("top_k", self.top_k) <= 4:
             raise ValueError(f"top_k must be 1 to 4 (there are four bases), got {self.top_k}")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
+        if self.top_p is not None and not 0 < real("top_p", self.top_p) <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
 
     def choose(self, logits: Tensor, noise: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import whole
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
@@ -139,8 +140,7 @@ def check_window(context: int, flank: int, batch_size: int) -> None:
         ("flank", flank, 0),
         ("batch_size", batch_size, 1),
     ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+        whole(name, value, least)
 
 
 def _readings(

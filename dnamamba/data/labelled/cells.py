@@ -10,6 +10,7 @@ __all__ = ["MISSING", "bare", "flag", "is_missing", "number", "one_spelling", "s
 MISSING = frozenset({"", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "."})
 """What programs write where they have no value, in lower case."""
 
+_LONGEST_WORD = max(map(len, MISSING))
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
@@ -19,7 +20,8 @@ def is_missing(text: str) -> bool:
 
     Case does not matter.
     """
-    return text.strip().lower() in MISSING
+    text = text.strip()
+    return len(text) <= _LONGEST_WORD and text.lower() in MISSING
 
 
 def flag(value: str, column: str, where: str) -> bool:
