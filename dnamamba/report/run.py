@@ -10,6 +10,7 @@ import yaml
 
 from dnamamba.api import Pretrained, load
 from dnamamba.checkpoint.archive import read_archive
+from dnamamba.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from dnamamba.data.modules.genome import GenomeDataModule
@@ -123,7 +124,7 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
 def _settings(config: Path) -> dict[str, Any]:
     """The data module's arguments, as ``dnamamba fit`` saved them."""
     try:
-        content = yaml.safe_load(config.read_text())
+        content = read_yaml(config)
     except FileNotFoundError as error:
         raise ValueError(
             f"there is no {config}; expected the run_dir of a run of dnamamba fit"
