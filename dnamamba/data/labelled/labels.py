@@ -99,7 +99,8 @@ class Labels:
             return text  # what is wrong with it is said where it should become a number
         shown, remedy = columns[0], ""
         if text:
-            shown, remedy = f"{columns[0]}: {text!r}", ", or name it in labels.classes if it is one"
+            shown = f"{columns[0]}: {text!r}"
+            remedy = "; if a class is called so, name it in labels.classes beside the others"
         raise ValueError(
             f"{where}: the label is missing ({shown}); fill it in or remove the record, set "
             f"labels.missing=skip to leave such records out{remedy}"
