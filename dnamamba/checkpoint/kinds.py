@@ -88,9 +88,9 @@ def assembled(
     if kind.head is not None:
         head = part(kind.head, content.get("head"), f"{where}, head")
         build = _with_head(kind.model, head)
-    check_sizes(sizes, weights, f"{where}, config")
     try:
         check_vocabulary(sizes, letters)
+        check_sizes(sizes, weights)
         return assemble(build, sizes, weights), letters
     except ValueError as error:
         raise CheckpointError(f"{where}: {error}") from error

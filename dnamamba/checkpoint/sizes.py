@@ -35,11 +35,11 @@ def tensors_of(values: object, where: str) -> dict[str, Tensor]:
     return values
 
 
-def check_sizes(config: BackboneConfig, weights: Mapping[str, Tensor], where: str) -> None:
+def check_sizes(config: BackboneConfig, weights: Mapping[str, Tensor]) -> None:
     """Refuse sizes that these weights cannot have, which would take long to build.
 
     Raises:
-        CheckpointError: names the size.
+        ValueError: names the size.
     """
     largest = max((max(w.shape, default=1) for w in weights.values() if w.numel()), default=0)
     bounds: dict[str, tuple[int, str]] = {
@@ -53,6 +53,6 @@ def check_sizes(config: BackboneConfig, weights: Mapping[str, Tensor], where: st
         bound, why = bounds.get(name, anything)
         if isinstance(value, int) and value > bound:
             shown = f"{value:,}" if value < _LARGEST else "beyond all bounds"
-            raise CheckpointError(
-                f"{where}: {name} is {shown}, but {why}; is it the configuration of another model?"
+            raise ValueError(
+                f"{name} is {shown}, but {why}; is it the configuration of another model?"
             )
