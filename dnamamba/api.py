@@ -8,6 +8,7 @@ import torch
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import path
 from dnamamba.containers import Sequences
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
@@ -76,10 +77,13 @@ class Pretrained:
         """
         # Whoever embeds strings should not wait for the readers of genomes to be imported.
         from dnamamba.data.genome.fasta import Genome
-        from dnamamba.data.variants import read_variants
+        from dnamamba.data.variants import VariantChecks, read_variants
         from dnamamba.inference.variant_scores import score_variants
 
-        reference = Genome(genome)
+        if not isinstance(checks, VariantChecks | None):
+            raise ValueError(f"checks must be VariantChecks or None, got {checks!r:.60}")
+        vcf = path("vcf", vcf)
+        reference = Genome(path("genome", genome))
         variants = read_variants(vcf, reference, checks)
         model: Any = self.model
         return list(score_variants(model, self.tokenizer, reference, variants, **settings))
@@ -101,11 +105,11 @@ class Pretrained:
         """
         from dnamamba.commands.predict import predict_table
 
+        file = str(path("input", input))
         if (genome := settings.pop("genome", None)) is not None:
-            return predict_table(
-                self.model, self.tokenizer, str(genome), vcf=str(input), **settings
-            )
-        return predict_table(self.model, self.tokenizer, str(input), **settings)
+            reference = str(path("genome", genome))
+            return predict_table(self.model, self.tokenizer, reference, vcf=file, **settings)
+        return predict_table(self.model, self.tokenizer, file, **settings)
 
     @overload
     def generate(

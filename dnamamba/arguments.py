@@ -1,9 +1,22 @@
 """Arguments of public functions, checked where they come in."""
 
 import operator
+import os
+from pathlib import Path
 from typing import Any
 
-__all__ = ["real", "switch", "whole"]
+__all__ = ["path", "real", "switch", "whole"]
+
+
+def path(name: str, value: Any) -> Path:
+    """Where a file is.
+
+    Raises:
+        ValueError: of another type; names the argument.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"{name} must be a path, got {value!r:.60}")
+    return Path(value)
 
 
 def whole(name: str, value: Any, least: int | None = None) -> int:

@@ -100,7 +100,11 @@ def generate(
         ValueError: an argument out of range, or a letter of the prompt that the tokenizer
             refuses.
     """
-    sampling = _Sampling(temperature, top_k, top_p)
+    sampling = _Sampling(
+        real("temperature", temperature),
+        None if top_k is None else whole("top_k", top_k),
+        None if top_p is None else real("top_p", top_p),
+    )
     length, batch_size = whole("length", length, 1), whole("batch_size", batch_size, 1)
     if whole("seed", seed) < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
@@ -127,11 +131,11 @@ class _Sampling:
     top_p: float | None
 
     def __post_init__(self) -> None:
-        if not 0 <= real("temperature", self.temperature) < math.inf:
+        if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature must be 0 or more, got {self.temperature}")
-        if self.top_k is not None and not 1 <= whole("top_k", self.top_k) <= 4:
+        if self.top_k is not None and not 1 <= self.top_k <= 4:
             raise ValueError(f"top_k must be 1 to 4 (there are four bases), got {self.top_k}")
-        if self.top_p is not None and not 0 < real("top_p", self.top_p) <= 1:
+        if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}")
 
     def choose(self, logits: Tensor, noise: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.arguments import whole
+from dnamamba.arguments import switch, whole
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
@@ -118,6 +118,7 @@ def score_variants(
     """
     language_model = causal_language_model(model, "scoring variants")
     check_window(context, flank, batch_size)
+    switch("both_strands", both_strands)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
     while batch := list(islice(sites, batch_size)):
         both = [_readings(genome, tokenizer, site, context, flank) for site in batch]
