@@ -17,11 +17,12 @@ vocabulary a multiple of eight, which half-precision matrix units ask for.
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnamamba.containers import letters
 from dnamamba.lookup import REFUSED, look_up, look_up_certain
 
 __all__ = ["BOS", "EOS", "LETTERS", "MASK", "PAD", "Tokenizer", "complement_bases", "why_refused"]
@@ -103,11 +104,11 @@ class Tokenizer:
         """(256,) True for ids that a loss counts: A, C, G, T, U; not N, IUPAC codes or specials."""
         return np.frombuffer(_tables(self).scored, dtype=np.bool_)
 
-    def encode(self, sequence: bytes | str, *, contig: str = "sequence", start: int = 0) -> Ids:
+    def encode(self, sequence: Any, *, contig: str = "sequence", start: int = 0) -> Ids:
         """Token ids of a sequence.
 
         Args:
-            sequence: bases, one byte each; also what turns into bytes, as Biopython's ``Seq``.
+            sequence: text, bytes, or another form of ``dnamamba.containers``.
             contig: name used in the error.
             start: 0-based position of the first base on the contig, used in the error.
 
@@ -118,14 +119,7 @@ class Tokenizer:
             ValueError: a byte that the policy refuses; names contig and 0-based position. Or no
                 sequence at all.
         """
-        if isinstance(sequence, str):
-            raw = sequence.encode("latin-1", "replace")
-        elif hasattr(sequence, "__bytes__"):
-            raw = bytes(sequence)
-        elif isinstance(sequence, bytearray | memoryview | np.ndarray):
-            raw = sequence
-        else:
-            raise ValueError(f"{contig} must be a string or bytes, got {type(sequence).__name__}")
+        raw = letters(sequence, contig)
         ids = np.empty(len(raw), dtype=np.uint8)
         at = look_up(self.table, np.frombuffer(raw, dtype=np.uint8), ids)
         if at >= 0:

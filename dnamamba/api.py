@@ -1,6 +1,6 @@
 """The Python face: a trained model and its tokenizer, ready to use."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -8,9 +8,11 @@ import torch
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import path
+from dnamamba.containers import Sequences
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
-from dnamamba.inference.prediction import Alleles, Predictions, predict
+from dnamamba.inference.prediction import Predictions, predict
 from dnamamba.inference.scoring import Scores, score
 
 if TYPE_CHECKING:
@@ -37,15 +39,13 @@ class Pretrained:
 
     @overload
     def embed(
-        self, sequences: Sequence[str | bytes], *, pooling: Pooling = ..., **settings: Any
+        self, sequences: Sequences, *, pooling: Pooling = ..., **settings: Any
     ) -> Vectors: ...
     @overload
-    def embed(
-        self, sequences: Sequence[str | bytes], *, pooling: None, **settings: Any
-    ) -> list[Vectors]: ...
+    def embed(self, sequences: Sequences, *, pooling: None, **settings: Any) -> list[Vectors]: ...
     def embed(
         self,
-        sequences: Sequence[str | bytes],
+        sequences: Sequences,
         *,
         pooling: Pooling | None = "mean",
         **settings: Any,
@@ -53,7 +53,7 @@ class Pretrained:
         """``dnamamba.embed`` with this model: (n, d_model) float32, or one array a sequence."""
         return embed(self.model, self.tokenizer, sequences, pooling=pooling, **settings)
 
-    def score(self, sequences: Sequence[str | bytes], **settings: Any) -> Scores:
+    def score(self, sequences: Sequences, **settings: Any) -> Scores:
         """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases."""
         return score(self.model, self.tokenizer, sequences, **settings)
 
@@ -77,17 +77,18 @@ class Pretrained:
         """
         # Whoever embeds strings should not wait for the readers of genomes to be imported.
         from dnamamba.data.genome.fasta import Genome
-        from dnamamba.data.variants import read_variants
+        from dnamamba.data.variants import VariantChecks, read_variants
         from dnamamba.inference.variant_scores import score_variants
 
-        reference = Genome(genome)
+        if not isinstance(checks, VariantChecks | None):
+            raise ValueError(f"checks must be VariantChecks or None, got {checks!r:.60}")
+        vcf = path("vcf", vcf)
+        reference = Genome(path("genome", genome))
         variants = read_variants(vcf, reference, checks)
         model: Any = self.model
         return list(score_variants(model, self.tokenizer, reference, variants, **settings))
 
-    def predict(
-        self, inputs: Sequence[str | bytes] | Sequence[Alleles], **settings: Any
-    ) -> Predictions:
+    def predict(self, inputs: Sequences, **settings: Any) -> Predictions:
         """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities."""
         return predict(self.model, self.tokenizer, inputs, **settings)
 
@@ -104,11 +105,11 @@ class Pretrained:
         """
         from dnamamba.commands.predict import predict_table
 
+        file = str(path("input", input))
         if (genome := settings.pop("genome", None)) is not None:
-            return predict_table(
-                self.model, self.tokenizer, str(genome), vcf=str(input), **settings
-            )
-        return predict_table(self.model, self.tokenizer, str(input), **settings)
+            reference = str(path("genome", genome))
+            return predict_table(self.model, self.tokenizer, reference, vcf=file, **settings)
+        return predict_table(self.model, self.tokenizer, file, **settings)
 
     @overload
     def generate(
@@ -133,5 +134,6 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Pretrained:
 
     Raises:
         CheckpointError: a ValueError: no model there, or a damaged one; names file and remedy.
+        ValueError: no such device.
     """
     return Pretrained(*checkpoint.load(path, device=device))

@@ -5,18 +5,22 @@ import torch
 __all__ = ["best_device"]
 
 
-def best_device(name: str = "auto") -> str:
-    """What a command's ``--device`` stands for: ``auto`` is a CUDA GPU if there is one.
+def best_device(name: str | int | torch.device = "auto") -> str:
+    """What ``--device`` or ``device=`` stands for: ``auto`` is a CUDA GPU if there is one.
 
     Raises:
-        ValueError: no device of PyTorch, or CUDA was asked for and is not there.
+        ValueError: no device of PyTorch, or a GPU was asked for that is not there.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        kind = torch.device(name).type
-    except RuntimeError as error:
+        device = torch.device(name)
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"device must be auto, cpu, cuda, cuda:N or mps, got {name!r}") from error
-    if kind == "cuda" and not torch.cuda.is_available():
+    if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name} was asked for, but PyTorch finds no CUDA GPU; use cpu")
-    return name
+    if device.type == "cuda" and (device.index or 0) >= (count := torch.cuda.device_count()):
+        raise ValueError(f"device {device} was asked for, but there are cuda:0 to cuda:{count - 1}")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device mps was asked for, but PyTorch finds no GPU of Apple; use cpu")
+    return str(device)

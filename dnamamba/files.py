@@ -6,12 +6,12 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["replacing", "sync_folder"]
+__all__ = ["replacing", "replacing_together", "sync_folder"]
 
 _DAY = 24 * 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -31,17 +31,59 @@ def replacing(target: str | Path) -> Iterator[IO[bytes]]:
         OSError: the folder cannot be written, or the disk is full (``errno.ENOSPC``); names
             ``target`` and the free space, and says that the old file is intact.
     """
-    target = Path(target)
+    with replacing_together() as opened, opened(target) as file:
+        yield file
+
+
+Opened = Callable[[str | Path], AbstractContextManager[IO[bytes]]]
+
+
+@contextmanager
+def replacing_together() -> Iterator[Opened]:
+    """Open several files for writing that take the places of their targets together.
+
+    Yields a function that opens one as ``replacing`` does; what it wrote waits, complete and
+    synced, until the block ends. If anything in the block fails, a full disk say, every target is
+    what it was before.
+
+    Raises:
+        OSError: see ``replacing``.
+    """
+    waiting: list[tuple[Path, Path]] = []
+
+    @contextmanager
+    def opened(target: str | Path) -> Iterator[IO[bytes]]:
+        with _written(Path(target)) as (file, temporary):
+            yield file
+        waiting.append((temporary, Path(target)))
+
+    try:
+        yield opened
+        for temporary, target in waiting:
+            try:
+                temporary.replace(target)
+            except OSError as error:
+                raise _explained(error, target) from error
+        for folder in {target.parent for _, target in waiting}:
+            sync_folder(folder)
+    except BaseException:
+        for temporary, _ in waiting:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _written(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """A hidden file beside the target, and its name; whole and synced when the block ends well."""
     temporary = target.with_name(f".{target.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
         with temporary.open("xb") as file:
-            yield file
+            yield file, temporary
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
-        sync_folder(target.parent)
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,3 +64,36 @@ heavy = {"pytorch_lightning", "lightning", "torchmetrics", "matplotlib", "pyarro
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("value", [None, 3, 1.5, b"x.vcf", ["x.vcf"]])
+def test_what_is_no_path_is_named(folder: Path, value: Any) -> None:
+    loaded = dnamamba.load(folder)
+    uses = [
+        (lambda: loaded.score_variants(value, "ref.fa"), "vcf"),
+        (lambda: loaded.score_variants("new.vcf", value), "genome"),
+        (lambda: loaded.predict_file(value), "input"),
+    ]
+    for use, name in uses:
+        with pytest.raises(ValueError, match=f"{name} must be a path, got"):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"context": "9"}, "context must be a whole number, got '9'"),
+        ({"flank": None}, "flank must be a whole number, got None"),
+        ({"batch_size": 1.5}, r"batch_size must be a whole number, got 1\.5"),
+        ({"both_strands": "no"}, "both_strands must be True or False, got 'no'"),
+        ({"checks": "skip"}, "checks must be VariantChecks or None, got 'skip'"),
+    ],
+)
+def test_settings_of_another_type_are_named(
+    folder: Path, tmp_path: Path, settings: Any, message: str
+) -> None:
+    (tmp_path / "ref.fa").write_text(">a\nACGTACGT\n")
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    (tmp_path / "v.vcf").write_text(f"##fileformat=VCFv4.2\n{columns}" + "a\t5\t.\tA\tG\t.\t.\t.\n")
+    with pytest.raises(ValueError, match=message):
+        dnamamba.load(folder).score_variants(tmp_path / "v.vcf", tmp_path / "ref.fa", **settings)

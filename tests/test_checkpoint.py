@@ -6,6 +6,8 @@ import resource
 import subprocess
 import sys
 import textwrap
+import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -348,3 +350,101 @@ def test_nothing_in_a_checkpoint_is_executed(tmp_path, monkeypatch):
     with pytest.raises(CheckpointError, match="does not load"):
         load(path)
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("path", [None, 3, 1.5, b"model", ["model"]])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(CheckpointError, match="expected a path or the name of a model, got"):
+        load(path)
+
+
+def test_a_device_that_is_not_there_is_refused(folder):
+    with pytest.raises(ValueError, match=r"device must be auto, cpu, .*got 'gpu'"):
+        load(folder, device="gpu")
+
+
+HUGE = [10**6, 10**9, 10**18, 10**30, 2**63, 10**400]
+ODD = [-1, 0, 1.5, 1e9, float("nan"), float("inf"), "16", True, None, [16], {"a": 1}]
+SIZES = ["vocab_size", "d_model", "n_layers", "d_state", "d_conv", "expand", "dt_rank"]
+
+
+@pytest.mark.parametrize("stored", ["folder", "training checkpoint"])
+@pytest.mark.parametrize("name", SIZES)
+def test_absurd_sizes_end_at_once(folder, tmp_path, name, stored):
+    sizes = asdict(build().config)
+    path = folder if stored == "folder" else tmp_path / "last.ckpt"
+    start = time.monotonic()
+    for value in [*HUGE, *ODD]:
+        if (name, value) == ("dt_rank", None):
+            continue
+        if stored == "folder":
+            edit(**{f"config__{name}": value})(folder)
+        else:
+            parameters = {"model": sizes | {name: value}, "tokenizer": asdict(TOKENIZER)}
+            training_checkpoint(path, build(), hyper_parameters=parameters)
+        with pytest.raises(CheckpointError) as error:
+            load(path)
+        assert str(path) in str(error.value)
+        assert "\n" not in str(error.value)
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("name", ["dt_min", "dt_max", "norm_eps"])
+def test_absurd_numbers_are_refused(folder, name):
+    for value in [10**400, float("nan"), float("inf"), -1.0, 0, "1", None, True]:
+        edit(**{f"config__{name}": value})(folder)
+        with pytest.raises(CheckpointError):
+            load(folder)
+
+
+def test_all_sizes_too_large_at_once_end_at_once(folder):
+    names = [name for name in SIZES if name not in ("vocab_size", "d_state", "d_conv")]
+    edit(**{f"config__{name}": 10**6 for name in names})(folder)
+    with pytest.raises(CheckpointError, match=r"d_model is 1,000,000, but the largest tensor is"):
+        load(folder)
+
+
+def test_a_configuration_that_nests_or_grows_without_end(folder, monkeypatch):
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(CheckpointError, match="damaged, it is not JSON"):
+        load(folder)
+    (folder / "config.json").write_text('{"format_version": ' + "1" * 10_000 + "}")
+    with pytest.raises(CheckpointError, match="damaged, it is not JSON"):
+        load(folder)
+    monkeypatch.setattr("dnamamba.checkpoint.folder._LONGEST_CONFIG", 1000)
+    (folder / "config.json").write_text(" " * 1001)
+    with pytest.raises(CheckpointError, match="damaged, it is not JSON: it is longer than"):
+        load(folder)
+
+
+def test_what_is_no_model_in_a_training_checkpoint_is_named(tmp_path):
+    path, model = tmp_path / "last.ckpt", build()
+    parameters = {"model": asdict(model.config), "tokenizer": asdict(TOKENIZER)}
+    weight = "model.backbone.layers.0.mixer.in_proj.weight"
+    lora = {"tuning": {"lora": {"alpha": 1, "rank": 0}}}
+    cases = [
+        ({"hyper_parameters": [1]}, "it lacks 'hyper_parameters'"),
+        ({"state_dict": [1]}, "it lacks 'state_dict'"),
+        ({"state_dict": {weight: 1}}, r"in_proj\.weight' is no tensor, but int"),
+        ({"state_dict": {weight: torch.ones(1).expand(10**6, 10**6)}}, "more than is stored of it"),
+        ({"state_dict": {weight: torch.ones(2, 2).to_sparse()}}, "no dense tensor"),
+        ({"hyper_parameters": parameters | lora}, "its adapters do not fit"),
+        ({"hyper_parameters": parameters | {"tuning": "x"}}, "its adapters do not fit"),
+        ({"hyper_parameters": parameters | {"model": 3}}, "config must be an object, got 3"),
+        ({"hyper_parameters": parameters | {"kind": []}}, "model must be one of"),
+    ]
+    for changes, message in cases:
+        training_checkpoint(path, model, **changes)
+        with pytest.raises(CheckpointError, match=message) as error:
+            load(path)
+        assert str(path) in str(error.value)
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(tmp_path):
+    path = training_checkpoint(tmp_path / "last.ckpt", build())
+    packed = tmp_path / "packed.ckpt"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, old.read(name) + bytes(10**6))
+    with pytest.raises(CheckpointError, match=r"packed\.ckpt .*its records are compressed"):
+        load(packed)

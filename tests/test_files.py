@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dnamamba.files import replacing
+from dnamamba.files import replacing, replacing_together
 
 
 def names(folder: Path) -> list[str]:
@@ -108,3 +108,33 @@ def test_what_a_killed_process_left_is_swept_and_what_a_live_one_writes_is_not(
         assert target.read_bytes() == b"new"
     assert target.read_bytes() == b"live"
     assert names(tmp_path) == [elsewhere.name, "a.bin"]
+
+
+@pytest.mark.parametrize("fails_at", [0, 1, 2, 3, None])
+def test_several_files_are_replaced_together_or_not_at_all(
+    tmp_path: Path, fails_at: int | None
+) -> None:
+    (tmp_path / "0").write_bytes(b"old")
+
+    def fail(at: int) -> None:
+        if at == fails_at:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def write_all() -> None:
+        with replacing_together() as opened:
+            for number in range(3):
+                with opened(tmp_path / str(number)) as file:
+                    file.write(b"new")
+                    fail(number)
+            fail(3)
+            assert (tmp_path / "0").read_bytes() == b"old"
+
+    if fails_at is None:
+        write_all()
+        assert names(tmp_path) == ["0", "1", "2"]
+        assert (tmp_path / "0").read_bytes() == b"new"
+        return
+    with pytest.raises(OSError, match=r"space left|no room to write"):
+        write_all()
+    assert names(tmp_path) == ["0"]
+    assert (tmp_path / "0").read_bytes() == b"old"

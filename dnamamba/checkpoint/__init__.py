@@ -1,5 +1,6 @@
 """A model and its tokenizer, to disk and back: the folder that users share, and training files."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from dnamamba.checkpoint.kinds import Model
 from dnamamba.checkpoint.packaged import packaged_folder, packaged_names
 from dnamamba.checkpoint.parts import CheckpointError
 from dnamamba.checkpoint.training_file import load_training
+from dnamamba.device import best_device
 
 __all__ = ["CheckpointError", "Model", "load", "save"]
 
@@ -28,7 +30,13 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> tuple[Model, T
     Raises:
         CheckpointError: nothing there, damaged, of a newer format, or not fitting together; names
             the file, what was expected, and the remedy.
+        ValueError: no such device.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise CheckpointError(
+            f"expected a path or the name of a model, got {type(path).__name__} ({path!r:.60})"
+        )
+    device = best_device(device)
     named, path = str(path), Path(path)
     if not path.exists():
         path = packaged_folder(named) or path

@@ -34,6 +34,7 @@ __all__ = ["CONFIG", "WEIGHTS", "load_folder", "save"]
 FORMAT_VERSION = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+_LONGEST_CONFIG = 1 << 26  # bytes: with the names of a million classes
 
 _KEYS = {"format_version", "dnamamba", "model", "config", "head", "tokenizer", "sha256", "metadata"}
 
@@ -149,19 +150,23 @@ def load_folder(folder: Path) -> tuple[Model, Tokenizer]:
     """
     where = folder / CONFIG
     try:
-        content = json.loads(where.read_bytes())
+        with where.open("rb") as file:
+            text = file.read(_LONGEST_CONFIG + 1)
+        if len(text) > _LONGEST_CONFIG:
+            raise ValueError(f"it is longer than {_LONGEST_CONFIG >> 20} MiB")
+        content = json.loads(text)
     except FileNotFoundError as error:
         inside = folder / "model"  # of a run's folder
         meant = f"; did you mean {inside}?" if (inside / CONFIG).is_file() else ""
         raise CheckpointError(
             f"{folder} has no {CONFIG}; expected a folder that dnamamba saved{meant}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{where} is damaged, it is not JSON: {error}") from error
     found = content.get("format_version") if isinstance(content, dict) else None
     if found != FORMAT_VERSION:
         raise CheckpointError(
-            f"{where} has format_version {found!r}, this dnamamba reads {FORMAT_VERSION}; "
+            f"{where} has format_version {found!r:.80}, this dnamamba reads {FORMAT_VERSION}; "
             "was it written by a newer dnamamba, or by another program?"
         )
     check_keys(content, _KEYS, str(where))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint.parts import CheckpointError, part
+from dnamamba.checkpoint.sizes import check_sizes
 from dnamamba.config import BackboneConfig
 from dnamamba.model import LanguageModel
 from dnamamba.model.classifier import Classifier, VariantClassifier
@@ -89,9 +90,12 @@ def assembled(
         build = _with_head(kind.model, head)
     try:
         check_vocabulary(sizes, letters)
+        check_sizes(sizes, weights)
         return assemble(build, sizes, weights), letters
     except ValueError as error:
         raise CheckpointError(f"{where}: {error}") from error
+    except (ArithmeticError, RuntimeError, TypeError) as error:  # of sizes beyond those of tensors
+        raise CheckpointError(f"{where}: no model has such sizes: {error}") from error
 
 
 def _sizes(values: object, where: str) -> BackboneConfig:

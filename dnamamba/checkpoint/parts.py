@@ -23,7 +23,7 @@ def part(kind: type[Part], values: object, where: str) -> Part:
             ``where``.
     """
     if not isinstance(values, dict):
-        raise CheckpointError(f"{where} must be an object, got {values!r}")
+        raise CheckpointError(f"{where} must be an object, got {values!r:.80}")
     dataclass: Any = kind
     check_keys(values, {field.name for field in fields(dataclass)}, where)
     try:

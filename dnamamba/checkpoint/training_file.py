@@ -1,20 +1,22 @@
 """Training checkpoints of this project, read without Lightning and without running their code."""
 
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.checkpoint.archive import read_archive
 from dnamamba.checkpoint.kinds import Model, assembled
 from dnamamba.checkpoint.parts import CheckpointError
+from dnamamba.checkpoint.sizes import tensors_of
 
 __all__ = ["from_training", "load_training"]
 
 _PREFIX = "model."
+_PARTS = ("hyper_parameters", "state_dict")
+_NEEDED = ("model", "tokenizer")
 
 
 def load_training(path: Path) -> tuple[Model, Tokenizer]:
@@ -23,31 +25,17 @@ def load_training(path: Path) -> tuple[Model, Tokenizer]:
     Raises:
         CheckpointError: truncated, damaged, or no such checkpoint; names the file.
     """
-    if not zipfile.is_zipfile(path):
+    read = read_archive(path)
+    content = read if isinstance(read, dict) else {}
+    lacking = [name for name in _PARTS if not isinstance(content.get(name), dict)]
+    if not lacking:
+        lacking = [name for name in _NEEDED if name not in content["hyper_parameters"]]
+    if lacking:
         raise CheckpointError(
-            f"{path} is truncated or no training checkpoint; expected a .ckpt file or a folder"
+            f"{path} is no training checkpoint of dnamamba: it lacks "
+            f"{', '.join(map(repr, lacking))}; expected a .ckpt file that `dnamamba fit` wrote"
         )
-    try:
-        # PyTorch does not check the records' CRC-32.
-        with zipfile.ZipFile(path) as records:
-            damaged = records.testzip()
-        if damaged is not None:
-            raise ValueError(f"record {damaged} is damaged")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged pickle can raise
-        raise CheckpointError(
-            f"{path} does not load as a training checkpoint of dnamamba: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    try:
-        parameters, state = content["hyper_parameters"], content["state_dict"]
-        parameters["model"], parameters["tokenizer"]
-    except (KeyError, TypeError, IndexError) as error:
-        raise CheckpointError(
-            f"{path} is no training checkpoint of dnamamba: it lacks {error}; expected a .ckpt "
-            "file that `dnamamba fit` wrote"
-        ) from error
-    return from_training(parameters, state, str(path))
+    return from_training(content["hyper_parameters"], content["state_dict"], str(path))
 
 
 def from_training(
@@ -64,16 +52,21 @@ def from_training(
     Raises:
         CheckpointError: parts that do not fit together.
     """
-    weights = {k.removeprefix(_PREFIX): v for k, v in state.items() if k.startswith(_PREFIX)}
+    weights = tensors_of(
+        {k.removeprefix(_PREFIX): v for k, v in state.items() if str(k).startswith(_PREFIX)}, where
+    )
     content = {
         "model": parameters.get("kind", "LanguageModel"),
         "config": parameters["model"],
         "tokenizer": parameters["tokenizer"],
         "head": parameters.get("head"),
     }
-    lora = (parameters.get("tuning") or {}).get("lora")
-    if lora:
-        weights = _merged(weights, lora["alpha"] / lora["rank"])
+    try:
+        lora = (parameters.get("tuning") or {}).get("lora")
+        if lora:
+            weights = _merged(weights, lora["alpha"] / lora["rank"])
+    except (AttributeError, KeyError, TypeError, ArithmeticError, RuntimeError) as error:
+        raise CheckpointError(f"{where}: its adapters do not fit: {error}") from error
     return assembled(content, weights, where)
 
 
@@ -90,6 +83,8 @@ def _merged(weights: Mapping[str, Tensor], scale: float) -> dict[str, Tensor]:
         module, base, kind = name.partition(".base_layer.")
         if kind == "weight":
             A, B = (weights[f"{module}.lora_{part}.default.weight"].double() for part in "AB")
+            if (B.shape[0], A.shape[1]) != tensor.shape:  # before the product takes room
+                raise TypeError(f"{module} is {tuple(tensor.shape)}, its adapters are not")
             tensor = (tensor.double() + scale * B @ A).to(tensor.dtype)
         merged[f"{module}.{kind}" if base else name] = tensor
     return merged

@@ -4,10 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import get_loader, set_loader
 
 from dnamamba.cli.errors import UsageError
+from dnamamba.yaml_text import check_yaml, read_yaml
 
 __all__ = ["names_a_class", "sections"]
+
+_parsers_own = get_loader("yaml")
+
+
+def _load_yaml(text: str) -> Any:
+    """For the files that jsonargparse opens by itself, as that of ``--data data.yaml``."""
+    check_yaml(text)
+    return _parsers_own(text)
 
 
 def sections(arguments: list[str]) -> dict[str, Any]:
@@ -16,6 +26,7 @@ def sections(arguments: list[str]) -> dict[str, Any]:
     Raises:
         UsageError: a file that is not there, cannot be read, or is no YAML of sections.
     """
+    set_loader("yaml", _load_yaml, (yaml.YAMLError,))
     merged: dict[str, Any] = {}
     for i, argument in enumerate(arguments):
         flag, equals, value = argument.partition("=")
@@ -23,7 +34,7 @@ def sections(arguments: list[str]) -> dict[str, Any]:
             continue
         path = Path(value if equals else arguments[i + 1])
         try:
-            content = yaml.safe_load(path.read_text())
+            content = read_yaml(path)
         except FileNotFoundError as error:
             raise UsageError(f"there is no configuration file {path}") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -14,7 +14,7 @@ from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import parse_region, read_bed
 from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.device import best_device
-from dnamamba.files import replacing
+from dnamamba.files import replacing_together
 from dnamamba.inference.mutagenesis import BASES, Effects, mutate
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_scores import CONTEXT, FLANK
@@ -64,6 +64,7 @@ def mutagenesis(
 
     Raises:
         ValueError: bad input; names file, line or argument, and a remedy.
+        OSError: there is no room for all of the files; then none is written.
     """
     if (region is None) == (bed is None):
         raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
@@ -89,12 +90,7 @@ def mutagenesis(
             )
             for place in places
         ]
-    table, mean, strongest, *pictures = paths
-    _write(table, _rows(effects))
-    _write(mean, _track(effects, "mean effect", [part.mean for part in effects]))
-    _write(strongest, _track(effects, "strongest effect", [part.strongest for part in effects]))
-    for part, picture in zip(effects, pictures, strict=True):
-        plot_effects(part, picture)
+    _write(paths, effects)
 
 
 def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
@@ -121,10 +117,21 @@ def _outputs(prefix: str, regions: int, overwrite: bool) -> list[Path]:
     return [check_output(f"{prefix}.{ending}", (ending,), overwrite) for ending in endings]
 
 
-def _write(path: Path, lines: Iterator[str]) -> None:
-    with replacing(path) as file:
-        for line in lines:
-            file.write(line.encode())
+def _write(paths: Sequence[Path], effects: Sequence[Effects]) -> None:
+    """All of the files, or, where the disk is full, none."""
+    table, mean, strongest, *pictures = paths
+    texts = {
+        table: _rows(effects),
+        mean: _track(effects, "mean effect", [part.mean for part in effects]),
+        strongest: _track(effects, "strongest effect", [part.strongest for part in effects]),
+    }
+    with replacing_together() as opened:
+        for path, lines in texts.items():
+            with opened(path) as file:
+                file.writelines(line.encode() for line in lines)
+        for part, picture in zip(effects, pictures, strict=True):
+            with opened(picture) as file:
+                plot_effects(part, file)
 
 
 def _rows(effects: Sequence[Effects]) -> Iterator[str]:

@@ -1,11 +1,9 @@
 """The substitutions of a region as a picture: a track of letters above a heat map."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from dnamamba.files import replacing
 from dnamamba.inference.mutagenesis import BASES, Effects
 
 if TYPE_CHECKING:
@@ -19,8 +17,8 @@ _COLOURS = dict(zip("ACGT", ("#3a9d4b", "#2f6db5", "#e09b1a", "#c8362f"), strict
 _LINE, _LINES, _LEGIBLE = 100, 12, 200
 
 
-def plot_effects(effects: Effects, output: Path) -> None:
-    """Draw a PNG, replaced if it stands.
+def plot_effects(effects: Effects, output: IO[bytes]) -> None:
+    """Draw a PNG into an open file.
 
     Letters are as high as the mean substitution costs: up where the model wants the reference's
     base, down where it would rather have another. In a region of more than 2,400 bases areas
@@ -51,8 +49,7 @@ def plot_effects(effects: Effects, output: Path) -> None:
     bar = figure.colorbar(image, ax=list(grid), shrink=min(1.0, 1.5 / lines), pad=0.01)
     bar.set_label("log-likelihood ratio (nats)", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    with replacing(output) as file:
-        FigureCanvasAgg(figure).print_png(file)
+    FigureCanvasAgg(figure).print_png(output)
 
 
 def _track(axes: "Axes", ref: str, height: np.ndarray, as_letters: bool) -> None:

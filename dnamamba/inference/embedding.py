@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import whole
+from dnamamba.containers import Sequences
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.sources import Source, buckets, encode_all
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, Chunk, evaluating, stream
@@ -25,7 +27,7 @@ Vectors = NDArray[np.float32]
 def embed(
     model: nn.Module,
     tokenizer: Tokenizer,
-    sequences: Sequence[str | bytes],
+    sequences: Sequences,
     *,
     pooling: Pooling = "mean",
     layer: int = ...,
@@ -37,7 +39,7 @@ def embed(
 def embed(
     model: nn.Module,
     tokenizer: Tokenizer,
-    sequences: Sequence[str | bytes],
+    sequences: Sequences,
     *,
     pooling: None,
     layer: int = ...,
@@ -48,7 +50,7 @@ def embed(
 def embed(
     model: nn.Module,
     tokenizer: Tokenizer,
-    sequences: Sequence[str | bytes],
+    sequences: Sequences,
     *,
     pooling: Pooling | None = "mean",
     layer: int = -1,
@@ -65,7 +67,8 @@ def embed(
     Args:
         model: a backbone, or what has one; its device and mode are given back.
         tokenizer: the model's.
-        sequences: n strings of bases, at least one, and of at least one base each.
+        sequences: n sequences of at least one base each, at least one: a list, or another container
+            of ``dnamamba.containers``; of a mapping the values, in its order.
         pooling: over a sequence's bases: their ``mean``, their ``max`` in each dimension, the
             ``last`` one; or None for one vector a base.
         layer: the hidden states to take: behind this block, counted from 0; -1 stands for those
@@ -81,7 +84,7 @@ def embed(
 
     Raises:
         ValueError: no sequence at all, an empty one, a letter that the tokenizer refuses (both
-            named by position), or an argument out of range.
+            named by position or name), or an argument out of range.
     """
     sources = encode_all(tokenizer, sequences)
     settings = (batch_size, chunk_length, device)
@@ -107,6 +110,7 @@ def embed_sources(
     Returns:
         One array a source, in the order given: (d_model,), or (bases, d_model) without pooling.
     """
+    layer = whole("layer", layer)
     if pooling not in ("mean", "max", "last", None):
         raise ValueError(f"pooling must be 'mean', 'max', 'last' or None, got {pooling!r}")
     settings = (layer, batch_size, chunk_length, device, advance)
@@ -127,9 +131,14 @@ def embed_sources(
 
 
 def backbone_of(model: nn.Module) -> Backbone:
-    """A model's backbone: the model itself, or what it calls so."""
+    """A model's backbone: the model itself, or what it calls so.
+
+    Raises:
+        ValueError: it is none, and has none.
+    """
     backbone = getattr(model, "backbone", model)
-    assert isinstance(backbone, Backbone), type(backbone)
+    if not isinstance(backbone, Backbone):
+        raise ValueError(f"the model must have a backbone, got {type(model).__name__}")
     return backbone
 
 

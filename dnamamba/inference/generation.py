@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import real, whole
 from dnamamba.inference.decoding import Decoder
 from dnamamba.inference.sources import Encoded
 from dnamamba.inference.streaming import (
@@ -88,7 +89,7 @@ def generate(
         top_k: draw from the k likeliest bases, 1 to 4; None for all.
         top_p: draw from the fewest likeliest bases that hold this much probability, above 0
             and up to 1; None for all.
-        seed: of the draws, 0 or more.
+        seed: of the draws, a whole number, 0 or more: the same draws every time.
         batch_size: sequences side by side.
         device: where to run, as ``cuda``; None is where the model is.
 
@@ -99,15 +100,17 @@ def generate(
         ValueError: an argument out of range, or a letter of the prompt that the tokenizer
             refuses.
     """
-    sampling = _Sampling(temperature, top_k, top_p)
-    for name, value in (("length", length), ("n", n), ("batch_size", batch_size)):
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if seed < 0:
+    sampling = _Sampling(
+        real("temperature", temperature),
+        None if top_k is None else whole("top_k", top_k),
+        None if top_p is None else real("top_p", top_p),
+    )
+    length, batch_size = whole("length", length, 1), whole("batch_size", batch_size, 1)
+    if whole("seed", seed) < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
     language_model = causal_language_model(model, "generating")
     source = Encoded(tokenizer.encode(prompt, contig="prompt"))
-    numbers = range(1 if n is None else n)
+    numbers = range(1 if n is None else whole("n", n, 1))
     drawn: list[str] = []
     with evaluating(model, tokenizer, device) as target:
         bases = torch.tensor(tokenizer.base_ids, device=target)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import switch
+from dnamamba.containers import Sequences, members
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.sources import Encoded, Source, buckets, encode_all
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, stream
@@ -75,7 +77,7 @@ class Opposite:
 def predict(
     model: nn.Module,
     tokenizer: Tokenizer,
-    inputs: Sequence[str | bytes] | Sequence[Alleles],
+    inputs: Sequences,
     *,
     both_strands: bool | None = None,
     batch_size: int = BATCH_SIZE,
@@ -90,8 +92,9 @@ def predict(
     Args:
         model: a ``Classifier`` or a ``VariantClassifier``; its device and mode are given back.
         tokenizer: the model's.
-        inputs: strings of bases for the one; (bases left of the variant, reference allele,
-            alternative allele, bases right of it) for the other; at least one.
+        inputs: sequences for the one; (bases left of the variant, reference allele, alternative
+            allele, bases right of it) for the other; at least one: a list, or another container
+            of ``dnamamba.containers``; of a mapping the values, in its order.
         both_strands: average over both strands; None: as the model was validated.
         batch_size: sequences side by side.
         chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
@@ -103,11 +106,12 @@ def predict(
             the tokenizer refuses, or an argument out of range; names the input by its number.
     """
     if isinstance(model, VariantClassifier):
-        if not len(inputs):
+        named = members(inputs, "variant", "variants")
+        sources: Any = [_pair(tokenizer, alleles, name) for name, alleles in named]
+        if not sources:
             raise ValueError("expected at least one variant, got none")
-        sources: Any = [_pair(tokenizer, alleles, i) for i, alleles in enumerate(inputs)]
     else:
-        sources = encode_all(tokenizer, inputs)  # type: ignore[arg-type]
+        sources = encode_all(tokenizer, inputs)
     settings = batch_size, chunk_length, device
     return predict_sources(model, tokenizer, sources, both_strands, *settings)
 
@@ -128,7 +132,9 @@ def predict_sources(
             f"predicting needs a fine-tuned model, got {type(model).__name__}, which has no "
             "labels; fine-tune it first (dnamamba fit with a ClassificationModule)"
         )
-    both = model.settings.both_strands if both_strands is None else both_strands
+    if both_strands is None:
+        both_strands = model.settings.both_strands
+    both = switch("both_strands", both_strands)
     windows = _windows(model, sources)
     with evaluating(model, tokenizer, device) as target:
         read = partial(_pooled, model, batch_size, chunk_length, target, advance)
@@ -167,23 +173,22 @@ def _pooled(
 ) -> Tensor:
     """(n, d_model) fp32, each source pooled from base ``first`` on."""
     pooled = torch.empty(len(sources), model.config.d_model)
-    for members in buckets(sources, batch_size):
+    for batch in buckets(sources, batch_size):
         chunks = stream(
             model.backbone,
-            [sources[i] for i in members],
+            [sources[i] for i in batch],
             chunk_length=chunk_length,
             device=device,
             advance=advance,
         )
-        starts = [0] * len(members) if first is None else first[members].tolist()
-        ends = [len(sources[i]) for i in members]
-        pooled[members] = pool_chunks(chunks, model.pooling, starts, ends)
+        starts = [0] * len(batch) if first is None else first[batch].tolist()
+        ends = [len(sources[i]) for i in batch]
+        pooled[batch] = pool_chunks(chunks, model.pooling, starts, ends)
     return pooled.to(device)
 
 
-def _pair(tokenizer: Tokenizer, alleles: Any, number: int) -> Pair:
-    where = f"variants[{number}]"
-    if isinstance(alleles, str | bytes) or len(alleles) != 4:
+def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:
+    if not isinstance(alleles, tuple | list | np.ndarray) or len(alleles) != 4:
         raise ValueError(
             f"{where} must be (bases left of the variant, reference allele, alternative allele, "
             f"bases right of it), got {alleles!r:.60}"

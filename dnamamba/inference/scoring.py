@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.containers import Sequences
 from dnamamba.inference.sources import Source, buckets, encode_all
 from dnamamba.inference.streaming import (
     BATCH_SIZE,
@@ -48,7 +49,7 @@ class Scores(NamedTuple):
 def score(
     model: nn.Module,
     tokenizer: Tokenizer,
-    sequences: Sequence[str | bytes],
+    sequences: Sequences,
     *,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
@@ -63,7 +64,8 @@ def score(
     Args:
         model: a ``LanguageModel``; its device and mode are given back.
         tokenizer: the model's.
-        sequences: n strings of bases, at least one, and of at least one base each.
+        sequences: n sequences of at least one base each, at least one: a list, or another container
+            of ``dnamamba.containers``; of a mapping the values, in its order.
         batch_size: sequences side by side.
         chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
             the sequences.
@@ -71,7 +73,7 @@ def score(
 
     Raises:
         ValueError: no sequence at all, an empty one, a letter that the tokenizer refuses (both
-            named by position), a model without a head, or an argument out of range.
+            named by position or name), a model without a head, or an argument out of range.
     """
     sources = encode_all(tokenizer, sequences)
     return score_sources(model, tokenizer, sources, batch_size, chunk_length, device)

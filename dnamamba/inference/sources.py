@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import whole
+from dnamamba.containers import Sequences, members
 
 __all__ = ["Encoded", "Source", "buckets", "encode_all"]
 
@@ -37,24 +39,22 @@ class Encoded:
         return self.tokens[start:stop]
 
 
-def encode_all(tokenizer: Tokenizer, sequences: Sequence[str | bytes]) -> list[Encoded]:
-    """Token ids of sequences given by a user.
+def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
+    """Token ids of sequences given by a user, in any container of ``dnamamba.containers``.
 
     Raises:
         ValueError: one string in place of a list, an empty list or sequence, what is no sequence,
-            or a letter that the tokenizer refuses; names the sequence by its position.
+            or a letter that the tokenizer refuses; names the sequence by its position or name.
     """
-    if isinstance(sequences, str | bytes):
-        raise ValueError("expected a list of sequences, got one string; wrap it in a list")
-    encoded = [
-        Encoded(tokenizer.encode(sequence, contig=f"sequences[{i}]"))
-        for i, sequence in enumerate(sequences)
-    ]
+    if not hasattr(tokenizer, "encode"):
+        raise ValueError(f"tokenizer must be the model's, got {type(tokenizer).__name__}")
+    encoded = []
+    for name, sequence in members(sequences, "sequence", "sequences"):
+        encoded.append(Encoded(tokenizer.encode(sequence, contig=name)))
+        if not len(encoded[-1]):
+            raise ValueError(f"{name} is empty; leave it out")
     if not encoded:
         raise ValueError("expected at least one sequence, got none")
-    empty = [i for i, sequence in enumerate(encoded) if not len(sequence)]
-    if empty:
-        raise ValueError(f"sequences[{empty[0]}] is empty; leave it out")
     return encoded
 
 
@@ -64,8 +64,7 @@ def buckets(sources: Sequence[Source], batch_size: int) -> Iterator[list[int]]:
     Raises:
         ValueError: ``batch_size`` is not positive.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    batch_size = whole("batch_size", batch_size, 1)
     order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
     for at in range(0, len(order), batch_size):
         yield order[at : at + batch_size]

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.arguments import whole
+from dnamamba.device import best_device
 from dnamamba.inference.sources import Source
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.language_model import LanguageModel
@@ -89,7 +91,7 @@ def stream(
     Raises:
         ValueError: ``chunk_length`` is not positive.
     """
-    _check_chunk_length(chunk_length)
+    chunk_length = whole("chunk_length", chunk_length, 1)
     before = backbone.start_tokens
     inputs = [len(before) + n for n in (map(len, sources) if lengths is None else lengths)]
     if not backbone.causal:
@@ -139,7 +141,7 @@ def carry(
     Raises:
         ValueError: ``chunk_length`` is not positive.
     """
-    _check_chunk_length(chunk_length)
+    chunk_length = whole("chunk_length", chunk_length, 1)
     longest = max(map(len, rows))
     for start in range(0, longest, chunk_length):
         width = min(chunk_length, longest - start)
@@ -150,11 +152,6 @@ def carry(
         lengths = None if min(real) == width else torch.tensor(real, device=device)
         hidden, state = backbone(torch.from_numpy(tokens).to(device), state, lengths=lengths)
         yield Chunk(start, hidden, real, state)
-
-
-def _check_chunk_length(chunk_length: int) -> None:
-    if chunk_length < 1:
-        raise ValueError(f"chunk_length must be at least 1, got {chunk_length}")
 
 
 def causal_language_model(model: nn.Module, task: str) -> LanguageModel:
@@ -192,8 +189,12 @@ def evaluating(
         The device that the inputs have to be on.
 
     Raises:
-        ValueError: the model's vocabulary is not the tokenizer's.
+        ValueError: no model, no such device, or the model's vocabulary is not the tokenizer's.
     """
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"model must be a module, as dnamamba.load gives, got {type(model).__name__}"
+        )
     config = getattr(model, "config", None)
     vocab_size = getattr(config, "vocab_size", tokenizer.vocab_size)
     if vocab_size != tokenizer.vocab_size:
@@ -204,7 +205,7 @@ def evaluating(
         )
     home = next(model.parameters()).device
     modes = [(module, module.training) for module in model.modules()]
-    target = home if device is None else torch.device(device)
+    target = home if device is None else torch.device(best_device(device))
     try:
         model.eval().to(target)
         with torch.inference_mode():

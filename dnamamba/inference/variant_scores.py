@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import switch, whole
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
@@ -117,6 +118,7 @@ def score_variants(
     """
     language_model = causal_language_model(model, "scoring variants")
     check_window(context, flank, batch_size)
+    switch("both_strands", both_strands)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
     while batch := list(islice(sites, batch_size)):
         both = [_readings(genome, tokenizer, site, context, flank) for site in batch]
@@ -139,8 +141,7 @@ def check_window(context: int, flank: int, batch_size: int) -> None:
         ("flank", flank, 0),
         ("batch_size", batch_size, 1),
     ):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, got {value}")
+        whole(name, value, least)
 
 
 def _readings(

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 import yaml
 
 from dnamamba.api import Pretrained, load
+from dnamamba.checkpoint.archive import read_archive
+from dnamamba.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from dnamamba.data.modules.genome import GenomeDataModule
@@ -101,8 +102,12 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
     last = folder / "checkpoints" / "last.ckpt"
     if not last.is_file():
         raise ValueError(f"{folder} has no {last.relative_to(folder)}; has the run saved one yet?")
-    checkpoint = torch.load(last, map_location="cpu", weights_only=True)
-    summaries = [v for k, v in checkpoint["callbacks"].items() if k.startswith("RunSummary")]
+    checkpoint = read_archive(last)
+    try:
+        steps, callbacks = int(checkpoint["global_step"]), checkpoint["callbacks"].items()
+        seconds = [v["seconds"] for k, v in callbacks if k.startswith("RunSummary")]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{last} is no checkpoint of dnamamba fit: it lacks {error}") from error
     weights = folder / "model" if (folder / "model").is_dir() else last
     data = GenomeDataModule(**settings)
     data.setup()
@@ -111,15 +116,15 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
         data=data,
         pretrained=load(weights, device),
         weights=weights,
-        steps=int(checkpoint["global_step"]),
-        seconds=summaries[0]["seconds"] if summaries else None,
+        steps=steps,
+        seconds=seconds[0] if seconds else None,
     )
 
 
 def _settings(config: Path) -> dict[str, Any]:
     """The data module's arguments, as ``dnamamba fit`` saved them."""
     try:
-        content = yaml.safe_load(config.read_text())
+        content = read_yaml(config)
     except FileNotFoundError as error:
         raise ValueError(
             f"there is no {config}; expected the run_dir of a run of dnamamba fit"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
+from dnamamba.checkpoint.archive import why_not_read
 from dnamamba.files import replacing
 
 __all__ = ["AtomicCheckpointIO"]
@@ -55,9 +56,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         if not _remote(path):
             _check(Path(path))
         try:
-            checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, weights_only)
+            # Said outright: a setting of the environment must not make torch run what is in it.
+            plain = True if weights_only is None else weights_only
+            checkpoint: dict[str, Any] = super().load_checkpoint(path, map_location, plain)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise ValueError(f"{path} does not load as a checkpoint: {error}") from error
+            why = why_not_read(error)
+            raise ValueError(f"{path} does not load as a checkpoint: {why}") from error
         lacking = [name for name in _PARTS if name not in checkpoint]
         if lacking:
             raise ValueError(

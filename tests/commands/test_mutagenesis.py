@@ -1,5 +1,6 @@
 """``dnamamba mutagenesis``: the tables, tracks and pictures that it makes of regions."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,25 @@ def test_bad_settings(folder: Path, settings: dict[str, Any], match: str) -> Non
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize("room", [100, 1000, 10_000])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_full_disk_leaves_all_files_as_they_were(
+    folder: Path, room: int, overwrite: bool
+) -> None:
+    """The table, a track or the picture is the one that has no room."""
+    if overwrite:
+        mutagenesis(*_files(folder), "one:20-24")
+    before = {path.name: path.read_bytes() for path in (folder / "out").glob("*")}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(OSError, match=r"no room to write .*out/e\."):
+            mutagenesis(*_files(folder), "one:20-30", overwrite=overwrite)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in (folder / "out").glob("*")} == before
+
+
 @pytest.mark.parametrize("output", ["", "effects/"])
 def test_an_output_must_have_a_name(folder: Path, output: str) -> None:
     model, fasta, _ = _files(folder)
@@ -111,7 +131,9 @@ def test_an_output_must_have_a_name(folder: Path, output: str) -> None:
 
 def test_a_picture_of_a_gap(tmp_path: Path) -> None:
     llr = np.full((5, 4), np.nan)
-    plot_effects(Effects("one", 0, "NNNNN", llr, llr, llr), tmp_path / "e.png")
+    with (tmp_path / "e.png").open("wb") as file:
+        plot_effects(Effects("one", 0, "NNNNN", llr, llr, llr), file)
+    assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("size", [1, 101, 2500])
@@ -120,5 +142,6 @@ def test_pictures_of_any_size(tmp_path: Path, size: int) -> None:
     ref = np.frombuffer(b"ACGTN", np.uint8)[random.integers(0, 5, size)].tobytes().decode()
     llr = random.normal(size=(size, 4))
     llr[[base == "N" for base in ref]] = np.nan
-    plot_effects(Effects("one", 0, ref, llr, llr, llr), tmp_path / "e.png")
+    with (tmp_path / "e.png").open("wb") as file:
+        plot_effects(Effects("one", 0, ref, llr, llr, llr), file)
     assert (tmp_path / "e.png").stat().st_size > 1000

@@ -148,6 +148,15 @@ def test_a_borrowed_device_is_given_back(
         (["ACGT"], {"pooling": "sum"}, "pooling must be 'mean', 'max', 'last' or None, got 'sum'"),
         (["ACGT"], {"batch_size": 0}, "batch_size must be at least 1, got 0"),
         (["ACGT"], {"chunk_length": 0}, "chunk_length must be at least 1, got 0"),
+        (["ACGT"], {"batch_size": "8"}, "batch_size must be a whole number, got '8'"),
+        (["ACGT"], {"batch_size": None}, "batch_size must be a whole number, got None"),
+        (["ACGT"], {"batch_size": 2.0}, r"batch_size must be a whole number, got 2\.0"),
+        (["ACGT"], {"chunk_length": "9"}, "chunk_length must be a whole number, got '9'"),
+        (["ACGT"], {"layer": "1"}, "layer must be a whole number, got '1'"),
+        (["ACGT"], {"layer": None}, "layer must be a whole number, got None"),
+        (["ACGT"], {"layer": 7}, "layer must be 0 to 1, the blocks of this model"),
+        (["ACGT"], {"pooling": 1}, "pooling must be 'mean', 'max', 'last' or None, got 1"),
+        (["ACGT"], {"device": "gpu"}, "device must be auto, cpu, cuda, cuda:N or mps, got 'gpu'"),
     ],
 )
 def test_bad_input_is_named(
@@ -155,6 +164,16 @@ def test_bad_input_is_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         embed(model, tokenizer, sequences, **settings)
+
+
+def test_what_is_no_model_is_refused(model: LanguageModel, tokenizer: Tokenizer) -> None:
+    anything: Any = None
+    with pytest.raises(ValueError, match="the model must have a backbone, got NoneType"):
+        embed(anything, tokenizer, ["ACGT"])
+    with pytest.raises(ValueError, match="the model must have a backbone, got Linear"):
+        embed(nn.Linear(2, 2), tokenizer, ["ACGT"])
+    with pytest.raises(ValueError, match="tokenizer must be the model's, got NoneType"):
+        embed(model, anything, ["ACGT"])
 
 
 def test_a_foreign_tokenizer_is_refused(model: LanguageModel) -> None:

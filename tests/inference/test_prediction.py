@@ -184,6 +184,8 @@ def test_bad_input_is_named(sequences: list[str]) -> None:
         (variants, [VARIANTS[0], ("A", "", "G", "A")], r"variants\[1\]: an allele is empty"),
         (variants, [("A", "C", "<DEL>", "A")], r"variants\[0\], alternative, position 0"),
     ]
+    with pytest.raises(ValueError, match="both_strands must be True or False, got 'no'"):
+        predict(model, tokenizer, sequences, both_strands="no")  # type: ignore[arg-type]
     for network, inputs, message in cases:
         with pytest.raises(ValueError, match=message):
             predict(network, tokenizer, inputs)

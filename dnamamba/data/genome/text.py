@@ -1,34 +1,63 @@
 """Lines of a text file that may be compressed, with errors that name file and line."""
 
+import codecs
 import gzip
+import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from dnamamba.data.genome.source import FOREIGN, check_end_block
 
-__all__ = ["text_lines"]
+__all__ = ["LONGEST_LINE", "LONGEST_SEQUENCE_LINE", "text_lines"]
+
+LONGEST_LINE = 1 << 26
+"""Most characters in a line, its end included: a VCF of a million samples has less."""
+LONGEST_SEQUENCE_LINE = 1 << 28
+"""The same where a line may hold a whole sequence: human chromosome 1 has 249 million bases."""
 
 _GZIP = b"\x1f\x8b"
 _HEAD = 4096
+# The marks of UTF-32 begin as those of UTF-16 do.
+_MARKS = {
+    codecs.BOM_UTF8: "UTF-8",
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 
 
-def text_lines(path: Path) -> Iterator[str]:
+def text_lines(path: Path, longest: int = LONGEST_LINE) -> Iterator[str]:
     """The lines of a plain, gzip or bgzip file, each with its line end.
 
-    Compression is told by the content, never by the name; a byte-order mark of UTF-8, as Excel
-    writes it, is dropped.
+    Compression is told by the content, never by the name. Text is UTF-8, or what a byte-order
+    mark says (UTF-8, UTF-16 or UTF-32, as Excel writes them); the mark is dropped.
+
+    Args:
+        path: the file.
+        longest: most characters in a line; memory never holds more than a few times as much.
 
     Raises:
-        ValueError: the file is missing, empty, in another compression, binary, not UTF-8
-            (names the line), or truncated (names the last good line).
+        ValueError: the file is missing, empty, in another compression, binary, not in its
+            encoding or with a line that is too long (names the line), or truncated (names the
+            last good line).
     """
-    number = 0
+    number, encoding = 0, "UTF-8"
     try:
         with open(path, "rb") as file:
-            for number, line in enumerate(_decompressed(path, file), 1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            stream = _decompressed(path, file)
+            encoding = _encoding(path, stream)
+            read = _reader(stream, encoding, longest)
+            while line := read():
+                number += 1
+                yield line
+    except _TooLongError as error:
+        raise ValueError(
+            f"{path}, line {number + 1:,}: longer than {longest >> 20:,} MiB, the most that a line "
+            "may have; are its line ends missing, or is it a file of another kind?"
+        ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
             f"{path}: truncated or damaged gzip data after line {number:,} ({error}); "
@@ -36,26 +65,53 @@ def text_lines(path: Path) -> Iterator[str]:
         ) from error
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{path}, line {number:,}: byte 0x{error.object[error.start]:02x} is not UTF-8; "
-            "convert the file (iconv -f latin1 -t utf8)"
+            f"{path}, line {number + 1:,}: byte 0x{error.object[error.start]:02x} is not "
+            f"{encoding}; convert the file (iconv -f latin1 -t utf8)"
         ) from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _decompressed(path: Path, file: BinaryIO) -> Iterator[bytes]:
+def _decompressed(path: Path, file: BinaryIO) -> BinaryIO:
     head = file.read(_HEAD)
     file.seek(0)
     if not head:
         raise ValueError(f"{path} is empty")
     if head.startswith(_GZIP):
         check_end_block(path, file)
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield from unpacked
-        return
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
     for magic, name in FOREIGN.items():
         if head.startswith(magic):
             raise ValueError(f"{path} is compressed with {name}; unpack it or use bgzip or gzip")
+    return file
+
+
+def _encoding(path: Path, stream: BinaryIO) -> str:
+    """By the byte-order mark, behind which the stream then stands."""
+    head = stream.read(_HEAD)
+    for mark, name in _MARKS.items():
+        if head.startswith(mark):
+            # The other decoders want to see their mark, which says the order.
+            stream.seek(len(mark) if name == "UTF-8" else 0)
+            return name
     if b"\0" in head:
         raise ValueError(f"{path} has NUL bytes; is it binary or UTF-16?")
-    yield from file
+    stream.seek(0)
+    return "UTF-8"
+
+
+def _reader(stream: BinaryIO, encoding: str, longest: int) -> Callable[[], str]:
+    """Gives the next line, "" at the end; never reads far beyond ``longest``."""
+    text = None if encoding == "UTF-8" else io.TextIOWrapper(stream, encoding, newline="\n")
+
+    def read() -> str:
+        line: str | bytes = (text or stream).readline(longest + 1)
+        if len(line) > longest:
+            raise _TooLongError
+        return line if isinstance(line, str) else line.decode("utf-8")
+
+    return read
+
+
+class _TooLongError(Exception):
+    """A line has more characters than it may."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from dnamamba.data.genome.text import text_lines
+from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, text_lines
+from dnamamba.data.labelled.cells import is_missing
 from dnamamba.data.labelled.labels import Label, Labels
 from dnamamba.data.labelled.tables import is_table, read_rows
 
@@ -82,7 +83,11 @@ class Fields:
 
 
 def read_examples(
-    files: Files, fields: Fields, labels: Labels | None, part_column: str | None = None
+    files: Files,
+    fields: Fields,
+    labels: Labels | None,
+    part_column: str | None = None,
+    skip: bool = False,
 ) -> tuple[list[Example], int]:
     """Read every record of a set of files.
 
@@ -91,14 +96,16 @@ def read_examples(
         fields: where a record keeps what.
         labels: how labels are written; None for records without labels.
         part_column: a table's column that names the split.
+        skip: leave records without a sequence out, as ``labels.missing=skip`` does.
 
     Returns:
-        The records, and how many ``labels.mapping`` left out.
+        The records, and how many were left out.
 
     Raises:
         ValueError: a file that cannot be read, a record without bases or label, an id that
             stands twice, or no record at all; names file and record.
     """
+    skip = skip or (labels is not None and labels.missing == "skip")
     examples: list[Example] = []
     left_out = 0
     known: dict[str, str] = {}
@@ -106,7 +113,7 @@ def read_examples(
         if is_table(path):
             if name is not None:
                 raise ValueError(f"{path}: one file a class must be FASTA, not a table")
-            records = _from_table(path, fields, labels, part_column)
+            records = _from_table(path, fields, labels, part_column, skip)
         else:
             records = _from_fasta(path, fields, labels, name)
         for example in records:
@@ -134,7 +141,7 @@ def read_fasta(path: Path) -> Iterator[tuple[str, bytes]]:
     """
     header = ""
     pieces: list[str] = []
-    for number, line in enumerate(text_lines(path), 1):
+    for number, line in enumerate(text_lines(path, LONGEST_SEQUENCE_LINE), 1):
         text = line.strip()
         if text.startswith(">"):
             if header:
@@ -165,26 +172,37 @@ def _shown(files: Files) -> str:
 
 
 def _from_table(
-    path: Path, fields: Fields, labels: Labels | None, part_column: str | None
+    path: Path, fields: Fields, labels: Labels | None, part_column: str | None, skip: bool
 ) -> Iterator[Example | None]:
     label_columns = fields.labels if labels is not None else []
     optional = (fields.group, fields.id, part_column)
     columns = [fields.sequence, *label_columns, *(name for name in optional if name)]
     for where, values in read_rows(path, columns):
         cells = iter(values)
-        sequence = next(cells).strip().encode("latin-1", "replace")
+        sequence = next(cells)
         written = [next(cells) for _ in label_columns]
         group, name, part = (next(cells) if column else "" for column in optional)
         label = labels.parse(written, label_columns, where) if labels is not None else ""
-        if label is None:
+        lacking = is_missing(sequence) or (fields.group and is_missing(group))
+        if label is None or (lacking and skip):
             yield None
             continue
-        if fields.group and not group:
-            raise ValueError(f"{where}: column {fields.group!r} (the group) is empty")
+        if fields.group and is_missing(group):
+            raise ValueError(_lacks(where, f"column {fields.group!r} (the group)", group))
         if fields.id and not name:
             raise ValueError(f"{where}: column {fields.id!r} (the id) is empty")
+        if lacking:
+            raise ValueError(_lacks(where, "the sequence", sequence))
         name = name or f"{path.name}:{where.rsplit(maxsplit=1)[1]}"
-        yield Example(where, name, sequence, label, group, part.strip())
+        yield Example(where, name, sequence.encode("latin-1", "replace"), label, group, part)
+
+
+def _lacks(where: str, what: str, cell: str) -> str:
+    state = f"a missing value, {cell!r}" if cell else "empty"
+    return (
+        f"{where}: {what} is {state}; remove the record, or set labels.missing=skip to leave such "
+        "records out"
+    )
 
 
 def _from_fasta(
@@ -210,5 +228,8 @@ def _from_fasta(
         if labels is None:
             yield Example(where, name, sequence)
             continue
-        parsed = labels.parse([written or ""], ["label"], where)
+        if label:  # the user's own name for the file, whatever it is
+            parsed = labels.named(label.strip())
+        else:
+            parsed = labels.parse([written or ""], ["label"], where)
         yield None if parsed is None else Example(where, name, sequence, parsed, group)

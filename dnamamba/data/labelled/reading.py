@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dnamamba.data.labelled.codec import strata_of
 from dnamamba.data.labelled.examples import Example, Fields, Files, read_examples
-from dnamamba.data.labelled.labels import Labels, strata_of
+from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.labelled.splits import (
     Split,
     canonical_digests,
@@ -40,7 +41,7 @@ def read_splits(
         split: how to divide.
 
     Returns:
-        The examples, and how many records ``labels.mapping`` left out.
+        The examples, and how many records were left out (see ``Labels.leaves_out``).
 
     Raises:
         ValueError: bad files or records, a part given twice, an unknown name in the split

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.labelled.labels import Codec
+from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.modules.resumable import ResumableDataModule
 
 __all__ = ["LabelledDataModule"]

@@ -9,9 +9,11 @@ import numpy as np
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.data.labelled.cells import one_spelling
+from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.labelled.dataset import LabelledDataset, Length, Records, encode_examples
 from dnamamba.data.labelled.examples import Example, Fields, Files, read_examples
-from dnamamba.data.labelled.labels import Codec, Labels
+from dnamamba.data.labelled.labels import Labels, names_of
 from dnamamba.data.labelled.reading import leaks, read_splits
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.labelled import LabelledDataModule
@@ -118,7 +120,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
         files = {name: getattr(self.files, name) for name in ("train", "validation", "test")}
         parts, left_out = read_splits(files, self.fields, self.labels, self.split)
         if left_out:
-            rank_zero_warn(f"labels.mapping leaves out {left_out:,} records")
+            rank_zero_warn(f"{self.labels.leaves_out} leaves out {left_out:,} records")
         if shared := leaks(parts):
             rank_zero_warn(
                 f"the splits are not independent: {'; '.join(shared)}. Figures on them will be "
@@ -138,7 +140,10 @@ class LabelledSequenceDataModule(LabelledDataModule):
     def read_unlabelled(self) -> None:
         """Read the files to be predicted, if there are any, once."""
         if self.files.predict and "predict" not in self._records:
-            examples, _ = read_examples(self.files.predict, self.fields, None)
+            skip = self.labels.missing == "skip"
+            examples, left_out = read_examples(self.files.predict, self.fields, None, skip=skip)
+            if left_out:
+                rank_zero_warn(f"labels.missing=skip leaves out {left_out:,} records")
             self._records["predict"] = encode_examples(examples, self.tokenizer, self.length)
 
     def dataset(self, part: DataPart) -> LabelledDataset:
@@ -173,7 +178,7 @@ def _described(name: str, examples: list[Example], labels: Labels) -> str:
     line = f"{name}: {len(sizes):,} sequences of {min(sizes):,} to {max(sizes):,} bases"
     if labels.kind == "number":
         return line
-    names: Counter[str] = Counter()
-    for example in examples:
-        names.update([example.label] if isinstance(example.label, str) else example.label)
+    written = [name for example in examples for name in names_of(example.label)]
+    called = one_spelling(written)
+    names = Counter(called[name] for name in written)
     return f"{line}; " + ", ".join(f"{name} {count:,}" for name, count in names.most_common())

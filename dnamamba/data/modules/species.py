@@ -9,7 +9,8 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
-from dnamamba.data.labelled.labels import Codec, Labels
+from dnamamba.data.labelled.codec import Codec
+from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
 from dnamamba.data.windows.dataset import WindowDataset

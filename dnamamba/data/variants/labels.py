@@ -97,7 +97,7 @@ def read_labelled_variants(
                 left_out += 1
             else:
                 labelled.append(LabelledVariant(variant, label, where))
-    source = "labels.mapping" if table is None else f"{fields.table} (or labels.mapping)"
+    source = labels.leaves_out if table is None else f"{fields.table} (or {labels.leaves_out})"
     if left_out:
         warnings.warn(f"{vcfs}: {source} leaves out {left_out:,} variants", stacklevel=2)
     if not labelled:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.labelled.labels import Labels, strata_of
+from dnamamba.data.labelled.codec import strata_of
+from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.labelled.splits import stratified_parts
 from dnamamba.data.variants.checks import VariantChecks
 from dnamamba.data.variants.labels import LabelledVariant, VariantFields, read_labelled_variants

@@ -3,6 +3,8 @@
 import csv
 import gzip
 import io
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from Bio import bgzf
 
+from dnamamba.data.labelled import delimited
 from dnamamba.data.labelled.tables import is_table, read_rows
 
 
@@ -38,6 +41,23 @@ READ: list[tuple[str, str, bytes]] = [
     ("blank lines", "t.csv", PLAIN.replace(b"b,", b"\n\nb,") + b"\n\n"),
     ("byte-order mark", "t.csv", b"\xef\xbb\xbf" + PLAIN.replace(b"id,", b"")
      .replace(b"a,", b"").replace(b"b,", b"")),
+    ("UTF-16", "t.csv", PLAIN.decode().encode("utf-16")),
+    ("UTF-16, big end first", "t.csv", b"\xfe\xff" + PLAIN.decode().encode("utf-16-be")),
+    ("UTF-32", "t.csv", PLAIN.decode().encode("utf-32")),
+    ("UTF-16 and gzip", "t.csv", gzip.compress(PLAIN.decode().encode("utf-16"))),
+    ("byte-order mark and gzip", "t.csv", gzip.compress(b"\xef\xbb\xbf" + PLAIN)),
+    ("semicolons", "t.csv", PLAIN.replace(b",", b";")),
+    ("tabs in a .csv", "t.csv", PLAIN.replace(b",", b"\t")),
+    ("commas in a .tsv", "t.tsv", PLAIN),
+    ("bars", "t.csv", PLAIN.replace(b",", b"|")),
+    ("spaces", "t.csv", PLAIN.replace(b",", b" ")),
+    ("commas and spaces", "t.csv", PLAIN.replace(b",", b", ")),
+    ("semicolons, quoted, CRLF", "t.csv",
+     b'"id";"sequence";"label"\r\n"a;b";"ACGT";"1"\r\n"b";"GG";"0"\r\n'),
+    ("a separator within a name", "t.csv", b"sequence,label,x;y;z\nACGT,1,q\nGG,0,q\n"),
+    ("a separator within a field", "t.csv", b"sequence,label,note\nACGT,1,a;b;c\nGG,0,d|e\n"),
+    ("Excel's word for its separator", "t.csv", b"sep=;\r\n" + PLAIN.replace(b",", b";")),
+    ("blank lines above the header", "t.csv", b"\n  \n" + PLAIN),
     ("quotes", "t.csv", b'id,"sequence","label"\na,"ACGT","1"\nb,GG,0\n'),
 ]  # fmt: skip
 
@@ -55,14 +75,22 @@ BAD: list[tuple[str, str, bytes, str]] = [
     ("another format", "t.xls", PLAIN, r"t\.xls is no table by its name; expected \.csv"),
     ("no such column", "t.csv", PLAIN.replace(b"label", b"lable"),
      r"t\.csv has no column 'label'; it has id, sequence, lable; did you mean 'lable'\?"),
+    ("semicolons, no such column", "t.csv", b"seq;lable\nACGT;1\n",
+     r"t\.csv has no column 'sequence'; it has seq, lable; did you mean 'seq'\?"),
+    ("semicolons, too many fields", "t.csv", PLAIN.replace(b",", b";") + b"c;AA;1;1\n",
+     r"line 4: 4 fields where the header has 3 \(id, sequence, label\); is the separator ';'\?"),
+    ("blank lines alone", "t.csv", b"\n\n", r"t\.csv has no header: expected a line with seq"),
     ("column twice", "t.csv", b"sequence,label,label\nA,1,1\n", "2 columns are named 'label'"),
     ("too few fields", "t.csv", PLAIN + b"c,AA\n", r"t\.csv, line 4: 2 fields where the header"),
     ("too many fields", "t.csv", PLAIN + b"c,AA,1,1\n", r"line 4: 4 fields where the header has 3"),
     ("open quote", "t.csv", PLAIN + b'c,"AA,1\nd,GG,0\n', r"t\.csv, line \d: unexpected end"),
+    ("open quote, many lines", "t.csv", PLAIN + b'c,"AA,1\n' + b"d,GG,0\n" * 1_001,
+     r"t\.csv, line 4: a quote opens and is not closed within 1,000 lines"),
     ("CR alone", "t.csv", PLAIN.replace(b"\n", b"\r"), r"t\.csv, line 1: new-line character"),
     ("not UTF-8", "t.csv", PLAIN + b"c,AA,caf\xe9\n",
      r"t\.csv, line 4: byte 0xe9 is not UTF-8.*iconv"),
-    ("UTF-16", "t.csv", PLAIN.decode().encode("utf-16"), r"t\.csv has NUL bytes; .* UTF-16\?"),
+    ("UTF-16 without its mark", "t.csv", PLAIN.decode().encode("utf-16-le"),
+     r"t\.csv has NUL bytes; .* UTF-16\?"),
     ("zip", "t.csv", b"PK\x03\x04rest", r"t\.csv is compressed with zip"),
     ("gzip cut off", "t.csv.gz", gzip.compress(LONG)[:-300],
      r"t\.csv\.gz: truncated or damaged gzip"),
@@ -80,6 +108,22 @@ def test_refuses(name: str, content: bytes, expected: str, tmp_path: Path) -> No
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=expected):
         list(read_rows(tmp_path / name, ["sequence", "label"]))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_line_without_end_is_refused(
+    pack: Callable[[bytes], bytes], encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a bound, however long it is: memory does not grow with the line."""
+    monkeypatch.setattr(delimited, "LONGEST_SEQUENCE_LINE", 1 << 20)
+    path = tmp_path / "t.csv"
+    path.write_bytes(pack(("sequence,label\nACGT,1\n" + "A" * (1 << 24)).encode(encoding)))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"t\.csv, line 3: longer than 1 MiB, the most"):
+        list(read_rows(path, ["sequence"]))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    tracemalloc.stop()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -118,6 +162,16 @@ def test_parquet_reads_like_text(tmp_path: Path) -> None:
     assert rows[1].where == f"{path}, row 2"
     with pytest.raises(ValueError, match=r"no column 'sequences'.*did you mean 'sequence'"):
         list(read_rows(path, ["sequences"]))
+
+
+def test_bad_utf8_in_parquet_is_named(tmp_path: Path) -> None:
+    good = [b"ACGT"] * 5_000
+    column = pa.array([*good, b"AC\xff", b"GG"]).view(pa.string())
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"sequence": column, "label": range(5_002)}), path)
+    expected = r"t\.parquet, column 'sequence', row 5001: byte 0xff is not UTF-8; write the table"
+    with pytest.raises(ValueError, match=expected):
+        list(read_rows(path, ["label", "sequence"]))
 
 
 def test_parquet_without_pyarrow_names_the_extra(

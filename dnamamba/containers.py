@@ -1,0 +1,125 @@
+"""What users keep sequences in, told by what it can do: no library is imported for it.
+
+One sequence is text or bytes, Biopython's ``Seq`` and ``SeqRecord``, a record or a piece of
+``pyfaidx``, a scalar of ``pyarrow``, or a NumPy array of characters. Several of them are anything
+that gives them in an order (a list, tuple, generator, array, column or index), or a mapping of
+names to them (a dict, ``SeqIO.to_dict``, ``pyfaidx.Fasta``).
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Sequences", "letters", "members"]
+
+Sequences = Any
+"""Several sequences, in one of the containers above."""
+
+_CHARACTERS = ("u1", "S1", "U1")
+
+
+def letters(sequence: Any, name: str) -> bytes | bytearray:
+    """The letters of one sequence, a byte each.
+
+    Args:
+        sequence: in one of the forms above.
+        name: of it, for errors.
+
+    Raises:
+        ValueError: no sequence, or text that is not UTF-8; names it.
+    """
+    plain = _plain(sequence, name)
+    if isinstance(plain, str):
+        return plain.encode("latin-1", "replace")
+    if isinstance(plain, bytes | bytearray):
+        return plain
+    if isinstance(plain, memoryview) and plain.itemsize == 1:
+        return plain.tobytes()
+    if isinstance(plain, np.ndarray) and plain.ndim == 1 and plain.dtype.str[1:] in _CHARACTERS:
+        if plain.dtype.kind == "U":
+            return "".join(plain.tolist()).encode("latin-1", "replace")
+        return plain.tobytes()
+    if hasattr(plain, "__bytes__") and not isinstance(plain, os.PathLike):
+        try:
+            return bytes(plain)
+        except Exception as error:  # Biopython's, of a sequence of which only the length is known
+            raise ValueError(f"{name} gives no bases: {error}") from error
+    kind = f"an array of {plain.dtype}" if isinstance(plain, np.ndarray) else type(plain).__name__
+    raise ValueError(f"{name} must be a string or bytes, got {kind}")
+
+
+def members(inputs: Any, what: str, plural: str) -> Iterator[tuple[str, Any]]:
+    """The items of a container in its order, each with a name for errors.
+
+    Args:
+        inputs: a container.
+        what: an item is called, as "sequence".
+        plural: of it; items are called ``plural[0]``, or ``plural['name']`` in a mapping.
+
+    Raises:
+        ValueError: no container, one without an order, or a table of several columns; says what
+            to give instead.
+    """
+    expected = f"expected a list of {plural}"
+    if isinstance(inputs, os.PathLike):
+        raise ValueError(f"{expected}, got a path, {inputs}; read the file first")
+    if _is_one(inputs):
+        kind = "string" if isinstance(inputs, str | bytes) else type(inputs).__name__
+        raise ValueError(f"{expected}, got one {kind}; wrap it in a list")
+    if _is_table(inputs):
+        raise ValueError(
+            f"{expected}, got a {type(inputs).__name__}; give the column that holds them, as "
+            f"table['{what}']"
+        )
+    if isinstance(inputs, set | frozenset):
+        raise ValueError(f"{expected}, got a {type(inputs).__name__}, which has no order; sort it")
+    if _is_mapping(inputs):
+        return ((f"{plural}[{name!r}]", inputs[name]) for name in inputs.keys())  # noqa: SIM118
+    try:
+        items = iter(inputs)
+    except TypeError:
+        raise ValueError(f"{expected}, got {type(inputs).__name__}") from None
+    return ((f"{plural}[{i}]", item) for i, item in enumerate(items))
+
+
+def _plain(sequence: Any, name: str) -> Any:
+    """Free of the shells of other libraries."""
+    if hasattr(sequence, "as_py"):  # pyarrow
+        try:
+            sequence = sequence.as_py()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is not UTF-8: {error}") from error
+    if isinstance(sequence, np.ndarray) and sequence.ndim == 0:
+        sequence = sequence.item()
+    if _is_record(sequence):
+        sequence = sequence[:]
+    if hasattr(sequence, "seq") and not hasattr(sequence, "__bytes__"):  # pyfaidx, pysam
+        sequence = sequence.seq
+    return sequence
+
+
+def _is_record(value: Any) -> bool:
+    """Whether it is a ``pyfaidx.FastaRecord``, whose bases are those of its full slice."""
+    return hasattr(value, "unpadded_len") and hasattr(value, "name")
+
+
+def _is_one(value: Any) -> bool:
+    """Whether it is one sequence and no container of them."""
+    if isinstance(value, np.ndarray):
+        return value.ndim == 0 or (value.ndim == 1 and value.dtype == np.uint8)
+    if isinstance(value, str | bytes | bytearray | memoryview):
+        return True
+    shells = ("__bytes__", "as_py", "seq")
+    return any(hasattr(value, shell) for shell in shells) or _is_record(value)
+
+
+def _is_table(value: Any) -> bool:
+    return hasattr(value, "columns") or hasattr(value, "column_names")
+
+
+def _is_mapping(value: Any) -> bool:
+    """A column of pandas has keys too, but what it gives one by one are its values."""
+    keyed = hasattr(value, "keys") and hasattr(value, "__getitem__")
+    return isinstance(value, Mapping) or (keyed and not hasattr(value, "to_numpy"))
