@@ -57,6 +57,11 @@ class Variant(NamedTuple):
         return f"{self.contig}:{self.start + 1}:{self.ref}:{self.alt}"
 
     @property
+    def vcf_name(self) -> str:
+        """``name`` with the contig as the VCF names it: for what is written beside a VCF."""
+        return f"{self.vcf_contig}:{self.start + 1}:{self.ref}:{self.alt}"
+
+    @property
     def kind(self) -> str:
         """``snv``, ``mnv`` (several bases for as many) or ``indel``."""
         if len(self.ref) != len(self.alt):

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from dnamamba.data.genome.source import old_mac
 from dnamamba.data.genome.text import text_lines
 from dnamamba.extras import library
 
@@ -84,6 +85,8 @@ def _header(
     for number, line in lines:
         if line.startswith("#CHROM"):
             break
+        if "\r#" in line:
+            raise ValueError(old_mac(path))
         if line.startswith("##fileformat"):
             version = True
         elif info and not definition and wanted.match(line):

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 from Bio import SeqIO
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.text import text_lines
+from dnamamba.data.variants import read_variants
+from dnamamba.inference.intervals import intervals
 
-COMMAND = re.compile(r"\(((?:sed|tr|tail|iconv|seqkit) (?:'[^']*'|[^'()])+)\)")
+COMMAND = re.compile(r"\(((?:sed|awk|tr|tail|iconv|seqkit) (?:'[^']*'|[^'()])+)\)")
 Bases = dict[str, bytes]
 
 FASTA: list[tuple[str, bytes, Bases]] = [
@@ -37,6 +40,13 @@ WITHOUT_ROOM: list[tuple[str, bytes, Bases]] = [
 TEXT: list[tuple[str, bytes, list[str]]] = [
     ("UTF-16", "chr1\t1\t2\n".encode("utf-16"), ["chr1\t1\t2\n"]),
     ("latin-1", "chr1\t1\t2\té\n".encode("latin-1"), ["chr1\t1\t2\té\n"]),
+]
+
+
+BED: list[tuple[str, bytes]] = [
+    ("CR alone", b"a\t1\t3\rb\t0\t2\r"),
+    ("a strand that is none", b"a\t1\t3\tx\t0\t0.5\nb\t0\t2\tx\t0\t0.7\n"),
+    ("a name with blanks", b"a 1 3 x - y\nb 0 2 x - z\n"),
 ]
 
 
@@ -113,3 +123,27 @@ def test_lines_of_text(tmp_path: Path, text: bytes, expected: list[str]) -> None
         list(text_lines(path))
     mend(path, str(caught.value))
     assert list(text_lines(path)) == expected
+
+
+@pytest.mark.parametrize("text", [row[1] for row in BED], ids=[row[0] for row in BED])
+def test_bed(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "g.fa").write_bytes(b">a\nACGT\n>b\nACGT\n")
+    genome, path = Genome(tmp_path / "g.fa"), tmp_path / "some.bed"
+    path.write_bytes(text)
+    with pytest.raises(ValueError, match=r"some\.bed") as caught:
+        intervals(genome, Tokenizer(), path)
+    mend(path, str(caught.value))
+    pieces = intervals(genome, Tokenizer(), path)
+    regions = [(piece.contig, piece.start, piece.end) for piece in pieces]
+    assert regions == [("a", 1, 3), ("b", 0, 2)]
+
+
+def test_vcf(tmp_path: Path) -> None:
+    (tmp_path / "g.fa").write_bytes(b">a\nACGT\n")
+    genome, path = Genome(tmp_path / "g.fa"), tmp_path / "some.vcf"
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    path.write_text(f"##fileformat=VCFv4.2\r{columns}\ra\t1\t.\tA\tC\t.\t.\t.\r")
+    with pytest.raises(ValueError, match=r"some\.vcf has lines that end in CR alone") as caught:
+        list(read_variants(path, genome))
+    mend(path, str(caught.value))
+    assert [variant.name for variant in read_variants(path, genome)] == ["a:1:A:C"]
