@@ -52,8 +52,8 @@ def embed_fasta(
 
     The work is done in parts of about a million bases, in the folder OUTPUT.parts, which the
     finished output replaces. Started again after a kill, it goes on from the first part that is
-    missing; a part that is no more what was written is made again. Under torchrun the parts are shared among the processes, one a GPU; they need the
-    same files. Neither changes a vector.
+    missing; a part that is no more what was written is made again. Under torchrun the parts are
+    shared among the processes, one a GPU; they need the same files. Neither changes a vector.
 
     Args:
         model: a model's folder, a training checkpoint, or the name of a packaged model.
