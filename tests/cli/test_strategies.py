@@ -25,9 +25,7 @@ def test_every_name_that_lightning_knows(name: str) -> None:
     parameters = StrategyRegistry[name]["init_params"]
     copied = parameters.get("start_method", "popen") != "popen"
     if copied or name.startswith(("fsdp", "deepspeed")):
-        with pytest.raises(
-            ValueError, match=rf"{name} .*--trainer\.strategy ddp"
-        ):
+        with pytest.raises(ValueError, match=rf"{name} .*--trainer\.strategy ddp"):
             check_strategy(name)
     else:
         check_strategy(name)
