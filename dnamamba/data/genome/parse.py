@@ -157,11 +157,11 @@ class _Parser:
 
     def _check_line_ends(self, text: bytes, name: str) -> None:
         """A CR is half of a line end; alone, nobody knows what it is."""
-        stray = self._open_cr and not text.startswith(b"\n")
+        at_seam = self._open_cr and not text.startswith(b"\n")
         self._open_cr = text.endswith(b"\r")
-        found = _STRAY.search(text) if b"\r" in text else None
-        if stray or found:
-            passed = text.count(b"\n", 0, found.start()) if found and not stray else 0
+        stray = _STRAY.search(text) if b"\r" in text else None
+        if at_seam or stray:
+            passed = text.count(b"\n", 0, stray.start()) if stray and not at_seam else 0
             raise ValueError(
                 f"{self._shown}: record {name!r}, near its line "
                 f"{self._line - self._first_line + passed + 1:,}: a CR that ends no line; convert "

@@ -1,7 +1,6 @@
 """Lines of a text file that may be compressed, with errors that name file and line."""
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,7 +71,7 @@ def _decompressed(path: Path, file: BinaryIO) -> Iterator[bytes]:
         raise ValueError(f"{path} is empty")
     if head.startswith(_GZIP):
         check_end_block(path, file)
-        with io.BufferedReader(gzip.GzipFile(fileobj=file)) as unpacked:
+        with gzip.GzipFile(fileobj=file) as unpacked:
             yield from _bounded(unpacked)
         return
     for magic, name in FOREIGN.items():
@@ -81,11 +80,12 @@ def _decompressed(path: Path, file: BinaryIO) -> Iterator[bytes]:
     start = head[:64].rstrip(b"\0")  # NUL bytes at the end of a short file are its end
     if b"\0" in start or not start:
         raise ValueError(
-            f"{path} has NUL bytes; is it binary or UTF-16 (iconv -f UTF-16 -t UTF-8)?"
+            f"{path} has NUL bytes; is it binary or UTF-16? Convert the latter "
+            "(iconv -f UTF-16 -t UTF-8)"
         )
     yield from _bounded(file)
 
 
-def _bounded(file: BinaryIO | io.BufferedReader) -> Iterator[bytes]:
+def _bounded(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
     """Lines, but of one that is too long only as much as shows that it is."""
     return iter(lambda: file.readline(LONGEST_LINE + 1), b"")

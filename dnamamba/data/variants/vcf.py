@@ -113,7 +113,7 @@ def _header(
     except Exception as error:  # whatever a parser meets in a damaged line
         raise ValueError(
             f"{path}, line {defined}: the header's definition of INFO {info} cannot be read "
-            f"({_said(error)}); mend or remove it (sed '{defined}d')"
+            f"({_message_of(error)}); mend or remove it (sed '{defined}d')"
         ) from error
 
 
@@ -138,7 +138,9 @@ def _record(
         why = f"byte 0x{byte:02x} is not UTF-8; convert the file (iconv -f latin1 -t utf8)"
         return Malformed(where, number, why)
     except Exception as error:  # whatever a parser meets in a damaged line
-        return Malformed(where, number, f"{_said(error)} (POS {columns[1]}, ALT {columns[4][:40]})")
+        return Malformed(
+            where, number, f"{_message_of(error)} (POS {columns[1]}, ALT {columns[4][:40]})"
+        )
     return Record(
         where,
         number,
@@ -168,7 +170,7 @@ def _problem(line: str, columns: list[str]) -> str | None:
     return None
 
 
-def _said(error: Exception) -> str:
+def _message_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
