@@ -22,6 +22,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, explain, innermost, unknown_key
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
+from dnamamba.cli.strategies import check_strategy
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
@@ -147,6 +148,7 @@ class TrainingCLI(LightningCLI):
             raise ValueError(
                 f"checkpoint_every must be at least 1 step, got {self.config['checkpoint_every']}"
             )
+        check_strategy(self.config["trainer.strategy"])
         self.folder = RunFolder(self.config["run_dir"])
 
     def before_instantiate_classes(self) -> None:

@@ -52,8 +52,8 @@ def embed_fasta(
 
     The work is done in parts of about a million bases, in the folder OUTPUT.parts, which the
     finished output replaces. Started again after a kill, it goes on from the first part that is
-    missing. Under torchrun the parts are shared among the processes, one a GPU; they need the
-    same files. Neither changes a vector.
+    missing; a part that is no more what was written is made again. Under torchrun the parts are
+    shared among the processes, one a GPU; they need the same files. Neither changes a vector.
 
     Args:
         model: a model's folder, a training checkpoint, or the name of a packaged model.
@@ -145,6 +145,9 @@ def _merge(
     """Make the output of the parts, and remove them."""
     with open_vectors(path, job.shape, metadata, job.columns) as output:
         for part, pieces in parts.items():
+            if not job.verified(part):
+                _log.warning("%s is damaged, not what was written; it is made again", part)
+                job.write(part, pieces, lambda _: None)
             for columns, vectors in job.read(part, pieces):
                 output.write(columns, vectors)
     shutil.rmtree(next(iter(parts)).parent)

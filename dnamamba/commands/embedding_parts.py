@@ -4,11 +4,13 @@ The sequences, in their order, are divided into parts of about a million bases. 
 depends on the sequences alone, never on how many processes there are or where an earlier run
 stopped, so neither changes a number. A part's vectors are one file, written whole or not at all,
 whose name holds a hash of all that decides on its content: what an earlier run left of the very
-same work is taken over, anything else is not looked at.
+same work is taken over, anything else is not looked at. Behind the vectors stands their checksum:
+what is no more as it was written is not believed.
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ __all__ = ["EmbeddingJob", "Piece"]
 # Bases in a part, unless one sequence has more; rows in memory before they are written.
 _PART = 1 << 20
 _ROWS = 1 << 14
+# Bytes of a part's checksum, and bytes read at a time to check it.
+_DIGEST, _BLOCK = 32, 1 << 22
 
 
 class Piece(Source, Protocol):
@@ -48,6 +52,16 @@ class Piece(Source, Protocol):
     def positions(self, start: int, stop: int) -> NDArray[np.int64]:
         """0-based places on the contig of its bases ``start`` to before ``stop``."""
         ...
+
+
+def _checksum(path: Path, size: int) -> bytes:
+    """BLAKE2b of the first ``size`` bytes of a file."""
+    digest, left = hashlib.blake2b(digest_size=_DIGEST), size
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, _BLOCK))):
+            digest.update(block)
+            left -= len(block)
+    return digest.digest()
 
 
 @dataclass(frozen=True)
@@ -118,11 +132,24 @@ class EmbeddingJob:
             if self.pooling is not None:
                 vectors = np.stack(embed_sources(*inputs, self.pooling, **settings))
                 file.write(vectors.astype("<f4").tobytes())
-                return
-            begin = file.tell()
-            for number, base, part in base_vectors(*inputs, **settings):
-                file.seek(begin + 4 * width * (int(first_row[number]) + base))
-                file.write(part.astype("<f4").tobytes())
+            else:
+                begin = file.tell()
+                for number, base, part in base_vectors(*inputs, **settings):
+                    file.seek(begin + 4 * width * (int(first_row[number]) + base))
+                    file.write(part.astype("<f4").tobytes())
+                file.seek(0, os.SEEK_END)
+            file.flush()
+            file.write(_checksum(Path(file.name), file.tell()))
+
+    def verified(self, path: Path) -> bool:
+        """Whether a part's file is there, and is what was written."""
+        try:
+            size = path.stat().st_size - _DIGEST
+            with path.open("rb") as file:
+                file.seek(max(0, size))
+                return file.read() == _checksum(path, size)
+        except OSError:
+            return False
 
     def read(self, path: Path, pieces: Sequence[Piece]) -> Iterator[tuple[dict[str, Any], Vectors]]:
         """A part's rows, a few at a time: the columns' values and (rows, d_model)."""

@@ -43,7 +43,7 @@ def predict_file(
     """Label the sequences of a FASTA, or the variants of a VCF, by a fine-tuned model.
 
     One row a sequence: id, contig, start, end (0-based, half-open), strand; or one row an allele:
-    contig, pos (from 1, as in the VCF), id, ref, alt. Then follow the predicted label and the
+    contig and pos (as in the VCF, from 1), id, ref, alt. Then follow the predicted label and the
     probability of each label; for regression the predicted number.
 
     Args:
@@ -157,7 +157,7 @@ def _read_variants(
         for variant, ref, alt in zip(variants, windows[0::2], windows[1::2], strict=True)
     ]
     columns: Columns = {
-        "contig": [variant.contig for variant in variants],
+        "contig": [variant.vcf_contig for variant in variants],
         "pos": [variant.start + 1 for variant in variants],
         "id": [variant.id or "." for variant in variants],
         "ref": [variant.ref for variant in variants],

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
@@ -30,6 +31,9 @@ _FIELDS = {
     "DNAMAMBA_L2": ("l2", "Euclidean distance of the mean hidden states of ALT and REF"),
     "DNAMAMBA_COSINE": ("cosine", "Cosine distance of the mean hidden states of ALT and REF"),
 }
+_BYTES: Literal["surrogateescape"] = (
+    "surrogateescape"  # lines are copied byte by byte, whatever their encoding
+)
 _OURS = re.compile(rf"##(INFO=<ID=({'|'.join(_FIELDS)}),|dnamamba_score=)")
 
 
@@ -55,7 +59,7 @@ def score_vcf(
     strands are averaged. An output in VCF holds all records as they were, in their order, with
     three INFO fields more: DNAMAMBA_LLR (nats; below 0: ALT is less likely), DNAMAMBA_L2 and
     DNAMAMBA_COSINE (distances of the embeddings from the variant on), one value an allele, a dot
-    for alleles left out. A .tsv holds a line an allele, with positions as in the VCF, from 1.
+    for alleles left out. A .tsv holds a line an allele, contigs and positions as in the VCF.
 
     The whole VCF is checked before any of it is scored. Where every allele is left out, a warning
     says so and the output holds no score.
@@ -129,32 +133,33 @@ def _text(path: Path) -> Iterator[Callable[[str], object]]:
 
     with replacing(path) as file:
         if path.suffix != ".gz":
-            yield lambda text: file.write(text.encode())
+            yield lambda text: file.write(text.encode("utf-8", _BYTES))
             return
         # The writer closes what it writes to; ``file`` is to be synced after it.
         with BgzfWriter(fileobj=os.fdopen(os.dup(file.fileno()), "wb")) as packed:
-            yield lambda text: packed.write(text.encode())
+            yield lambda text: packed.write(text.encode("utf-8", _BYTES))
 
 
 def _table(scores: Iterable[VariantScore]) -> Iterator[str]:
     yield "\t".join(TABLE) + "\n"
     for score in scores:
         v = score.variant
-        place = (v.contig, str(v.start + 1), v.id or ".", v.ref, v.alt)
+        place = (v.vcf_contig, str(v.start + 1), v.id or ".", v.ref, v.alt)
         yield "\t".join([*place, *(f"{value:.6g}" for value in score[1:])]) + "\n"
 
 
 def _annotated(vcf: Path, scores: Iterator[VariantScore], header: str) -> Iterator[str]:
     """The lines of a VCF with the scores in INFO; scores of an earlier run are replaced."""
     score = next(scores, None)
-    for number, line in enumerate(text_lines(vcf), 1):
-        if line.startswith("##"):
+    in_header = True
+    for number, line in enumerate(text_lines(vcf, undecodable=_BYTES), 1):
+        if line.startswith("#"):
+            if in_header and line.startswith("#CHROM"):
+                yield from (_definition(key) for key in _FIELDS)
+                yield header
+                in_header = False
             if not _OURS.match(line):
                 yield _ended(line)
-        elif line.startswith("#"):
-            yield from (_definition(key) for key in _FIELDS)
-            yield header
-            yield _ended(line)
         elif line.strip():
             alleles: dict[int, VariantScore] = {}
             while score is not None and score.variant.line == number:
@@ -175,6 +180,8 @@ def _definition(key: str) -> str:
 
 def _record(line: str, scores: dict[int, VariantScore]) -> str:
     columns = line.rstrip("\r\n").split("\t")
+    if len(columns) <= 7:  # no record: it was left out, and stays as it is
+        return line
     kept = [e for e in columns[7].split(";") if e != "." and e.split("=", 1)[0] not in _FIELDS]
     if scores:
         alleles = range(1, columns[4].count(",") + 2)

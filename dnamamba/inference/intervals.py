@@ -77,7 +77,11 @@ def intervals(
     pieces = []
     for line, number, start, end, name, strand in bed_rows(bed, contigs):
         if strand not in ("+", "-", ".", ""):
-            raise ValueError(f"{bed}, line {line:,}: strand must be + or - or ., got {strand!r}")
+            raise ValueError(
+                f"{bed}, line {line:,}: strand must be + or - or ., got {strand!r}; the sixth "
+                "column is the strand: part columns by tabs, or keep the first three "
+                "(awk -v OFS='\\t' '{print $1, $2, $3}')"
+            )
         contig = contigs.names[number]
         id = f"{contig}:{start}-{end}" if name in ("", ".") else name
         side: Strand = "-" if strand == "-" else "+"

@@ -36,8 +36,8 @@ class VariantWindow:
 
     @property
     def id(self) -> str:
-        """``contig:position:ref:alt``, the position from 1 as in a VCF; both alleles share it."""
-        return self.variant.name
+        """``contig:position:ref:alt`` as the VCF writes them; both alleles share it."""
+        return self.variant.vcf_name
 
     @property
     def contig(self) -> str:

@@ -155,6 +155,52 @@ def test_parts_of_other_work_are_not_taken_over(
     assert not (folder / "v.npz.parts").exists()
 
 
+def _flip(place: int) -> Callable[[Path], object]:
+    def change(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[place] ^= 1
+        path.write_bytes(content)
+
+    return change
+
+
+def _cut(size: int) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(path.read_bytes()[:size])
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize(
+    ("pooling", "damage"),
+    [
+        ("mean", _flip(20)), (None, _flip(200)), ("mean", _flip(-40)), (None, _flip(-1)),
+        ("mean", _cut(200)), (None, _cut(-1)), ("mean", _cut(-32)), (None, _cut(0)),
+        ("mean", Path.unlink),
+    ],
+    ids=["header", "a vector", "the last vector", "the checksum", "halved", "cut by one",
+         "without checksum", "emptied", "gone"],
+)  # fmt: skip
+def test_a_damaged_part_is_made_again(
+    folder: Path,
+    written: list[str],
+    pooling: Any,
+    damage: Callable[[Path], object],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    settings = {"window": 90, "pooling": pooling, "device": "cpu"}
+    whole = _embed(folder, "whole.npz", **settings).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "_merge", lambda *_: None)  # killed before the merge
+        _embed(folder, "cut.npz", **settings)
+    part = sorted((folder / "cut.npz.parts").iterdir())[1]
+    damage(part)
+    written.clear()
+    assert _embed(folder, "cut.npz", **settings).read_bytes() == whole
+    assert written == [part.name]
+    said = [r.getMessage() for r in caplog.records if "is damaged" in r.getMessage()]
+    gone = damage is Path.unlink  # nothing to wonder at
+    assert said == ([] if gone else [f"{part} is damaged, not what was written; it is made again"])
+
+
 def _start(folder: Path, name: str, pause: float, **variables: str) -> "subprocess.Popen[bytes]":
     arguments = [str(pause), str(folder / "model"), str(folder / "g.fa"), str(folder / name)]
     return subprocess.Popen(

@@ -122,7 +122,7 @@ def test_from_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "did you mean 'chr1'" in capsys.readouterr().err
     assert not (folder / "out.tsv").exists()
     assert main([*arguments, "--checks.contig_names", "add_chr", "--both_strands", "false"]) == 0
-    assert (folder / "out.tsv").read_text().count("\nchr1\t") == 4
+    assert (folder / "out.tsv").read_text().count("\n1\t") == 4
     assert main([*arguments, "--checks.contig_names", "add_chr"]) == 1
     assert "exists; remove it, or set overwrite" in capsys.readouterr().err
 
@@ -173,6 +173,40 @@ def test_policies_reach_the_reader(folder: Path) -> None:
     first, second = output.read_text().splitlines()[-2:]
     assert first == BAD[0][1]
     assert "DNAMAMBA_LLR=" in second
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_what_is_left_out_stays_byte_by_byte(folder: Path, end: bytes) -> None:
+    header = [
+        b"##fileformat=VCFv4.2",
+        b"##contig={'length': '249250621', 'ID': 'chr1'}",
+        b'##INFO=<ID=E,Number=A,Type=String,Description="M\xfcller)',
+        b"# a comment",
+    ]
+    good = b"chr1\t1\trs1\tA\tC\t.\t.\tNOTE=M\xfcller"
+    bad = [
+        b"chr1\t1", b"chr1 1 . A C . . .", b"##INFO=<ID=again>", b"#CHROM",
+        b"chr1\t1\tcaf\xe9\tA\tC\t.\t.\tX=1", b"chr1\t1\t.\tM\tG\t.\t.\tX=1",
+    ]  # fmt: skip
+    columns = b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+    lines = [*header, columns, good, *bad, good]
+    (folder / "bad.vcf").write_bytes(end.join(lines) + end)
+    lenient = VariantChecks(malformed="skip", mismatch="skip")
+    output = _score(folder, "out.vcf", "bad.vcf", checks=lenient).read_bytes().split(b"\n")
+    written = [line.rstrip(b"\r") for line in output]
+    assert written[:4] == header
+    assert written[8] == columns
+    assert written[9].startswith(good + b";DNAMAMBA_LLR=")
+    assert written[10:-2] == bad
+    assert written[-2:] == [written[9], b""]
+
+
+@pytest.mark.parametrize("names", ["add_chr", {"1": "chr1"}])
+def test_the_table_names_contigs_as_the_vcf_does(folder: Path, names: Any) -> None:
+    (folder / "v.vcf").write_text(HEADER + COLUMNS + RECORDS[1].replace("chr1", "1") + "\n")
+    rows = _score(folder, "out.tsv", checks=VariantChecks(contig_names=names)).read_text()
+    assert rows.splitlines()[1].startswith("1\t5\t.\tACG\tA\t")
 
 
 @pytest.mark.filterwarnings("ignore:.*left out")

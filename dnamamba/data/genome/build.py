@@ -4,8 +4,11 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +16,22 @@ from filelock import FileLock
 from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
-from dnamamba.data.genome.cache import Contents, append_contents, read_contents
+from dnamamba.data.genome.cache import Contents, append_contents, digest_of, read_contents
+from dnamamba.data.genome.census import Census
 from dnamamba.data.genome.index import Record, index_records
+from dnamamba.data.genome.parse import parse
 from dnamamba.data.genome.scan import scan
 from dnamamba.data.genome.source import (
     BLOCK,
     NO_ROOM,
     Identity,
     Progress,
+    check_end,
     identify,
     is_compressed,
     unpack,
 )
+from dnamamba.data.genome.trust import is_trusted, own_name
 from dnamamba.files import sync_folder
 
 __all__ = ["cache_file", "default_cache_dir", "file_hash", "open_cache"]
@@ -33,11 +40,22 @@ _SLOW = 1 << 26  # bytes from which a build takes seconds: shows its progress
 _SPARE = 1 << 24  # bytes left free on the cache's disk
 
 Stage = Callable[[str, int], Progress]
+Write = Callable[[bytes], object]
+Read = Callable[[Write, Write], tuple[list[Record], Census]]
+"""Reads a FASTA once; calls the first function with all its bytes, the second with its bases."""
 
 
 def default_cache_dir() -> Path:
-    """``$DNAMAMBA_CACHE``, else ``~/.cache/dnamamba``."""
-    return Path(os.environ.get("DNAMAMBA_CACHE") or Path.home() / ".cache" / "dnamamba")
+    """``$DNAMAMBA_CACHE``, else ``~/.cache/dnamamba``.
+
+    A user without a home, as in many containers, has a folder of his own in the temporary one.
+    """
+    if named := os.environ.get("DNAMAMBA_CACHE"):
+        return Path(named)
+    try:
+        return Path.home() / ".cache" / "dnamamba"
+    except RuntimeError:  # neither HOME nor an entry among the users
+        return Path(tempfile.gettempdir()) / f"dnamamba-{os.geteuid()}"
 
 
 def cache_file(path: Path, cache_dir: Path) -> Path:
@@ -57,8 +75,13 @@ def file_hash(path: Path, size: int | None = None) -> str:
     return digest.hexdigest()
 
 
-def open_cache(path: Path, cache_dir: Path) -> Contents:
+def open_cache(path: Path, cache_dir: Path) -> tuple[Contents, Path]:
     """What is known of a FASTA; built first if the cache has nothing on the file as it is now.
+
+    A cache that another user has put into a shared folder is not read.
+
+    Returns:
+        The contents of the cache file, and where it lies.
 
     Raises:
         ValueError: the file is no sound FASTA of nucleotides, or changed meanwhile, or the cache
@@ -66,14 +89,22 @@ def open_cache(path: Path, cache_dir: Path) -> Contents:
     """
     compressed = is_compressed(path)
     target = cache_file(path, cache_dir)
+    if foreign := not is_trusted(target, cache_dir):
+        target = own_name(target)
     contents = _current(path, target)
     if contents is not None:
-        return contents
+        return contents, target
+    if foreign:
+        warnings.warn(
+            f"{cache_file(path, cache_dir)} belongs to another user and is not read; {path} gets a "
+            "cache of your own. Name another place with cache_dir or $DNAMAMBA_CACHE",
+            stacklevel=3,
+        )
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             # Another process may have built it while this one waited.
-            return _current(path, target) or _build(path, target, compressed)
+            return _current(path, target) or _build(path, target, compressed), target
     except NotImplementedError as error:
         raise ValueError(
             f"files in {cache_dir} cannot be locked; name another place with cache_dir or "
@@ -104,7 +135,7 @@ def _free(target: Path) -> int:
 def _build(path: Path, target: Path, compressed: bool) -> Contents:
     scratch = target.with_suffix(".tmp")
     shutil.rmtree(scratch, ignore_errors=True)  # left by a process that was killed
-    scratch.mkdir()
+    scratch.mkdir(mode=0o700)
     try:
         source = identify(path)
         with _progress(path, source.size) as stage:
@@ -129,13 +160,14 @@ def _write_cache(
     if compressed:
         plain = scratch / "source.fa"
         unpack(path, plain, stage("unpacking", source.size))
+    check_end(plain, path)
     size = identify(plain).size
-    records = index_records(plain, scratch, path, stage("indexing", size))
     built = scratch / "genome"
     room_wanted = size + _SPARE
     if compressed or _free(built) >= room_wanted:
         try:
-            _fill(built, path, plain, source, records, 0, stage("caching", size))
+            stage_of_cache = stage("caching", size)
+            _fill(built, path, plain, source, partial(parse, plain, path), 0, stage_of_cache)
             return built
         except OSError as error:
             if error.errno not in NO_ROOM:
@@ -147,7 +179,12 @@ def _write_cache(
             f"{2 * size / 1e6:,.0f} MB in {scratch.parent} while it is built; name another place "
             "with cache_dir or $DNAMAMBA_CACHE"
         )
-    _fill(built, path, plain, source, records, room_wanted, stage("checking", size))
+    records = index_records(plain, scratch, path, stage("indexing", size))
+
+    def proven(seen: Write, write: Write) -> tuple[list[Record], Census]:
+        return records, scan(plain, path, _filled(records, path), seen, write)
+
+    _fill(built, path, plain, source, proven, room_wanted, stage("checking", size))
     return built
 
 
@@ -156,12 +193,14 @@ def _fill(
     path: Path,
     plain: Path,
     source: Identity,
-    records: list[Record],
+    read: Read,
     room_wanted: int,
     progress: Progress,
 ) -> None:
     text_hash, bases_hash = hashlib.blake2b(), hashlib.blake2b()
     with open(built, "wb") as file:
+        with suppress(OSError):  # some mounts know no modes
+            os.fchmod(file.fileno(), 0o644)  # nobody else writes in it, whatever the umask
 
         def seen(block: bytes) -> None:
             text_hash.update(block)
@@ -172,8 +211,9 @@ def _fill(
             if not room_wanted:
                 file.write(bases)
 
-        filled = [record for record in records if record.length]
-        census = scan(plain, path, records, seen, write)
+        records, census = read(seen, write)
+        filled = _filled(records, path)
+        runs = census.runs
         contents = Contents(
             source=source,
             source_hash=text_hash.hexdigest() if plain == path else file_hash(path),
@@ -184,11 +224,17 @@ def _fill(
             skipped=[record.name for record in records if not record.length],
             counts=census.counts.tolist(),
             noted=census.noted,
-            n_runs=len(census.runs),
+            n_runs=len(runs),
+            runs_hash=digest_of(runs.astype("<i8")).hex(),
         )
-        if not filled:
-            raise ValueError(f"{path}: all {len(records)} records are empty; expected bases")
-        append_contents(file, contents, census.runs)
+        append_contents(file, contents, runs)
+
+
+def _filled(records: list[Record], path: Path) -> list[Record]:
+    filled = [record for record in records if record.length]
+    if not filled:
+        raise ValueError(f"{path}: all {len(records)} records are empty; expected bases")
+    return filled
 
 
 @contextmanager

@@ -7,11 +7,13 @@ It holds, one after the other,
 2. runs of ambiguous bases (not A, C, G, T or U): pairs of little-endian int64;
 3. the index without names: rows of four little-endian int64;
 4. JSON: the source's identity and hash, the names, the letters that occur;
-5. the length of the JSON as little-endian int64, and eight bytes of magic.
+5. BLAKE2b (16 bytes) of 3 and 4, the length of 4 as little-endian int64, eight bytes of magic.
 
-A file that does not add up to its own size is taken for absent and built again.
+A file that does not add up to its own size, whose index or JSON is not what was written, or that
+somebody else may have put there, is taken for absent and built again.
 """
 
+import hashlib
 import json
 import os
 import struct
@@ -23,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.data.genome.source import Identity, identify
+from dnamamba.data.genome.trust import is_trusted
 
-__all__ = ["Contents", "append_contents", "read_contents"]
+__all__ = ["Contents", "append_contents", "digest_of", "read_contents"]
 
-_MAGIC = b"DNAMAMB1"
-_TAIL = struct.Struct("<q8s")
-_UNREAD = Identity(0, 0, 0)
+_MAGIC = b"DNAMAMB2"
+_TAIL = struct.Struct("<16sq8s")
+_UNREAD = Identity(0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,13 @@ class Contents:
             too; 0 when it has them.
         names: the records' names, in the file's order, without empty records.
         layout: (n, 4) int64, the numbers of each record's ``Record``: length, offset,
-            line_bases, line_bytes.
+            line_bases, line_bytes (0 where only the bases are read, not the FASTA).
         skipped: names of the empty records.
         counts: how often each of the 256 bytes occurs.
         noted: letter -> contig -> 0-based position of its first occurrence there, for the
             letters that a tokenizer's policy may refuse: U and the IUPAC codes.
         n_runs: number of runs of ambiguous bases.
+        runs_hash: BLAKE2b of the runs.
         file: the cache file's identity.
     """
 
@@ -62,6 +66,7 @@ class Contents:
     counts: list[int]
     noted: dict[str, dict[str, int]]
     n_runs: int
+    runs_hash: str
     file: Identity = _UNREAD
 
     @property
@@ -78,32 +83,43 @@ class Contents:
         """(n_runs, 2) half-open runs of ambiguous bases, as offsets into all contigs end to end.
 
         Raises:
-            ValueError: the cache file is not the one that was read.
+            ValueError: the cache file is not the one that was read, or is damaged.
         """
         with open(path, "rb") as file:
             if identify(file.fileno()) != self.file:
                 raise ValueError(f"{path} changed while in use; open the genome again")
             skip = self.total if self.has_bases else 0
-            return np.fromfile(file, "<i8", 2 * self.n_runs, offset=skip).reshape(-1, 2)
+            runs = np.fromfile(file, "<i8", 2 * self.n_runs, offset=skip)
+        if digest_of(runs).hex() != self.runs_hash:
+            raise ValueError(f"the cache {path} is damaged; delete it")
+        return runs.reshape(-1, 2)
+
+
+def digest_of(*parts: bytes | NDArray[np.int64]) -> bytes:
+    """BLAKE2b of a part of a cache file, 16 bytes."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else part)
+    return digest.digest()
 
 
 def append_contents(file: BinaryIO, contents: Contents, runs: NDArray[np.int64]) -> None:
     """Finish a cache file whose bases are written: all the rest, synced to the disk."""
     fields = {k: v for k, v in vars(contents).items() if k not in ("layout", "file")}
     text = json.dumps(fields).encode()
-    file.write(runs.astype("<i8").tobytes())
-    file.write(contents.layout.astype("<i8").tobytes())
-    file.write(text)
-    file.write(_TAIL.pack(len(text), _MAGIC))
+    layout = contents.layout.astype("<i8").tobytes()
+    for part in (runs.astype("<i8").tobytes(), layout, text):
+        file.write(part)
+    file.write(_TAIL.pack(digest_of(layout, text), len(text), _MAGIC))
     file.flush()
     os.fsync(file.fileno())
 
 
 def read_contents(path: Path) -> Contents | None:
-    """What a cache file says, or None when it is missing, cut short, or not one of ours."""
+    """What a cache file says, or None: it is missing, damaged, or may be somebody's forgery."""
     try:
         with open(path, "rb") as file:
-            return _read(file)
+            return _read(file) if is_trusted(file.fileno(), path.parent) else None
     except (FileNotFoundError, NotADirectoryError, struct.error, ValueError, TypeError, KeyError):
         return None
 
@@ -111,15 +127,19 @@ def read_contents(path: Path) -> Contents | None:
 def _read(file: BinaryIO) -> Contents | None:
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - _TAIL.size))
-    length, magic = _TAIL.unpack(file.read())
+    digest, length, magic = _TAIL.unpack(file.read())
     start = size - _TAIL.size - length
     if magic != _MAGIC or length <= 0 or start < 0:
         return None
     file.seek(start)
-    fields = json.loads(file.read(length))
+    text = file.read(length)
+    fields = json.loads(text)
     rows = len(fields["names"])
     file.seek(start - 32 * rows)
-    layout = np.frombuffer(file.read(32 * rows), "<i8").reshape(rows, 4)
+    index = file.read(32 * rows)
+    if digest_of(index, text) != digest:
+        return None
+    layout = np.frombuffer(index, "<i8").reshape(rows, 4)
     fields["source"] = Identity(*fields["source"])
     contents = Contents(**fields, layout=layout, file=identify(file.fileno()))
     bases = contents.total if contents.has_bases else 0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dnamamba.alphabet import Tokenizer, complement_bases
-from dnamamba.data.genome.build import cache_file, default_cache_dir, file_hash, open_cache
+from dnamamba.data.genome.build import default_cache_dir, file_hash, open_cache
 from dnamamba.data.genome.names import nearest_name
 from dnamamba.data.genome.pread import BasesFile
 
@@ -21,7 +21,7 @@ class Genome:
     """The bases of a FASTA file (plain, bgzip or gzip), fetched window by window.
 
     The first use indexes and checks the file and writes its bare bases into a cache; later uses
-    open in milliseconds while the file keeps its size, modification time and inode. A read takes
+    open in milliseconds while the file keeps its size, times and inode. A read takes
     the memory of its windows and no more. Files beside the FASTA (``.fai``, ``.gzi``) are neither
     read nor written. Reads are stateless (``pread``), and the file is opened anew in every
     process, so a genome may be shared by threads, forked and pickled at any time.
@@ -33,7 +33,8 @@ class Genome:
         path: the FASTA file.
         cache_dir: where caches lie; ``$DNAMAMBA_CACHE``, else ``~/.cache/dnamamba``. A cache
             takes one byte a base. Without room for it a plain FASTA is read by its index, at
-            about a third of the speed; a compressed one is refused.
+            about a third of the speed, and its lines must have one width; a compressed one is
+            refused. Caches of other users, but for root's, are not read.
 
     Attributes:
         path: the FASTA file.
@@ -49,8 +50,7 @@ class Genome:
     def __init__(self, path: str | Path, cache_dir: str | Path | None = None) -> None:
         self.path = Path(path).absolute()
         folder = default_cache_dir() if cache_dir is None else Path(cache_dir).absolute()
-        self._contents = open_cache(self.path, folder)
-        self._cache = cache_file(self.path, folder)
+        self._contents, self._cache = open_cache(self.path, folder)
         self.name = _stem(self.path)
         self._lengths = self._contents.layout[:, 0]
         self._offsets = np.cumsum(self._lengths) - self._lengths
@@ -86,7 +86,8 @@ class Genome:
             raise ValueError(f"strand must be '+' or '-', got {strand!r}")
         self._check_range(contig, first, last)
         out = np.empty(last - first, dtype=np.uint8)
-        self._bases.read(self._bases.open(), number, int(self._offsets[number]), first, out)
+        with self._bases.reading() as file:
+            self._bases.read(file, number, int(self._offsets[number]), first, out)
         bases = out.tobytes()
         return bases if strand == "+" else complement_bases(bases)[::-1]
 
@@ -115,10 +116,10 @@ class Genome:
             raise ValueError("contigs, starts and lengths must be integers")
         number, first, size = (column.astype(np.int64) for column in (number, first, size))
         self._check_batch(number, first, size, out.shape[1])
-        file = self._bases.open()
         columns = (column.tolist() for column in (number, self._offsets[number], first, size))
-        for row, contig, before, start, length in zip(out, *columns, strict=True):
-            self._bases.read(file, contig, before, start, row[:length])
+        with self._bases.reading() as file:
+            for row, contig, before, start, length in zip(out, *columns, strict=True):
+                self._bases.read(file, contig, before, start, row[:length])
 
     def count_ambiguous(
         self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike
@@ -170,8 +171,7 @@ class Genome:
     def verify(self) -> None:
         """Read the FASTA and its cache in full and compare their hashes with the first reading's.
 
-        Catches what size, modification time and inode do not: a change that restored all three,
-        or a damaged disk.
+        Catches what size, times and inode do not tell, as a damaged disk.
 
         Raises:
             ValueError: one of them is not what it was.

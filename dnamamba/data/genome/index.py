@@ -7,15 +7,23 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pyfaidx
 
-from dnamamba.data.genome.source import BLOCK, NO_ROOM, Progress
+from dnamamba.data.genome.source import (
+    BLOCK,
+    BYTE_ORDER_MARK,
+    NO_ROOM,
+    REWRAP,
+    Progress,
+)
 
-__all__ = ["Record", "index_records"]
+__all__ = ["Record", "index_records", "repeated_name"]
+
+_SHOWN = 5  # of the records that share a name
 
 
 class Record(NamedTuple):
     """One line of a .fai: ``length`` bases from byte ``offset`` on, ``line_bases`` a line.
 
-    ``line_bytes`` counts the line's end too.
+    ``line_bytes`` counts the line's end too. Both are 0 where the file was parsed, not indexed.
     """
 
     name: str
@@ -44,6 +52,13 @@ def index_records(plain: Path, folder: Path, shown: Path, progress: Progress) ->
     Raises:
         ValueError: pyfaidx refuses the file; names record and line or position.
     """
+    with open(plain, "rb") as file:
+        if file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK:
+            raise ValueError(
+                f"{shown} starts with a UTF-8 byte-order mark, and there is no room for its "
+                "cache; make room, name another place with cache_dir or $DNAMAMBA_CACHE, or drop "
+                "the mark (tail -c +4)"
+            )
     # pyfaidx judges compression by the name: a link gives every file a neutral one.
     link, index = folder / "source.fa", folder / "source.fai"
     if plain != link:
@@ -128,21 +143,26 @@ def _explain(message: str, index: Path, shown: Path, link: str) -> str:
         return _ragged(shown, match[1], int(match[2]) + 1)  # two blank lines before a header
     if match := re.search(r'Duplicate key "(.*)"', message):
         rows = [row.split("\t") for row in index.read_text().splitlines()]
-        starts = [f"{int(row[2]):,}" for row in rows if row[0] == match[1]]
-        return (
-            f"{shown}: {len(starts)} records are named {match[1]!r} (sequences at bytes "
-            f"{' and '.join(starts)}); names must be unique (seqkit rename)"
-        )
+        return repeated_name(shown, match[1], [int(r[2]) for r in rows if r[0] == match[1]])
     if match := re.search(r"Bad sequence name .* at line (\d+)", message):
         return f"{shown}: header without a name on line {int(match[1]) + 1}; name the record"
     return f"{shown}: {message.replace(link, str(shown))}"
 
 
+def repeated_name(shown: Path, name: str, offsets: list[int]) -> str:
+    """The error for records of one name, whose sequences begin at these bytes."""
+    starts = " and ".join(f"{offset:,}" for offset in offsets[:_SHOWN])
+    more = " and others" if len(offsets) > _SHOWN else ""
+    return (
+        f"{shown}: {len(offsets):,} records are named {name!r} (sequences at bytes {starts}{more});"
+        " names must be unique (seqkit rename)"
+    )
+
+
 def _ragged(shown: Path, name: str, line: int) -> str:
     return (
         f"{shown}: record {name!r}, line {line}: all lines of a record must have one width and "
-        "line end (only the last may be shorter), with no blank line inside; rewrap the file "
-        "(seqkit seq -w 80)"
+        f"line end (only the last may be shorter), with no blank line inside{REWRAP}"
     )
 
 

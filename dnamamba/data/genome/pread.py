@@ -1,6 +1,8 @@
 """Reading a genome's bases by position, without a file offset that processes could share."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.data.genome.index import Record
-from dnamamba.data.genome.source import Identity, identify
+from dnamamba.data.genome.source import Identity, is_still
 
 __all__ = ["BasesFile"]
 
@@ -28,7 +30,8 @@ class BasesFile:
 
     Every read is a ``pread``: it moves no shared offset, so threads and forked processes cannot
     disturb each other. The descriptor belongs to one process; another, forked or spawned, opens
-    its own. Size, modification time and inode are compared before every batch.
+    its own. Size, times and inode are compared before every batch and behind it: what was read of
+    a file that somebody overwrote meanwhile is not handed out.
 
     Args:
         path: the file.
@@ -47,11 +50,13 @@ class BasesFile:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
 
-    def open(self) -> FileIO:
-        """This process's descriptor, to be held for the length of a batch.
+    @contextmanager
+    def reading(self) -> Iterator[FileIO]:
+        """This process's descriptor, for the length of a batch.
 
         Raises:
-            ValueError: the file is gone, or is not the one that was indexed.
+            ValueError: the file is gone, or is not, before the batch or behind it, the one that
+                was indexed.
         """
         opened = self._opened
         try:
@@ -61,16 +66,20 @@ class BasesFile:
             raise ValueError(
                 f"cannot read {self._path}: {error.strerror}; open the genome again"
             ) from error
-        if identify(opened[1].fileno()) != self._identity:
+        self._check(opened[1])
+        yield opened[1]
+        self._check(opened[1])
+
+    def _check(self, file: FileIO) -> None:
+        if not is_still(file.fileno(), self._identity):
             self._opened = None
             raise ValueError(self._changed())
-        return opened[1]
 
     def read(self, file: FileIO, contig: int, before: int, start: int, out: Row) -> None:
         """Fill ``out`` with the bases from 0-based ``start`` of a contig.
 
         Args:
-            file: what ``open`` gave.
+            file: what ``reading`` gave.
             contig: its number.
             before: bases of all contigs before it.
             start: 0-based position; the caller has checked the range.

@@ -1,4 +1,4 @@
-"""One pass over a plain FASTA: the bare bases, what letters occur, and proof of the index.
+"""One pass over a plain FASTA that is to be read by its index: the proof of that index.
 
 Random access trusts the index's arithmetic, so every line end is checked to stand where the
 arithmetic says, and every byte between two records to be a header.
@@ -6,41 +6,18 @@ arithmetic says, and every byte between two records to be a header.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dnamamba.alphabet import LETTERS, why_refused
+from dnamamba.data.genome.census import Census
 from dnamamba.data.genome.index import Record
-from dnamamba.data.genome.source import BLOCK
+from dnamamba.data.genome.source import BLOCK, REWRAP, old_mac
 
-__all__ = ["Census", "scan"]
+__all__ = ["scan"]
 
 _HEADER = re.compile(rb"[\r\n]*>[^\r\n]*(?:\r?\n)?")
 _FIRST_HEADER = re.compile(rb"(?:;[^\n]*\n|[^\S\n]*\n)*>[^\r\n]*(?:\r?\n)?")
-
-_CERTAIN = b"ACGTUacgtu"
-_AMBIGUOUS = np.array([b in LETTERS and b not in _CERTAIN for b in range(256)])
-_NOTED = [b for b in LETTERS if b not in b"ACGTNacgtn"]
-
-
-@dataclass
-class Census:
-    """What occurs in a genome.
-
-    Attributes:
-        counts: (256,) int64, how often each byte occurs.
-        noted: letter -> contig's name -> 0-based position of its first occurrence; for the
-            letters that a tokenizer's policy may refuse (U and the IUPAC codes).
-        runs: (k, 2) int64, half-open runs of bases that are not A, C, G, T or U, as offsets
-            into all contigs laid end to end, ascending.
-    """
-
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    noted: dict[str, dict[str, int]] = field(default_factory=dict)
-    runs: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
 def scan(
@@ -64,20 +41,9 @@ def scan(
             whose end is not where the index says (names record and line).
     """
     census = Census()
-    runs: list[NDArray[np.int64]] = []
-    flat = 0
     for record, base, bases in _pieces(plain, shown, records, seen):
-        if foreign := bases.translate(None, LETTERS):
-            at = min(bases.find(byte) for byte in set(foreign))
-            raise ValueError(
-                f"{shown}: {record.name}, position {base + at:,} (0-based): "
-                f"{why_refused(bases[at])}"
-            )
-        runs += _count(census, bases, record.name, base, flat)
+        census.add(bases, record.name, base, shown)
         write(bases)
-        flat += len(bases)
-    if runs:
-        census.runs = np.concatenate(runs)
     return census
 
 
@@ -140,29 +106,13 @@ def _inside(match: re.Match[bytes], phase: int, record: Record) -> bool:
 def _bad_line(shown: Path, record: Record, line: int) -> str:
     return (
         f"{shown}: record {record.name!r}, near its line {line}: all lines of a record must have "
-        "one width and line end (only the last may be shorter); rewrap the file (seqkit seq -w 80)"
+        f"one width and line end (only the last may be shorter){REWRAP}"
     )
-
-
-def _count(
-    census: Census, bases: bytes, contig: str, base: int, flat: int
-) -> list[NDArray[np.int64]]:
-    letters = np.frombuffer(bases, np.uint8)
-    counts = np.bincount(letters, minlength=256)
-    census.counts += counts
-    for letter in _NOTED:
-        if counts[letter]:
-            first = census.noted.setdefault(chr(letter), {})
-            first.setdefault(contig, base + bases.find(letter))
-    if not counts[_AMBIGUOUS].any():
-        return []
-    edges = np.flatnonzero(np.diff(_AMBIGUOUS[letters], prepend=False, append=False))
-    return [edges.reshape(-1, 2) + flat]
 
 
 def _bad_header(shown: Path, records: list[Record], number: int, gap: bytes) -> str:
     if b"\r" in gap.rstrip(b"\r\n"):
-        return f"{shown} has lines that end in CR alone (old Mac); convert it (dos2unix -c mac)"
+        return old_mac(shown)
     before = records[max(0, number - 1)]
     return _bad_line(shown, before, _last_line(before))
 

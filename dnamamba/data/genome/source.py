@@ -11,13 +11,18 @@ from typing import BinaryIO, NamedTuple
 
 __all__ = [
     "BLOCK",
+    "BYTE_ORDER_MARK",
     "FOREIGN",
     "NO_ROOM",
+    "REWRAP",
     "Identity",
     "Progress",
+    "check_end",
     "check_end_block",
     "identify",
     "is_compressed",
+    "is_still",
+    "old_mac",
     "unpack",
 ]
 
@@ -35,7 +40,12 @@ FOREIGN = {
     b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
-_BYTE_ORDER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\xef\xbb\xbf": "UTF-8"}
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # of UTF-8
+REWRAP = (
+    "; a FASTA without room for its cache is read by the width of its lines: make room, name "
+    "another place with cache_dir or $DNAMAMBA_CACHE, or rewrap the file (seqkit seq -w 80)"
+)
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 # The empty block that ends every bgzip file (SAM specification, section 4.1.2).
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -46,12 +56,25 @@ class Identity(NamedTuple):
     size: int
     mtime_ns: int
     inode: int
+    ctime_ns: int  # moves with every change, one that puts the modification time back included
 
 
 def identify(file: Path | int) -> Identity:
-    """Size, modification time and inode of a path or an open descriptor."""
+    """Size, times and inode of a path or an open descriptor."""
     status = os.stat(file)
-    return Identity(status.st_size, status.st_mtime_ns, status.st_ino)
+    return Identity(status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
+
+
+def is_still(file: int, identity: Identity) -> bool:
+    """Whether an open descriptor is of the file that was identified, unchanged since.
+
+    A file whose name is gone (another took its place) is what it was: that alone has moved its
+    ctime, and nobody can open it any more.
+    """
+    now = identify(file)
+    if os.fstat(file).st_nlink == 0:
+        now = now._replace(ctime_ns=identity.ctime_ns)
+    return now == identity
 
 
 def is_compressed(path: Path) -> bool:
@@ -83,17 +106,21 @@ def _check_head(path: Path, head: bytes) -> None:
     for magic, name in FOREIGN.items():
         if head.startswith(magic):
             raise ValueError(f"{path} is compressed with {name}; unpack it or use bgzip or gzip")
-    for mark, name in _BYTE_ORDER_MARKS.items():
-        if head.startswith(mark):
-            raise ValueError(
-                f"{path} starts with a {name} byte-order mark; save it as plain ASCII "
-                "(iconv -t ASCII)"
-            )
-    if b"\0" in head[:64]:
-        raise ValueError(f"{path} has NUL bytes at its start; is it UTF-16 or a binary file?")
-    text = head.lstrip()
+    if head.startswith(_UTF_16):
+        raise ValueError(
+            f"{path} starts with a UTF-16 byte-order mark; convert it (iconv -f UTF-16 -t UTF-8)"
+        )
+    start = head[:64].rstrip(b"\0")  # NUL bytes at the end of a short file are its end
+    if b"\0" in start or not start:
+        raise ValueError(
+            f"{path} has NUL bytes at its start; is it UTF-16 (iconv -f UTF-16LE -t UTF-8) or a "
+            "binary file?"
+        )
+    text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
     if not text:
         raise ValueError(f"{path} starts with white space alone; expected FASTA")
+    if b"\r" in text and b"\n" not in text:
+        raise ValueError(old_mac(path))
     if text.startswith(b"@"):
         raise ValueError(f"{path} starts with '@': FASTQ? Convert it (seqkit fq2fa)")
     if not text.startswith((b">", b";")):
@@ -101,6 +128,33 @@ def _check_head(path: Path, head: bytes) -> None:
             f"{path} starts with {text[:20].decode('latin-1')!r}; "
             "expected FASTA, a header line that begins with '>'"
         )
+
+
+def check_end(plain: Path, shown: Path) -> None:
+    """Name a copy that was cut short and left the rest of its room as NUL bytes.
+
+    Raises:
+        ValueError: the plain text ends in NUL bytes; says how many.
+    """
+    with open(plain, "rb") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - BLOCK)
+            file.seek(start)
+            text = len(file.read(end - start).rstrip(b"\0"))
+            end = start + text
+            if text:
+                break
+    if end < size:
+        raise ValueError(
+            f"{shown}: its last {size - end:,} bytes are NUL, from byte {end:,} on: a copy that "
+            "was cut short? Copy or fetch the file again"
+        )
+
+
+def old_mac(shown: Path) -> str:
+    """The error for a file that knows no LF."""
+    return f"{shown} has lines that end in CR alone (old Mac); convert it (tr '\\r' '\\n')"
 
 
 def unpack(source: Path, target: Path, progress: Progress) -> None:

@@ -6,7 +6,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 from dnamamba.data.genome.source import FOREIGN, check_end_block
 
@@ -29,7 +29,11 @@ _MARKS = {
 }
 
 
-def text_lines(path: Path, longest: int = LONGEST_LINE) -> Iterator[str]:
+def text_lines(
+    path: Path,
+    longest: int | None = None,
+    undecodable: Literal["strict", "surrogateescape"] = "strict",
+) -> Iterator[str]:
     """The lines of a plain, gzip or bgzip file, each with its line end.
 
     Compression is told by the content, never by the name. Text is UTF-8, or what a byte-order
@@ -37,26 +41,35 @@ def text_lines(path: Path, longest: int = LONGEST_LINE) -> Iterator[str]:
 
     Args:
         path: the file.
-        longest: most characters in a line; memory never holds more than a few times as much.
+        longest: most characters in a line, ``LONGEST_LINE`` if None; memory never holds more than
+            a few times as much.
+        undecodable: ``surrogateescape`` hands on bytes that are not UTF-8, as Python's codec of
+            that name does, for a caller who judges each line himself.
 
     Raises:
-        ValueError: the file is missing, empty, in another compression, binary, not in its
-            encoding or with a line that is too long (names the line), or truncated (names the
-            last good line).
+        ValueError: the file is missing, empty, in another compression or binary; a line is not in
+            its encoding, is too long or has NUL bytes (names the line); or the file is truncated
+            (names the last good line).
     """
     number, encoding = 0, "UTF-8"
     try:
         with open(path, "rb") as file:
             stream = _decompressed(path, file)
             encoding = _encoding(path, stream)
-            read = _reader(stream, encoding, longest)
+            read = _reader(stream, encoding, longest or LONGEST_LINE, undecodable)
             while line := read():
                 number += 1
+                if "\0" in line:
+                    raise ValueError(
+                        f"{path}, line {number:,} has NUL bytes: a copy that was cut short? Copy "
+                        "or fetch the file again"
+                    )
                 yield line
     except _TooLongError as error:
         raise ValueError(
-            f"{path}, line {number + 1:,}: longer than {longest >> 20:,} MiB, the most that a line "
-            "may have; are its line ends missing, or is it a file of another kind?"
+            f"{path}, line {number + 1:,} is longer than {(longest or LONGEST_LINE) >> 20:,} MiB, "
+            "the most that a line may have; is it binary, or do its lines end in CR alone "
+            "(tr '\\r' '\\n')?"
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
@@ -94,13 +107,17 @@ def _encoding(path: Path, stream: BinaryIO) -> str:
             # The other decoders want to see their mark, which says the order.
             stream.seek(len(mark) if name == "UTF-8" else 0)
             return name
-    if b"\0" in head:
-        raise ValueError(f"{path} has NUL bytes; is it binary or UTF-16?")
+    start = head[:64].rstrip(b"\0")  # NUL bytes at the end of a short file are its end
+    if b"\0" in start or not start:
+        raise ValueError(
+            f"{path} has NUL bytes; is it binary or UTF-16? Convert the latter "
+            "(iconv -f UTF-16 -t UTF-8)"
+        )
     stream.seek(0)
     return "UTF-8"
 
 
-def _reader(stream: BinaryIO, encoding: str, longest: int) -> Callable[[], str]:
+def _reader(stream: BinaryIO, encoding: str, longest: int, undecodable: str) -> Callable[[], str]:
     """Gives the next line, "" at the end; never reads far beyond ``longest``."""
     text = None if encoding == "UTF-8" else io.TextIOWrapper(stream, encoding, newline="\n")
 
@@ -108,7 +125,7 @@ def _reader(stream: BinaryIO, encoding: str, longest: int) -> Callable[[], str]:
         line: str | bytes = (text or stream).readline(longest + 1)
         if len(line) > longest:
             raise _TooLongError
-        return line if isinstance(line, str) else line.decode("utf-8")
+        return line if isinstance(line, str) else line.decode("utf-8", undecodable)
 
     return read
 

@@ -22,6 +22,8 @@ from dnamamba.settings import plain, typed
 
 __all__ = ["SpeciesDataModule"]
 
+_MANY_RECORDS = 10  # from which on a FASTA may hold one genome a record
+
 
 class SpeciesDataModule(LabelledDataModule):
     """Windows drawn from one FASTA a species; the label is the species.
@@ -111,6 +113,7 @@ class SpeciesDataModule(LabelledDataModule):
             present = self._present(plans, part) if getattr(self.split, part) else self.species
             if absent := [name for name in self.species if name not in present]:
                 rank_zero_warn(f"the {part} part has no window of {', '.join(absent)}")
+        self._warn_of_pieces(plans)
         plans.check(self.tokenizer)
         self._plans = plans
         rank_zero_info("\n".join(plans.report))
@@ -120,6 +123,26 @@ class SpeciesDataModule(LabelledDataModule):
         """The species that have a window in a part."""
         genomes = plans.contigs.genome[np.unique(plans.of(part).tiling.contig)]
         return [name for i, name in enumerate(self.species) if i in genomes]
+
+    def _warn_of_pieces(self, plans: Plans) -> None:
+        """Records that are genomes of their own should stand on one side, whole."""
+        parts = [part for part in ("validation", "test") if getattr(self.split, part)]
+        held_out = [plans.of(part).tiling.contig for part in parts]
+        both = np.intersect1d(
+            plans.of("train").tiling.contig, np.concatenate([np.empty(0, np.int64), *held_out])
+        )
+        records = np.bincount(plans.contigs.genome, minlength=len(self.species))
+        divided = np.bincount(plans.contigs.genome[both], minlength=len(self.species))
+        many = np.flatnonzero((records >= _MANY_RECORDS) & (divided > 0))
+        if many.size:
+            names = list(self.species)
+            counts = ", ".join(f"{names[i]}: {divided[i]:,} of {records[i]:,}" for i in many)
+            rank_zero_warn(
+                f"records of which a piece is trained on and another held out: {counts}. If each "
+                "is a genome of its own, as of isolates or organelles, let it stand on one side: "
+                f"set data.split.block to {int(plans.contigs.length.max()) + 1} (longer than the "
+                "longest record), or name contigs"
+            )
 
     def read_unlabelled(self) -> None:
         """Open the genomes of unknown species, if there are any, once."""

@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants.vcf import Record
 
-__all__ = ["Problem", "VariantChecks", "allele_problem", "site_problem"]
+__all__ = ["Problem", "VariantChecks", "allele_problem", "format_problem", "site_problem"]
 
 _BASES = re.compile("[ACGTN]+")
+_CODES = re.compile("[ACGTNRYSWKMBDHVU]+")
 _LETTERS = "must be of the letters ACGTN; normalise the file (bcftools norm)"
 # Section 1.6.1 of the VCF specification: a code in the reference is written in REF as the base
 # that is first in the alphabet.
@@ -23,13 +24,16 @@ class VariantChecks:
     """What to do with records that cannot be used. What is skipped is counted in one warning.
 
     Attributes:
-        mismatch: REF differs from the FASTA, or the position lies outside the contig.
+        mismatch: REF differs from the FASTA or is an IUPAC code, or the position lies outside
+            the contig.
         unknown_contig: the FASTA has no contig of that name.
         unsupported: no ALT (``.``), ``*``, symbolic (``<DEL>``) and breakend alleles, ALT equal
             to REF.
         kinds: which of ``snv``, ``mnv`` and ``indel`` to keep; None for all.
         contig_names: ``add_chr`` reads 17 as chr17 and MT as chrM, ``drop_chr`` the reverse;
             or name in the VCF -> name in the FASTA (others stay as they are).
+        malformed: the line is no record of a VCF: its columns, POS, QUAL, the letters of REF or
+            ALT, the INFO field that is read.
 
     Raises:
         ValueError: an unknown choice.
@@ -40,12 +44,13 @@ class VariantChecks:
     unsupported: Policy = "skip"
     kinds: list[Literal["snv", "mnv", "indel"]] | None = None
     contig_names: Literal["as_is", "add_chr", "drop_chr"] | dict[str, str] = "as_is"
+    malformed: Policy = "error"
 
     def __post_init__(self) -> None:
         if not isinstance(self.contig_names, str):  # YAML reads an unquoted 17 as a number
             names = {str(name): str(known) for name, known in self.contig_names.items()}
             object.__setattr__(self, "contig_names", names)
-        for name in ("mismatch", "unknown_contig", "unsupported"):
+        for name in ("mismatch", "unknown_contig", "unsupported", "malformed"):
             if getattr(self, name) not in ("error", "skip"):
                 raise ValueError(
                     f"checks.{name} must be 'error' or 'skip', got {getattr(self, name)!r}"
@@ -82,11 +87,22 @@ class Problem(NamedTuple):
         message: for an error, without the record's place.
         policy: what the user wants done.
         reason: for the count of what was left out.
+        named: the lines are to be named, too; not of what sound files are full of.
     """
 
     message: str
     policy: Policy
     reason: str
+    named: bool = True
+
+
+def format_problem(message: str, checks: VariantChecks) -> Problem:
+    """A line that is no record, for what ``message`` says."""
+    return Problem(
+        f"{message}. Leave such records out with checks.malformed=skip",
+        checks.malformed,
+        "that break the format",
+    )
 
 
 def site_problem(
@@ -99,12 +115,16 @@ def site_problem(
         contig: the FASTA's name of its contig.
         genome: the reference.
         checks: the policies.
-
-    Raises:
-        ValueError: REF is not of bases.
     """
+    if _CODES.fullmatch(record.ref) and not _BASES.fullmatch(record.ref):
+        return Problem(
+            f"REF {record.ref[:40]!r} {_LETTERS}, or leave such records out with "
+            "checks.mismatch=skip",
+            checks.mismatch,
+            "whose REF is an IUPAC code",
+        )
     if not _BASES.fullmatch(record.ref):
-        raise ValueError(f"{record.where}: REF {record.ref[:40]!r} {_LETTERS}")
+        return format_problem(f"REF {record.ref[:40]!r} {_LETTERS}", checks)
     try:
         genome.number(contig)
     except ValueError as error:
@@ -141,11 +161,7 @@ def site_problem(
 def allele_problem(
     record: Record, alt: str, checks: VariantChecks, longest: int | None
 ) -> Problem | None:
-    """Why an ALT is no sequence of its own to read; ``.`` stands for no ALT.
-
-    Raises:
-        ValueError: letters that no allele may have.
-    """
+    """Why an ALT is no sequence of its own to read; ``.`` stands for no ALT."""
     size = max(len(record.ref), len(alt))
     if alt == ".":
         reason = "without ALT"
@@ -156,7 +172,7 @@ def allele_problem(
     elif "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
         reason = "breakends"
     elif not _BASES.fullmatch(alt):
-        raise ValueError(f"{record.where}: ALT {alt[:40]!r} {_LETTERS}")
+        return format_problem(f"ALT {alt[:40]!r} {_LETTERS}", checks)
     elif alt == record.ref:
         reason = "with ALT equal to REF"
     elif longest is not None and size > longest:
@@ -168,4 +184,5 @@ def allele_problem(
         "read; leave such alleles out with checks.unsupported=skip",
         checks.unsupported,
         reason,
+        named=False,
     )

@@ -83,8 +83,8 @@ class VariantDataset(SampleDataset):
         return {name: torch.from_numpy(column) for name, column in batch.items()}
 
     def names(self, index: NDArray[np.int64]) -> list[str]:
-        """``contig:position:ref:alt`` of each sample, the position counted from 1."""
-        return [self.variants[number].name for number in self.order.numbers(index)]
+        """``contig:position:ref:alt`` of each sample, as its VCF writes them."""
+        return [self.variants[number].vcf_name for number in self.order.numbers(index)]
 
     @property
     def targets(self) -> NDArray[Any] | None:

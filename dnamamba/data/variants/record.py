@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.variants.checks import Problem, VariantChecks, allele_problem, site_problem
-from dnamamba.data.variants.vcf import Record, read_records
+from dnamamba.data.variants.checks import (
+    Problem,
+    VariantChecks,
+    allele_problem,
+    format_problem,
+    site_problem,
+)
+from dnamamba.data.variants.vcf import Malformed, Record, read_records
 
 __all__ = ["Variant", "read_variants"]
+
+_NAMED = 5  # lines named of each reason for leaving out
 
 
 class Variant(NamedTuple):
@@ -25,6 +33,7 @@ class Variant(NamedTuple):
         line: the record's line in the VCF, counted from 1. Alleles of one record share it.
         allele: number of ``alt`` in its record, counted from 1.
         info: the INFO field asked for, as text; empty where the record lacks it.
+        written: the contig's name in the VCF, where it is another than in the FASTA.
     """
 
     contig: str
@@ -35,11 +44,22 @@ class Variant(NamedTuple):
     line: int = 0
     allele: int = 1
     info: str = ""
+    written: str = ""
+
+    @property
+    def vcf_contig(self) -> str:
+        """The contig as the VCF names it: what a table beside the VCF is joined by."""
+        return self.written or self.contig
 
     @property
     def name(self) -> str:
         """``contig:position:ref:alt``, the position counted from 1 as in a VCF."""
         return f"{self.contig}:{self.start + 1}:{self.ref}:{self.alt}"
+
+    @property
+    def vcf_name(self) -> str:
+        """``name`` with the contig as the VCF names it: for what is written beside a VCF."""
+        return f"{self.vcf_contig}:{self.start + 1}:{self.ref}:{self.alt}"
 
     @property
     def kind(self) -> str:
@@ -79,42 +99,72 @@ def read_variants(
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     checks = checks or VariantChecks()
-    counts: Counter[str] = Counter()
+    left_out = _LeftOut()
     for record in read_records(vcf, info):
-        yield from _alleles(record, genome, checks, longest, counts)
+        yield from _alleles(record, genome, checks, longest, left_out)
     if skipped is not None:
-        skipped.update(counts)
-    if counts:
-        parts = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-        warnings.warn(f"{vcf}: left out records or alleles: {parts}", stacklevel=2)
+        skipped.update(left_out.counts)
+    if left_out.counts:
+        warnings.warn(f"{vcf}: left out records or alleles: {left_out}", stacklevel=2)
+
+
+class _LeftOut:
+    """How many records and alleles, by reason, and the first lines of those that are bad."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._lines: dict[str, list[int]] = {}
+
+    def add(self, reason: str, line: int | None = None) -> None:
+        self.counts[reason] += 1
+        lines = self._lines.setdefault(reason, [])
+        if line is not None and line not in lines and len(lines) <= _NAMED:
+            lines.append(line)
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{count:,} {reason}{self._places(reason)}"
+            for reason, count in self.counts.most_common()
+        )
+
+    def _places(self, reason: str) -> str:
+        lines = self._lines[reason]
+        if not lines:
+            return ""
+        named = ", ".join(f"{line:,}" for line in lines[:_NAMED])
+        more = ", ..." if len(lines) > _NAMED else ""
+        return f" (line{'s' if len(lines) > 1 else ''} {named}{more})"
 
 
 def _alleles(
-    record: Record,
+    record: Record | Malformed,
     genome: Genome,
     checks: VariantChecks,
     longest: int | None,
-    counts: Counter[str],
+    left_out: _LeftOut,
 ) -> Iterator[Variant]:
-    contig = checks.contig(record.contig)
-    if _left_out(record, site_problem(record, contig, genome, checks), counts):
+    if isinstance(record, Malformed):
+        _leave_out(record, format_problem(record.message, checks), left_out)
         return
+    contig = checks.contig(record.contig)
+    if problem := site_problem(record, contig, genome, checks):
+        _leave_out(record, problem, left_out)
+        return
+    written = "" if record.contig == contig else record.contig
     for number, alt in enumerate(record.alts or ["."], 1):
-        if _left_out(record, allele_problem(record, alt, checks, longest), counts):
+        if problem := allele_problem(record, alt, checks, longest):
+            _leave_out(record, problem, left_out)
             continue
         info = record.info[number - 1]
         site = contig, record.start, record.ref
-        variant = Variant(*site, alt, record.id, record.line, number, info)
+        variant = Variant(*site, alt, record.id, record.line, number, info, written)
         if checks.kinds is not None and variant.kind not in checks.kinds:
-            counts[f"of kind {variant.kind}"] += 1
+            left_out.add(f"of kind {variant.kind}")
         else:
             yield variant
 
 
-def _left_out(record: Record, problem: Problem | None, counts: Counter[str]) -> bool:
-    if problem is None:
-        return False
+def _leave_out(record: Record | Malformed, problem: Problem, left_out: _LeftOut) -> None:
     if problem.policy == "error":
         raise ValueError(f"{record.where}: {problem.message}")
-    counts[problem.reason] += 1
-    return True
+    left_out.add(problem.reason, record.line if problem.named else None)

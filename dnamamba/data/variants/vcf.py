@@ -1,19 +1,26 @@
-"""The records of a VCF, streamed through vcfpy, with the line that an error names."""
+"""The records of a VCF, streamed through vcfpy, with the line that an error names.
+
+vcfpy sees what is needed and no more: of the header the definition of the one INFO field asked
+for, of a record no FILTER, no other INFO and no genotypes. What else a file holds cannot stop it.
+"""
 
 import io
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from dnamamba.data.genome.source import old_mac
 from dnamamba.data.genome.text import text_lines
 from dnamamba.extras import library
 
-__all__ = ["Record", "read_records"]
+__all__ = ["Malformed", "Record", "read_records"]
 
 _NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+_FILTER, _INFO = 6, 7
 
 
 class Record(NamedTuple):
@@ -40,7 +47,15 @@ class Record(NamedTuple):
     info: tuple[str, ...]
 
 
-def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record]:
+class Malformed(NamedTuple):
+    """A line that breaks the format: ``message`` says how, without the place."""
+
+    where: str
+    line: int
+    message: str
+
+
+def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record | Malformed]:
     """Stream the records of a plain, bgzip or gzip VCF. Blank lines are skipped.
 
     Args:
@@ -48,69 +63,84 @@ def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record]:
         info: the INFO field to read.
 
     Raises:
-        ValueError: the file is damaged, no VCF, or a record breaks the format; names file,
-            line and column.
+        ValueError: the file is damaged or no VCF, or the definition of ``info`` cannot be read;
+            names file and line.
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     path = Path(vcf)
     vcfpy = library("vcfpy", "variants", f"reading {path}")
-    lines = enumerate(text_lines(path), 1)
-    reader = _header(path, lines, vcfpy)
+    lines = enumerate(text_lines(path, undecodable="surrogateescape"), 1)
+    reader = _header(path, lines, vcfpy, info)
     for number, line in lines:
         if line.strip():  # vcfpy would take a blank line for the end of the file
-            yield _record(reader, vcfpy, f"{path}, line {number}", number, line, info)
+            yield _record(reader, f"{path}, line {number}", number, line, info)
 
 
-def _header(path: Path, lines: Iterator[tuple[int, str]], vcfpy: ModuleType) -> Any:
-    text = []
+def _header(
+    path: Path, lines: Iterator[tuple[int, str]], vcfpy: ModuleType, info: str | None
+) -> Any:
+    """Read up to the first record; a reader that knows what the header says of ``info``."""
+    wanted = re.compile(rf"##INFO=<(?:[^\",]*,)*ID={re.escape(info or '')}[,>\r\n]")
+    version, definition, defined = False, "", 0
     for number, line in lines:
         if line.startswith("#CHROM"):
-            # Genotypes are not read, so vcfpy need not know of their columns.
-            line = "\t".join(line.rstrip("\r\n").split("\t")[: len(_NAMES)]) + "\n"
-        elif not line.startswith("##"):
+            break
+        if "\r#" in line:
+            raise ValueError(old_mac(path))
+        if line.startswith("##fileformat"):
+            version = True
+        elif info and not definition and wanted.match(line):
+            definition, defined = line.rstrip("\r\n") + "\n", number
+        elif line.strip() and not line.startswith("#"):
             raise ValueError(
                 f"{path}, line {number}: expected the header of a VCF, lines that begin with '##' "
                 f"and then '#CHROM'; got {line[:40]!r}"
             )
-        text.append(line)
-        if line.startswith("#CHROM"):
-            break
+    else:
+        raise ValueError(
+            f"{path}: damaged VCF header: Missing line that begins with '#CHROM'; is the file cut "
+            "off?"
+        )
+    if not version:
+        raise ValueError(
+            f"{path}: damaged VCF header: none of its header lines is '##fileformat'; put one "
+            "first (sed '1i ##fileformat=VCFv4.2')"
+        )
+    text = "##fileformat=VCFv4.2\n" + definition + "#" + "\t".join(_NAMES) + "\n"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", vcfpy.exceptions.VCFPyWarning)
-            return vcfpy.Reader.from_stream(io.StringIO("".join(text)), path)
-    except (vcfpy.exceptions.VCFPyException, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: damaged VCF header: {error}") from error
+        with _unwarned():
+            return vcfpy.Reader.from_stream(io.StringIO(text), path)
+    except Exception as error:  # whatever a parser meets in a damaged line
+        raise ValueError(
+            f"{path}, line {defined}: the header's definition of INFO {info} cannot be read "
+            f"({_message_of(error)}); mend or remove it (sed '{defined}d')"
+        ) from error
 
 
 def _record(
-    reader: Any, vcfpy: ModuleType, where: str, number: int, line: str, info: str | None
-) -> Record:
-    if line.startswith("#"):
-        raise ValueError(
-            f"{where}: a header line behind the records; join VCFs with bcftools concat"
-        )
+    reader: Any, where: str, number: int, line: str, info: str | None
+) -> Record | Malformed:
     columns = line.rstrip("\r\n").split("\t", len(_NAMES))[: len(_NAMES)]
-    if len(columns) < len(_NAMES):
-        raise ValueError(
-            f"{where}: {len(columns)} columns where a VCF has at least {len(_NAMES)} "
-            f"({', '.join(_NAMES)}), separated by tabs; is the file cut off or made of spaces?"
-        )
-    for name, cell in zip(_NAMES, columns, strict=True):
-        if not cell or (name == "ALT" and "" in cell.split(",")):
-            raise ValueError(f"{where}: {name} is empty; a missing value is written '.'")
-    if not re.fullmatch(r"-?\d+", columns[1]):
-        raise ValueError(f"{where}: POS must be a whole number, counted from 1; got {columns[1]!r}")
-    entries = [e for e in columns[7].split(";") if info and e.split("=", 1)[0] == info]
-    columns[7] = entries[0] if entries else "."
+    problem = _problem(line, columns)
+    if problem:
+        return Malformed(where, number, problem)
+    entries = [e for e in columns[_INFO].split(";") if info and e.split("=", 1)[0] == info]
+    columns[_FILTER], columns[_INFO] = ".", entries[0] if entries else "."
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", vcfpy.exceptions.VCFPyWarning)
+        if not "".join(columns).isascii():
+            "".join(columns).encode()
+        with _unwarned():
             record = reader.parser.parse_line("\t".join(columns))
             per_allele = _per_allele(reader, record, info)
-    except (vcfpy.exceptions.VCFPyException, ValueError, AssertionError) as error:
-        raise ValueError(f"{where}: {error} (POS {columns[1]}, ALT {columns[4][:40]})") from error
-    alts = tuple(alt.serialize() for alt in record.ALT)
+            alts = tuple(alt.serialize() for alt in record.ALT)
+    except UnicodeEncodeError as error:
+        byte = ord(error.object[error.start]) - 0xDC00
+        why = f"byte 0x{byte:02x} is not UTF-8; convert the file (iconv -f latin1 -t utf8)"
+        return Malformed(where, number, why)
+    except Exception as error:  # whatever a parser meets in a damaged line
+        return Malformed(
+            where, number, f"{_message_of(error)} (POS {columns[1]}, ALT {columns[4][:40]})"
+        )
     return Record(
         where,
         number,
@@ -121,6 +151,34 @@ def _record(
         tuple(alt if "<" in alt or "[" in alt or "]" in alt else alt.upper() for alt in alts),
         per_allele,
     )
+
+
+def _problem(line: str, columns: list[str]) -> str | None:
+    """What in the line's shape is against the format."""
+    if line.startswith("#"):
+        return "a header line behind the records; join VCFs with bcftools concat"
+    if len(columns) < len(_NAMES):
+        return (
+            f"{len(columns)} columns where a VCF has at least {len(_NAMES)} "
+            f"({', '.join(_NAMES)}), separated by tabs; is the file cut off or made of spaces?"
+        )
+    for name, cell in zip(_NAMES, columns, strict=True):
+        if not cell or (name == "ALT" and "" in cell.split(",")):
+            return f"{name} is empty; a missing value is written '.'"
+    if not re.fullmatch(r"-?[0-9]+", columns[1]):
+        return f"POS must be a whole number, counted from 1; got {columns[1][:40]!r}"
+    return None
+
+
+def _message_of(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _per_allele(reader: Any, record: Any, info: str | None) -> tuple[str, ...]:

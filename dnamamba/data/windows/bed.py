@@ -1,5 +1,6 @@
 """Reading BED: intervals whose every row is checked against the genomes."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -7,12 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dnamamba.data.genome.source import old_mac
 from dnamamba.data.genome.text import text_lines
 from dnamamba.data.windows.regions import Contigs, Regions
 
 __all__ = ["BedRow", "BedRows", "bed_rows", "parse_region", "read_bed"]
 
 _SKIPPED = ("#", "track", "browser")
+_STRANDS = frozenset("+-.")
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
+_DIGITS = 18  # of a coordinate, at most
 _HEADERS = ("start", "chromstart", "chrom_start", "txstart", "begin")
 
 
@@ -25,7 +30,7 @@ class BedRow(NamedTuple):
         start: 0-based.
         end: exclusive.
         name: the fourth column; "" where absent.
-        strand: the sixth column as written; "" where absent.
+        strand: the sixth column as written, whatever it is; "" where absent.
     """
 
     line: int
@@ -51,8 +56,9 @@ class BedRows(NamedTuple):
 def bed_rows(path: str | Path, contigs: Contigs) -> Iterator[BedRow]:
     """The rows of a BED file, one by one; coordinates are 0-based and half-open.
 
-    Tabs or white space part the columns. Comments, ``track`` and ``browser`` lines, empty lines
-    and one header line at the top are skipped. A contig name that several genomes share is written
+    Tabs part the columns, or white space in a row without any; then a name may hold blanks where
+    score and strand stand behind it. Comments, ``track`` and ``browser`` lines, empty lines and
+    one header line at the top are skipped. A contig name that several genomes share is written
     ``genome:contig``. The file may be compressed (gzip, bgzip).
 
     Raises:
@@ -64,9 +70,12 @@ def bed_rows(path: str | Path, contigs: Contigs) -> Iterator[BedRow]:
         line = text.strip()
         if not line or line.startswith(_SKIPPED[0]) or line.split(None, 1)[0] in _SKIPPED:
             continue
-        fields = line.split("\t") if "\t" in line else line.split()
-        if first and len(fields) > 1 and fields[1].strip().lower() in _HEADERS:
+        if "\r" in line:
+            raise ValueError(old_mac(path))
+        columns = line.split("\t") if "\t" in line else line.split()
+        if first and len(columns) > 1 and columns[1].strip().lower() in _HEADERS:
             continue
+        fields = columns if "\t" in line else _joined_name(columns)
         try:
             interval = _interval(fields, contigs)
         except ValueError as error:
@@ -74,6 +83,26 @@ def bed_rows(path: str | Path, contigs: Contigs) -> Iterator[BedRow]:
         first = False
         name, _, strand, *_ = [*(field.strip() for field in fields[3:6]), "", "", ""]
         yield BedRow(number, *interval, name, strand)
+
+
+def _joined_name(fields: list[str]) -> list[str]:
+    """The columns of a row parted by blanks, whose name may hold some, too."""
+    behind = fields[4:]
+    if not behind or (_is_number(behind[0]) and (len(behind) < 2 or behind[1] in _STRANDS)):
+        return fields
+    end = len(fields)
+    if len(behind) > 1 and behind[-1] in _STRANDS and _is_number(behind[-2]):
+        end -= 2  # score and strand
+    elif len(behind) > 1 and _STRANDS.intersection(behind):
+        text = " ".join(fields[3:])
+        return [*fields[:3], text, "", text]  # whoever wants the strand is to complain
+    elif _is_number(behind[-1]):
+        end -= 1
+    return [*fields[:3], " ".join(fields[3:end]), *fields[end:]]
+
+
+def _is_number(field: str) -> bool:
+    return field == "." or bool(_NUMBER.fullmatch(field))
 
 
 def read_bed(path: str | Path, contigs: Contigs) -> BedRows:
@@ -126,6 +155,6 @@ def _interval(fields: list[str], contigs: Contigs) -> tuple[int, int, int]:
 
 def _integer(field: str, name: str) -> int:
     field = field.strip()
-    if not (field.isascii() and field.removeprefix("-").isdecimal()):
-        raise ValueError(f"{name} must be an integer without separators, got {field!r}")
+    if len(field) > _DIGITS or not (field.isascii() and field.removeprefix("-").isdecimal()):
+        raise ValueError(f"{name} must be an integer without separators, got {field[:40]!r}")
     return int(field)

@@ -8,12 +8,13 @@ come. What needs more than a file (kill, fork, a full disk) is in ``test_fasta_c
 import gzip
 import io
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from Bio import bgzf
+from Bio import SeqIO, bgzf
 
 from dnamamba.data.genome.fasta import Genome
 
@@ -73,17 +74,14 @@ FILES: list[tuple[str, str, bytes, str | Bases]] = [
     ("blank name", "g.fa", b">  \nACGT\n", r"header without a name on line 1"),
     ("duplicate names", "g.fa", b">a\nAC\n>b\nGT\n>a x\nTT\n",
      r"2 records are named 'a' \(sequences at bytes 3 and 17\)"),
-    ("ragged lines", "g.fa", b">b\nAC\n>a\nACGT\nAC\nACGT\n", r"record 'a', line 5: all lines"),
-    ("last line longer", "g.fa", b">a\nACGT\nACGTACGT\n>b\nTTTT\n", r"record 'a'.*one width"),
-    ("last line longer by one", "g.fa", b">a\nACGT\nACGTA\n>b\nTTTT\n", r"record 'a'.*one width"),
-    ("last line of all longer", "g.fa", b">a\nACGT\nACGTACGTACGT", r"record 'a'.*one width"),
-    ("blank line inside", "g.fa", b">a\nACGT\n\nACGT\n", r"record 'a', line 3.*no blank line"),
-    ("blank line first", "g.fa", b">a\n\nACGT\nACGT\n", r"record 'a', line 2"),
-    ("two blank lines between", "g.fa", b">a\nACGT\n\n\n>b\nAC\n", r"record 'a', line 3"),
-    ("mixed LF and CRLF", "g.fa", b">a\nACGT\r\nACGT\nACGT\r\n", r"record 'a', line 3"),
     ("CR only", "g.fa", b">a\rACGT\rACGT\r", r"CR alone"),
     ("CR only, two records", "g.fa", b">a\rACGT\r>b\rACGT\r", r"CR alone"),
     ("CR inside a line", "g.fa", b">a\nAC\rGT\nACGGT\n", r"record 'a', near its line 1"),
+    ("two CR before LF", "g.fa", b">a\nACGT\r\r\nACGT\r\r\n", r"record 'a', (near its )?line 1"),
+    ("CR before a header", "g.fa", b">a\nACGT\nAC\r>b\nACGT\n", r"a, position 6|record 'a', near"),
+    ("text between comment and header", "g.fa", b"; c\nACGT\n>a\nAC\n",
+     r"g\.fa, line 2: 'ACGT' stands before the first header"),
+    ("a comment alone", "g.fa", b"; made by hand\n", r"g\.fa has no header line"),
 
     ("truncated bgzip", "g.fa.gz", bgzip(LONG)[:-1000], r"g\.fa\.gz.*truncated"),
     ("bgzip without its last block", "g.fa.gz", bgzip(LONG)[:-28],
@@ -100,11 +98,17 @@ FILES: list[tuple[str, str, bytes, str | Bases]] = [
 
     ("UTF-16", "g.fa", ">a\nACGT\n".encode("utf-16"), r"UTF-16 byte-order mark"),
     ("UTF-16 without mark", "g.fa", ">a\nACGT\n".encode("utf-16-le"), r"UTF-16"),
-    ("UTF-8 byte-order mark", "g.fa", b"\xef\xbb\xbf>a\nACGT\n", r"UTF-8 byte-order mark"),
+    ("UTF-16, big end first", "g.fa", ">a\nACGT\n".encode("utf-16-be"), r"UTF-16"),
+    ("byte-order mark behind the start", "g.fa", b">a\nAC\n\xef\xbb\xbf>b\nAC\n",
+     r"a, position 2 .*byte 0xef"),
     ("latin-1 header", "g.fa", ">b\nAC\n>a Müller\nACGT\n".encode("latin-1"),
      r"header on line 3 is not UTF-8 \(byte 0xfc\)"),
     ("byte 0xff in bases", "g.fa", b">a\nACGT\nAC\xffT\n", r"a, position 6 \(0-based\): byte 0xff"),
     ("UTF-8 letter in bases", "g.fa", ">a\nACGT\nACÄ\n".encode(), r"a, position 6 .*byte 0xc3"),
+    ("NUL bytes at the end", "g.fa", TWO + b"\0" * 112,
+     r"g\.fa: its last 112 bytes are NUL, from byte 43 on: a copy that was cut short\?"),
+    ("NUL bytes at the end of gzip's text", "g.fa.gz", gzip.compress(TWO + b"\0" * 5),
+     r"g\.fa\.gz: its last 5 bytes are NUL"),
     ("NUL in bases", "g.fa", b">a\n" + b"ACGT\n" * 20 + b"AC\0T\n", r"a, position 82 .*NUL"),
     ("protein", "g.fa", b">p\nMKVLAA\n", r"p, position 3 \(0-based\): 'L'.*protein"),
     ("stop", "g.fa", b">a\nAC\n>b\nACG*\n", r"b, position 3 .*'\*' is no nucleotide"),
@@ -113,10 +117,48 @@ FILES: list[tuple[str, str, bytes, str | Bases]] = [
     ("digit", "g.fa", b">a\nACGT\nAC1T\n", r"a, position 6 .*'1' is no nucleotide"),
     ("space", "g.fa", b">a\nAC T\n", r"a, position 2 .*' ' is no nucleotide"),
     ("tab", "g.fa", b">a\nAC\tT\n", r"a, position 2 .*byte 0x09"),
+    ("spaces, where they may mean a missing base", "g.fa", b">a\nACGT\n    \nACGT\n",
+     r"a, position 4 .*' ' is no nucleotide.*remove white space from the bases \(sed"),
     ("trailing space", "g.fa", b">a\nACGT \nACGT \n", r"a, position 4 .*' '"),
     ("'>' inside a line", "g.fa", b">a\nACGT>b\nACGT\n", r"a, position 4 .*line end missing"),
     ("comment inside", "g.fa", b">a\nACGT\n;x\n", r"a, position 4 .*';'"),
 ]  # fmt: skip
+
+
+# What a parser reads, and by lines of one width cannot be found: name, content, its bases, and
+# what is said of it where there is no room for the cache.
+IRREGULAR: list[tuple[str, bytes, Bases, str]] = [
+    ("ragged lines", b">b\nAC\n>a\nACGT\nAC\nACGT\n", {"b": b"AC", "a": b"ACGTACACGT"},
+     r"record 'a', line 5: all lines"),
+    ("last line longer", b">a\nACGT\nACGTACGT\n>b\nTTTT\n", {"a": b"ACGTACGTACGT", "b": b"TTTT"},
+     r"record 'a'.*one width"),
+    ("last line longer by one", b">a\nACGT\nACGTA\n>b\nTTTT\n", {"a": b"ACGTACGTA", "b": b"TTTT"},
+     r"record 'a'.*one width"),
+    ("last line of all longer", b">a\nACGT\nACGTACGTACGT", {"a": b"ACGTACGTACGTACGT"},
+     r"record 'a'.*one width"),
+    ("blank line inside", b">a\nACGT\n\nACGT\n", {"a": b"ACGTACGT"},
+     r"record 'a', line 3.*no blank line"),
+    ("blank line first", b">a\n\nACGT\nACGT\n", {"a": b"ACGTACGT"}, r"record 'a', line 2"),
+    ("two blank lines between", b">a\nACGT\n\n\n>b\nAC\n", {"a": b"ACGT", "b": b"AC"},
+     r"record 'a', line 3"),
+    ("mixed LF and CRLF", b">a\nACGT\r\nACGT\nACGT\r\n", {"a": b"ACGTACGTACGT"},
+     r"record 'a', line 3"),
+    ("all at once", b">r1\nACGTACGTAC\nGTAC\nACGTACGTAC\n\n>r2\r\nacRN\r\n\r\n\n",
+     {"r1": b"ACGTACGTACGTACACGTACGTAC", "r2": b"acRN"}, r"record 'r1', line 3"),
+    ("UTF-8 byte-order mark", b"\xef\xbb\xbf>a\nACGT\nAC\n", {"a": b"ACGTAC"},
+     r"UTF-8 byte-order mark, and there is no room"),
+    ("byte-order mark before a comment", b"\xef\xbb\xbf; c\n\n>a\nACGT\n", {"a": b"ACGT"},
+     r"UTF-8 byte-order mark, and there is no room"),
+]  # fmt: skip
+
+
+# Where the index says the same in other words.
+BY_INDEX = {
+    "CR before a header": r"record 'a', line 3",
+    "text between comment and header": r"g\.fa at line 2",
+    "a comment alone": r"g\.fa does not contain a valid sequence",
+    "byte-order mark behind the start": r"record 'a', line 3",
+}
 
 
 @pytest.mark.parametrize(
@@ -130,6 +172,47 @@ def test_file(tmp_path: Path, file: str, content: bytes, expected: str | Bases) 
     assert [p.name for p in path.parent.iterdir()] == [file]  # nothing beside the user's file
 
 
+PLAIN = [row for row in FILES if not row[2].startswith(b"\x1f\x8b")]
+
+
+@pytest.mark.filterwarnings("ignore:.*no room for its cache")
+@pytest.mark.parametrize(
+    ("file", "content", "expected"),
+    [(*row[1:3], BY_INDEX.get(row[0], row[3])) for row in PLAIN],
+    ids=[row[0] for row in PLAIN],
+)
+def test_file_without_room(
+    tmp_path: Path, no_room: None, file: str, content: bytes, expected: str | Bases
+) -> None:
+    test_file(tmp_path, file, content, expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "bases", "refusal"), [r[1:] for r in IRREGULAR], ids=[r[0] for r in IRREGULAR]
+)
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_irregular_lines_are_parsed_into_the_cache(
+    tmp_path: Path, content: bytes, bases: Bases, refusal: str, packed: bool
+) -> None:
+    path = tmp_path / "g.fa"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    check(path, tmp_path / "cache", bases)
+    if b";" not in content:  # Biopython knows no comments
+        read = SeqIO.parse(io.StringIO(content.decode("utf-8-sig")), "fasta")
+        assert {record.id: bytes(record.seq) for record in read} == bases
+
+
+@pytest.mark.parametrize(
+    ("content", "bases", "refusal"), [r[1:] for r in IRREGULAR], ids=[r[0] for r in IRREGULAR]
+)
+def test_irregular_lines_without_room(
+    tmp_path: Path, no_room: None, content: bytes, bases: Bases, refusal: str
+) -> None:
+    path = tmp_path / "g.fa"
+    path.write_bytes(content)
+    check(path, tmp_path / "cache", refusal)
+
+
 def check(path: Path, cache: Path, expected: str | Bases) -> None:
     if isinstance(expected, str):
         with pytest.raises(ValueError, match=expected) as caught:
@@ -141,6 +224,12 @@ def check(path: Path, cache: Path, expected: str | Bases) -> None:
     for genome in (Genome(path, cache), Genome(path, cache)):  # just built, then from the cache
         assert {c: genome.fetch(c, 0, n) for c, n in genome.contigs.items()} == expected
         genome.verify()
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
 
 def missing(folder: Path) -> Path:

@@ -3,21 +3,27 @@
 import gzip
 import io
 import os
+import pwd
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from dnamamba.data.genome import build, index
+from dnamamba.data.genome import build, index, trust
 from dnamamba.data.genome.build import cache_file, default_cache_dir
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.source import identify
+from dnamamba.data.genome.trust import is_trusted
 
 OLD = b">a\nAACC\nAACC\nAA\n>b\nTTTTTTTT\n"
 NEW = b">a\nGGCC\nGGCC\nGG\n>b\nTTTTTTTT\n"  # as many bytes
@@ -74,29 +80,137 @@ def test_a_changed_source_is_indexed_again(
         unread.count_ambiguous([0], [0], [4])
 
 
-def overwrite_unseen(path: Path, text: bytes) -> None:
-    """Change the bytes but not the size, the time or the inode."""
+def overwrite_in_place(path: Path, text: bytes) -> None:
+    """Change the bytes but not the size, the modification time or the inode."""
     before = path.stat()
     with open(path, "r+b") as file:
         file.write(text)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def test_verify_finds_what_size_and_time_hide(fasta: Path, cache: Path) -> None:
+def test_a_modification_time_that_is_put_back_hides_nothing(fasta: Path, cache: Path) -> None:
+    assert bases(Genome(fasta, cache))["a"] == b"AACCAACCAA"
+    overwrite_in_place(fasta, NEW)
+    assert bases(Genome(fasta, cache))["a"] == b"GGCCGGCCGG"
+
+
+def test_verify_finds_what_size_and_times_hide(
+    fasta: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     genome = Genome(fasta, cache)
     genome.verify()
-    overwrite_unseen(fasta, NEW)
+    identity = identify(fasta)
+    overwrite_in_place(fasta, NEW)
+    monkeypatch.setattr(build, "identify", lambda _: identity)  # as a damaged disk would
     again = Genome(fasta, cache)
     assert bases(again) == bases(genome)  # nothing cheap can tell
-    with pytest.raises(ValueError, match=r"g\.fa is no longer the file that was indexed"):
+    with pytest.raises(ValueError, match=r"g\.fa is no longer the file that was indexed") as caught:
         again.verify()
+    monkeypatch.undo()
+    named = re.search(r"delete (\S+) and open", str(caught.value))
+    assert named
+    Path(named[1]).unlink()
+    assert bases(Genome(fasta, cache))["a"] == b"GGCCGGCCGG"
 
 
 def test_verify_finds_a_damaged_cache(fasta: Path, cache: Path) -> None:
     genome = Genome(fasta, cache)
-    overwrite_unseen(cache_file(fasta, cache), b"C")
-    with pytest.raises(ValueError, match=r"the cache .*\.genome is damaged; delete it"):
+    overwrite_in_place(cache_file(fasta, cache), b"C")
+    with pytest.raises(ValueError, match=r"the cache .*\.genome is damaged; delete it") as caught:
         genome.verify()
+    named = re.search(r"the cache (\S+) is damaged", str(caught.value))
+    assert named
+    Path(named[1]).unlink()
+    Genome(fasta, cache).verify()
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["read before", "not read before"])
+def test_a_cache_overwritten_in_use(fasta: Path, cache: Path, opened: bool) -> None:
+    genome = Genome(fasta, cache)
+    if opened:
+        genome.fetch("a", 0, 4)
+    overwrite_in_place(cache_file(fasta, cache), b"C")
+    with pytest.raises(ValueError, match=r"\.genome changed .* while in use"):
+        genome.fetch("a", 0, 4)
+
+
+def test_every_byte_behind_the_bases_is_checked(fasta: Path, cache: Path) -> None:
+    """Runs of N, the index, the JSON, the tail: a changed bit is found at once, or when needed."""
+    fasta.write_bytes(b">a\nACGTNNNRACGT\n>b\nTTTT\n")
+    expected = Genome(fasta, cache)
+    file = cache_file(fasta, cache)
+    whole = file.read_bytes()
+    for place in [
+        *range(18, 50, 5),
+        *range(50, len(whole), 17),
+        *range(len(whole) - 32, len(whole)),
+    ]:
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        genome = Genome(fasta, cache)
+        if place < 16 + 16:  # the run of ambiguous bases: read when it is asked for
+            with pytest.raises(ValueError, match=r"the cache .*\.genome is damaged; delete it"):
+                genome.count_ambiguous([0], [0], [12])
+            file.unlink()
+            genome = Genome(fasta, cache)
+        assert bases(genome) == bases(Genome(fasta, cache))
+        assert genome.contigs == expected.contigs
+        assert genome.count_ambiguous([0], [0], [12]).tolist() == [4]
+
+
+# Whose cache it is
+
+
+def test_a_cache_planted_by_another_user_is_not_read(
+    fasta: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Genome(fasta, cache)  # theirs: sound, of this very file, but for its bases
+    planted = cache_file(fasta, cache)
+    overwrite_in_place(planted, b"GGGG")
+    before = planted.read_bytes()
+    monkeypatch.setattr(build, "is_trusted", lambda file, _: file != planted)
+    with pytest.warns(UserWarning, match=r"\.genome belongs to another user and is not read"):
+        genome = Genome(fasta, cache)
+    assert bases(genome)["a"] == b"AACCAACCAA"
+    assert planted.read_bytes() == before
+    assert len(list(cache.glob(f"*.u{os.geteuid()}.genome"))) == 1
+    monkeypatch.setenv("DNAMAMBA_CACHE", str(cache.parent / "own"))  # the warning's remedy
+    assert bases(Genome(fasta))["a"] == b"AACCAACCAA"
+    monkeypatch.setattr(build, "_build", None)
+    with warnings.catch_warnings():  # the own one is there: no more is said
+        warnings.simplefilter("error")
+        assert bases(Genome(fasta, cache))["a"] == b"AACCAACCAA"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize(("owner", "trusted"), [(0, True), (4321, False)])
+def test_root_is_trusted_and_nobody_else(
+    fasta: Path, cache: Path, owner: int, trusted: bool
+) -> None:
+    Genome(fasta, cache)
+    os.chown(cache_file(fasta, cache), owner, -1)
+    assert is_trusted(cache_file(fasta, cache), cache) == trusted
+    with open(cache_file(fasta, cache), "rb") as file:
+        assert is_trusted(file.fileno(), cache) == trusted
+
+
+def test_where_a_mount_gives_all_files_to_one_owner_he_is_trusted(
+    fasta: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Genome(fasta, cache)
+    own = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: own)
+    monkeypatch.setattr(trust, "_ROOT", -1)
+    monkeypatch.setattr(build, "_build", None)
+    assert bases(Genome(fasta, cache))["a"] == b"AACCAACCAA"
+
+
+def test_nobody_else_may_write_in_a_cache(fasta: Path, cache: Path) -> None:
+    before = os.umask(0)
+    try:
+        Genome(fasta, cache)
+    finally:
+        os.umask(before)
+    assert cache_file(fasta, cache).stat().st_mode & 0o022 == 0
 
 
 @pytest.mark.parametrize(
@@ -120,6 +234,7 @@ def test_a_foreign_cache_file_is_built_again(fasta: Path, cache: Path, text: byt
 
 def test_it_is_built_once(fasta: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bases(Genome(fasta, cache))
+    monkeypatch.setattr(build, "parse", None)
     monkeypatch.setattr(index.pyfaidx.Faidx, "build_index", None)
     monkeypatch.setattr(FileLock, "acquire", None)  # and opened without a lock
     monkeypatch.setattr(Path, "mkdir", None)  # or a write: a shared cache may be read-only
@@ -149,6 +264,20 @@ def test_where_it_lies(fasta: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DNAMAMBA_CACHE", "")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert default_cache_dir() == tmp_path / "home" / ".cache" / "dnamamba"
+
+
+def test_where_it_lies_without_a_home(
+    fasta: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: int) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("DNAMAMBA_CACHE")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert default_cache_dir() == tmp_path / f"dnamamba-{os.geteuid()}"
+    assert bases(Genome(fasta))["a"] == b"AACCAACCAA"
 
 
 @pytest.mark.parametrize("place", ["", "deeper/down"])
@@ -248,13 +377,40 @@ def test_a_source_that_changes_in_use(
         genome.fetch("a", 0, 4)
 
 
+@pytest.mark.parametrize("moment", ["before the read", "while it is read"])
+def test_a_source_overwritten_in_place(
+    fasta: Path, cache: Path, no_room: None, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.warns(UserWarning, match="no room"):
+        genome = Genome(fasta, cache)
+    genome.fetch("a", 0, 4)
+    if moment == "before the read":
+        overwrite_in_place(fasta, NEW)
+    else:
+        real = os.preadv
+
+        def late(*arguments: Any) -> int:
+            overwrite_in_place(fasta, NEW)
+            return real(*arguments)
+
+        monkeypatch.setattr(os, "preadv", late)
+    for read in (
+        lambda: genome.fetch("a", 0, 4),
+        lambda: genome.read_into([0], [0], [4], np.zeros((1, 4), np.uint8)),
+    ):
+        with pytest.raises(ValueError, match=r"g\.fa changed .*; open the genome again"):
+            read()
+    monkeypatch.undo()
+    assert bases(Genome(fasta, cache))["a"] == b"GGCCGGCCGG"  # the remedy
+
+
 def test_a_read_that_comes_back_short(
     fasta: Path, cache: Path, no_room: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut between the check and the read: the last net."""
     with pytest.warns(UserWarning, match="no room"):
         genome = Genome(fasta, cache)
-    monkeypatch.setattr("dnamamba.data.genome.pread.identify", lambda _: genome._contents.source)
+    monkeypatch.setattr("dnamamba.data.genome.pread.is_still", lambda *_: True)
     truncate(fasta)
     assert genome.fetch("a", 0, 4) == b"AACC"
     with pytest.raises(ValueError, match="changed or was truncated while in use"):
@@ -317,17 +473,24 @@ def test_the_disk_fills_while_building(
     genome.verify()
 
 
+@pytest.mark.parametrize("step", ["parse", "index_records", "scan"])
 def test_a_source_that_changes_while_it_is_read(
-    fasta: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    fasta: Path,
+    cache: Path,
+    step: str,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    real = build.index_records
+    if step != "parse":
+        request.getfixturevalue("no_room")
+    real = getattr(build, step)
 
-    def index_then_change(*arguments: Any) -> Any:
-        records = real(*arguments)
+    def read_then_change(*arguments: Any) -> Any:
+        result = real(*arguments)
         grow(fasta)
-        return records
+        return result
 
-    monkeypatch.setattr(build, "index_records", index_then_change)
+    monkeypatch.setattr(build, step, read_then_change)
     with pytest.raises(ValueError, match=r"g\.fa"):
         Genome(fasta, cache)
     assert not list(cache.glob("*.genome"))

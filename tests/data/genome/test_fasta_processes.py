@@ -209,8 +209,9 @@ def dies_once(real: Callable[..., Any], died: Path) -> Callable[..., Any]:
     return call
 
 
+@pytest.mark.filterwarnings("ignore:.*no room for its cache")
 @pytest.mark.parametrize(
-    "step", ["unpack", "index_records", "scan", "append_contents", "sync_folder"]
+    "step", ["unpack", "parse", "index_records", "scan", "append_contents", "sync_folder"]
 )
 def test_one_of_them_is_killed(
     scaffolds: Path, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
@@ -220,6 +221,9 @@ def test_one_of_them_is_killed(
     if step == "unpack":
         path = tmp_path / "s.fa.gz"
         path.write_bytes(gzip.compress(scaffolds.read_bytes()))
+    if step in ("index_records", "scan"):  # without room
+        usage = shutil.disk_usage(tmp_path)._replace(free=0)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     monkeypatch.setattr(build, step, dies_once(getattr(build, step), tmp_path / "died"))
     ready = FORK.Event()
     workers = [

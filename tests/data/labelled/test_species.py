@@ -1,5 +1,7 @@
 """``SpeciesDataModule``: labels, balance, and that no base of a held-out window is trained on."""
 
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,29 @@ def test_whole_contigs_by_fraction_and_short_ones_padded(tmp_path: Path) -> None
         assert n < 240 or n == 240
         assert (ids[n:] == PAD).all()
         assert (ids[:n] != PAD).all()
+
+
+def test_records_with_pieces_on_both_sides_are_told_once(tmp_path: Path) -> None:
+    """Where each record is a genome of its own, its relatives' bases are not new."""
+    contigs = {f"isolate{i}": 2_000 + i for i in range(12)}
+    species = {
+        "a": fasta(tmp_path / "a.fa", contigs, 0),
+        "b": fasta(tmp_path / "b.fa", {"chr1": 30_000}, 1),
+    }
+    split = GenomeSplit(Part(fraction=0.2), Part(fraction=0.2), block=500, guard=10)
+    with pytest.warns(UserWarning, match=r"held out: a: \d+ of 12\. .*data\.split\.block") as said:
+        data = module(species, split=split)
+    assert len(said) == 1
+    data.setup("test")
+    block = re.search(r"data\.split\.block to (\d+)", str(said[0].message))
+    assert block
+    species["b"] = fasta(tmp_path / "b.fa", {f"chr{i}": 2_000 for i in range(8)}, 1)
+    longest = int(block[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what it advises ends it
+        data = module(species, split=GenomeSplit(*[Part(fraction=0.2)] * 2, block=longest))
+    contigs_of = {part: {c for c, _ in covered(data, part)} for part in ("train", "test")}
+    assert not contigs_of["train"] & contigs_of["test"]
 
 
 def test_the_split_does_not_depend_on_the_seed_and_the_order_does(two: dict[str, str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dnamamba.data.windows.bed import read_bed
+from dnamamba.data.windows.bed import bed_rows, read_bed
 from dnamamba.data.windows.regions import Contigs
 
 CONTIGS = Contigs.of({"g": {"chr1": 1000, "chr2": 500}})
@@ -76,3 +76,63 @@ def test_a_missing_or_empty_file_is_named(tmp_path: Path) -> None:
         read_bed(tmp_path / "none.bed", CONTIGS)
     with pytest.raises(ValueError, match=r"some\.bed is empty"):
         read(tmp_path, "")
+
+
+@pytest.mark.parametrize(
+    ("row", "name", "strand"),
+    [
+        # tabs part the columns, and a name may hold blanks
+        ("chr1\t10\t100\tmy gene\t0\t-", "my gene", "-"),
+        ("chr1\t10\t100\tmy - gene\t0\t+", "my - gene", "+"),
+        ("chr1\t10\t100\tmy gene", "my gene", ""),
+        ("chr1\t10\t100\t\t\t-", "", "-"),
+        ("chr1\t10\t100\t0.5", "0.5", ""),  # bedGraph
+        ("chr1\t10\t100\tg\t0\t-\t10\t100\t0,0,0\t2\t9,9,\t0,81,", "g", "-"),  # BED12
+        # white space does
+        ("chr1 10 100 g 0 -", "g", "-"),
+        ("chr1   10 100  g   .  .", "g", "."),
+        ("chr1 10 100 g 1e-5 +", "g", "+"),
+        ("chr1 10 100 g", "g", ""),
+        ("chr1 10 100 g 7", "g", ""),
+        ("chr1 10 100", "", ""),
+        ("chr1 10 100 0.5", "0.5", ""),
+        ("chr1 10 100 g 0 - 10 100 0,0,0 2 9,9, 0,81,", "g", "-"),
+        # and a name holds some, too
+        ("chr1 10 100 my gene 0 -", "my gene", "-"),
+        ("chr1 10 100 my very own gene 1000 +", "my very own gene", "+"),
+        ("chr1 10 100 HLA class 2 0 -", "HLA class 2", "-"),
+        ("chr1 10 100 my gene", "my gene", ""),
+        ("chr1 10 100 my gene 0", "my gene", ""),
+        # which of these is the strand, nobody knows
+        ("chr1 10 100 a - b", "a - b", "a - b"),
+        ("chr1 10 100 my gene 0 - more", "my gene 0 - more", "my gene 0 - more"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""], ids=["LF", "CRLF", "no line end"])
+def test_names_and_strands(tmp_path: Path, row: str, name: str, strand: str, end: str) -> None:
+    path = tmp_path / "some.bed"
+    path.write_bytes((row + end).encode())
+    assert list(bed_rows(path, CONTIGS)) == [(1, 0, 10, 100, name, strand)]
+    assert read_bed(path, CONTIGS).regions.bases == 90  # for which the strand is no matter
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("chr1\t10\t20\n".encode("utf-16-le"), r"some\.bed has NUL bytes; is it binary or UTF-16"),
+        (b"chr1\t10\t20\n\0\0\0\0", r"some\.bed, line 2 has NUL bytes: a copy that was cut"),
+        (b"chr1\t10\t20\rchr1\t30\t40\r", r"some\.bed has lines that end in CR alone"),
+        (b"chr1\t10\t" + b"9" * 5000, r"some\.bed, line 1: end must be an integer"),
+        (b"chr1\t-\t20", r"some\.bed, line 1: start must be an integer"),
+        (gzip.compress(b"chr1\t10\t20\n" * 9999)[:-20], r"some\.bed: truncated or damaged gzip"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "some.bed"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_bed(path, CONTIGS)
+
+
+def test_a_file_of_headers_holds_nothing(tmp_path: Path) -> None:
+    assert read(tmp_path, "# comment\ntrack name=x\nbrowser hide all\n").regions.bases == 0

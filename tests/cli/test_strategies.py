@@ -1,0 +1,67 @@
+"""Strategies that cannot be are refused in one sentence, before any work."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonargparse import Namespace
+from pytorch_lightning.strategies import StrategyRegistry
+
+from dnamamba.cli import main
+from dnamamba.cli.strategies import check_strategy
+
+CLASSES: list[Any] = [
+    {"class_path": "pytorch_lightning.strategies.FSDPStrategy"},
+    {"class_path": "pytorch_lightning.strategies.ModelParallelStrategy", "init_args": None},
+    {
+        "class_path": "pytorch_lightning.strategies.DDPStrategy",
+        "init_args": {"start_method": "spawn"},
+    },
+]
+
+
+@pytest.mark.parametrize("name", sorted(StrategyRegistry.available_strategies()))
+def test_every_name_that_lightning_knows(name: str) -> None:
+    parameters = StrategyRegistry[name]["init_params"]
+    copied = parameters.get("start_method", "popen") != "popen"
+    if copied or name.startswith(("fsdp", "deepspeed")):
+        with pytest.raises(ValueError, match=rf"{name} .*--trainer\.strategy ddp"):
+            check_strategy(name)
+    else:
+        check_strategy(name)
+
+
+@pytest.mark.parametrize("strategy", CLASSES, ids=lambda s: s["class_path"].rpartition(".")[2])
+@pytest.mark.parametrize("kind", [dict, Namespace])
+def test_classes(strategy: dict[str, Any], kind: Any) -> None:
+    settings = {k: kind(**v) if isinstance(v, dict) else v for k, v in strategy.items()}
+    with pytest.raises(ValueError, match=r"trainer\.strategy \w+ .*--trainer\.strategy ddp"):
+        check_strategy(kind(**settings))
+
+
+def test_what_goes_is_let_through() -> None:
+    popen = {"start_method": "popen"}
+    check_strategy({"class_path": "pytorch_lightning.strategies.DDPStrategy", "init_args": popen})
+    check_strategy("auto")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--trainer.strategy=ddp_spawn"],
+        ["--trainer.strategy=fsdp", "--trainer.gradient_clip_val=1.0"],
+        ["--trainer.strategy=pytorch_lightning.strategies.FSDPStrategy"],
+    ],
+)
+def test_one_line_and_no_folder(
+    flags: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["fit", "--run_dir=run", "--data.genomes=[none.fa]", *flags]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert error.startswith("dnamamba fit: trainer.strategy ")
+    assert error.endswith(("starts each anew", "the whole model on each device"))
+    assert not Path("run").exists()
