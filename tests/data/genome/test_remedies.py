@@ -38,7 +38,7 @@ WITHOUT_ROOM: list[tuple[str, bytes, Bases]] = [
     ("byte-order mark", b"\xef\xbb\xbf>a\nACGT\n", {"a": b"ACGT"}),
 ]
 TEXT: list[tuple[str, bytes, list[str]]] = [
-    ("UTF-16", "chr1\t1\t2\n".encode("utf-16"), ["chr1\t1\t2\n"]),
+    ("UTF-16 without mark", "chr1\t1\t2\n".encode("utf-16-le"), ["chr1\t1\t2\n"]),
     ("latin-1", "chr1\t1\t2\té\n".encode("latin-1"), ["chr1\t1\t2\té\n"]),
 ]
 
