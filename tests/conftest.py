@@ -1,7 +1,12 @@
 """Shared set-up: no test touches the user's cache, and GPU tests are skipped without a GPU."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+# Before torch is imported, here and in every process that a test starts: the operations are short,
+# and threads that wait for each other cost more than they give, most of all beside other work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
