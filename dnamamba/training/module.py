@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from dnamamba.training.callbacks import RandomState, StopOnNonFinite
+from dnamamba.training.callbacks import RandomState, ResumePoint, RunningSums, StopOnNonFinite
 from dnamamba.training.identity import refuse_another
 from dnamamba.training.logs import Throughput, log_metrics
 from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
@@ -94,7 +94,7 @@ class TrainedModule(pl.LightningModule):
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Exact resume and the stop at NaN come with the module, whoever builds the trainer."""
-        return [RandomState(), StopOnNonFinite()]
+        return [RandomState(), RunningSums(), ResumePoint(), StopOnNonFinite()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses the weights of another model before torch complains of their shapes.
