@@ -33,6 +33,7 @@ __all__ = [
     "restart_from",
     "restore_metrics",
     "save_checkpoint",
+    "steps_of_run",
     "validation_follows",
 ]
 
@@ -151,6 +152,21 @@ def restart_from(loops: dict[str, Any], validation_due: bool) -> None:
     validation = loops["epoch_loop.val_loop.batch_progress"]
     validation["total"].update(ready=begun, started=begun, processed=0, completed=0)
     validation["current"].update(dict.fromkeys(_COUNTS, 0))
+
+
+def steps_of_run(trainer: pl.Trainer) -> float:
+    """Optimiser steps from the run's beginning to its end; infinite where nothing says.
+
+    Lightning loads the training data for it, and would go on with what it then began to read:
+    from a position that a resumed run has not been given yet.
+    """
+    loop = trainer.fit_loop
+    loaded = loop._combined_loader is not None
+    steps = trainer.estimated_stepping_batches
+    if not loaded and loop._data_fetcher is not None:
+        loop._data_fetcher.teardown()
+        loop._combined_loader = loop._data_fetcher = None
+    return steps
 
 
 def hold_sigterm(trainer: pl.Trainer) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from dnamamba.training.callbacks import RandomState, ResumePoint, RunningSums, StopOnNonFinite
 from dnamamba.training.identity import refuse_another
+from dnamamba.training.lightning_private import steps_of_run
 from dnamamba.training.logs import Throughput, log_metrics
 from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
 
@@ -85,8 +86,7 @@ class TrainedModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = make_optimizer(self, self.optimizer, self.lr_scale)
-        total = self.trainer.estimated_stepping_batches
-        schedule = make_schedule(optimizer, self.optimizer, total)
+        schedule = make_schedule(optimizer, self.optimizer, steps_of_run(self.trainer))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},

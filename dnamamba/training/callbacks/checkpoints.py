@@ -190,3 +190,4 @@ class BestCheckpoint(ModelCheckpoint):
             "best_k_models": {path: score},
         }
         super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath})
+        self.current_score = state_dict["current_score"]
