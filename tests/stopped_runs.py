@@ -38,7 +38,7 @@ MOMENTS = {
     "fetch": ("dnamamba.data.samples.loader:SampleLoader.__iter__", "before"),
     "batch begins": (f"{_HOOKS}.on_train_batch_start", "before"),
     "in the step": (f"{_HOOKS}.backward", "before"),
-    "before the update": (f"{_HOOKS}.on_before_optimizer_step", "before"),
+    "before the update": (f"{_CALLBACKS}:StopOnNonFinite.on_before_optimizer_step", "before"),
     "updated": ("torch.optim:AdamW.step", "after"),
     "scheduled": (f"{_HOOKS}.lr_scheduler_step", "after"),
     "batch ends": (f"{_CALLBACKS}:LastCheckpoint.on_train_batch_end", "after"),
@@ -208,6 +208,7 @@ class Runs:
         )
         self._whole: dict[str, Path] = {}
         self.count = 0
+        self.fit(self.new("stopping early"))  # in the server itself, which is then quicker
 
     def close(self) -> None:
         """End the server."""

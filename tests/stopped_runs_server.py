@@ -90,6 +90,14 @@ def work(order: dict[str, Any]) -> int:
     return main(order["arguments"])
 
 
+def warm(order: dict[str, Any]) -> int:
+    """A run in this process: what is slow for the first time is done before others are forked."""
+    with open(order["output"], "w") as output, contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.redirect_stderr(output))
+        stack.enter_context(contextlib.redirect_stdout(output))
+        return work(order)
+
+
 def run(order: dict[str, Any]) -> int:
     """The exit status of a run; -n for a signal n."""
     pid = os.fork()
@@ -127,5 +135,6 @@ def run(order: dict[str, Any]) -> int:
 
 
 if __name__ == "__main__":
-    for line in sys.stdin:
-        print(json.dumps(run(json.loads(line))), flush=True)
+    for number, line in enumerate(sys.stdin):
+        order = json.loads(line)
+        print(json.dumps(run(order) if number else warm(order)), flush=True)

@@ -61,6 +61,13 @@ class LastCheckpoint(ModelCheckpoint):
         """The file."""
         return Path(self.format_checkpoint_name({}))
 
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: where the file lies the command says."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing."""
+
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         # First: when it hears that something new begins, no other callback has made anything of it.
