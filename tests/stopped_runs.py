@@ -72,12 +72,14 @@ class Stop:
         signal: of ``SIGNALS``.
         occurrence: the moment's first, second, ...
         after: seconds after which the signal comes, where there is no moment.
+        rank: of several processes the one that is stopped; None are all.
     """
 
     moment: str | None
     signal: str
     occurrence: int = 1
     after: float = 0.0
+    rank: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -89,12 +91,14 @@ class Case:
         every: steps between two checkpoints.
         workers: processes that read ahead.
         stops: one after the other, each on the run as the one before has left it.
+        world: processes that train.
     """
 
     kind: str
     every: int
     workers: int
     stops: tuple[Stop, ...]
+    world: int = 1
 
 
 class Outcome(NamedTuple):
@@ -103,10 +107,14 @@ class Outcome(NamedTuple):
     Attributes:
         stops: how many of its stops were reached.
         wrong: what differs from the run never stopped, or what the run that failed said.
+        seconds: from the last stop to the end of the last process.
+        codes: of each process, after the last stop.
     """
 
     stops: int
     wrong: list[str]
+    seconds: float
+    codes: list[int]
 
 
 def _labelled(data: str, module: str, **arguments: Any) -> dict[str, Any]:
@@ -206,8 +214,8 @@ class Runs:
             text=True,
             env={**os.environ, **environment},
         )
-        self._whole: dict[str, Path] = {}
-        self.count = 0
+        self._whole: dict[tuple[str, int], Path] = {}
+        self.count, self.seconds = 0, 0.0
         self.fit(self.new("stopping early"))  # in the server itself, which is then quicker
 
     def close(self) -> None:
@@ -215,22 +223,23 @@ class Runs:
         with self._server, self._log:
             pass
 
-    def whole(self, kind: str) -> Path:
+    def whole(self, kind: str, world: int = 1) -> Path:
         """The folder of a run that was never stopped, the same for all that are."""
-        if kind not in self._whole:
-            path = self.new(kind)
-            code, _ = self.fit(path)
-            assert code == 0, _said(path)
-            self._whole[kind] = path
-        return self._whole[kind]
+        if (kind, world) not in self._whole:
+            path = self.new(kind, world=world)
+            codes, _ = self.fit(path)
+            assert not any(codes), _said(path)
+            self._whole[kind, world] = path
+        return self._whole[kind, world]
 
-    def new(self, kind: str, every: int = VALIDATE_EVERY, workers: int = 0) -> Path:
+    def new(self, kind: str, every: int = VALIDATE_EVERY, workers: int = 0, world: int = 1) -> Path:
         """The folder of a run that is yet to begin.
 
         Args:
             kind: of ``KINDS``.
             every: steps between two checkpoints.
             workers: processes that read ahead.
+            world: processes that train.
         """
         self.count += 1
         path = self.folder / f"run-{self.count}"
@@ -239,7 +248,8 @@ class Runs:
         data.get("init_args", data)["num_workers"] = workers
         trainer = {
             "accelerator": "cpu",
-            "devices": 1,
+            "devices": world,
+            "strategy": "auto" if world == 1 else "ddp",
             "max_steps": 14,
             "val_check_interval": VALIDATE_EVERY,
             "check_val_every_n_epoch": None,
@@ -253,34 +263,48 @@ class Runs:
         (path / "config.yaml").write_text(yaml.safe_dump(content))
         return path
 
-    def fit(self, path: Path, stop: Stop | None = None, *flags: str) -> tuple[int, bool]:
-        """Begin a run or go on with it; its exit status, and whether the stop was reached."""
+    def fit(self, path: Path, stop: Stop | None = None) -> tuple[list[int], bool]:
+        """Begin a run or go on with it.
+
+        Returns:
+            The exit status of each process, and whether the stop was reached. ``seconds`` is then
+            how long it took them to end.
+        """
         hit = path / "hit"
         hit.unlink(missing_ok=True)
-        arguments = ["fit", "-c", str(path / "config.yaml"), "--ckpt_path", "last", *flags]
-        order: dict[str, Any] = {"arguments": arguments, "output": str(path / "said.txt")}
+        config = path / "config.yaml"
+        order: dict[str, Any] = {
+            "arguments": ["fit", "-c", str(config), "--ckpt_path", "last"],
+            "output": str(path / "said.txt"),
+            "world": yaml.safe_load(config.read_text())["trainer"]["devices"],
+        }
         if stop is not None:
             target, how = MOMENTS[stop.moment] if stop.moment else (None, "later")
             order["stop"] = {**asdict(stop), "target": target, "how": how, "hit": str(hit)}
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         print(json.dumps(order), file=self._server.stdin, flush=True)
-        code = json.loads(self._server.stdout.readline())
-        return code, hit.exists()
+        answer = json.loads(self._server.stdout.readline())
+        self.seconds = answer["seconds"]
+        return answer["codes"], hit.exists()
 
 
 def check(runs: Runs, case: Case) -> Outcome:
     """Stop a run, let it end, and hold it against the one that was never stopped."""
-    whole, path = runs.whole(case.kind), runs.new(case.kind, case.every, case.workers)
-    stops = 0
+    whole = runs.whole(case.kind, case.world)
+    path = runs.new(case.kind, case.every, case.workers, case.world)
+    stops, codes = 0, [0]
     for stop in case.stops:
-        _, hit = runs.fit(path, stop)
+        codes, hit = runs.fit(path, stop)
         stops += hit
-    code, _ = runs.fit(path)
-    wrong = differences(whole, path) if code == 0 else [f"exit status {code}", _said(path)[-1500:]]
+    seconds = runs.seconds
+    ended, _ = runs.fit(path)
+    wrong = (
+        [f"exit status {ended}", _said(path)[-1500:]] if any(ended) else differences(whole, path)
+    )
     if not wrong:
         shutil.rmtree(path)
-    return Outcome(stops, wrong)
+    return Outcome(stops, wrong, seconds, codes)
 
 
 def differences(one: Path, other: Path) -> list[str]:

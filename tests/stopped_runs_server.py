@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 
 import dnamamba.cli.training
 import dnamamba.data.modules
@@ -77,7 +79,7 @@ def _half_a_line(path: Path, stop: dict[str, Any]) -> None:
     os.truncate(path, size)
 
 
-def work(order: dict[str, Any]) -> int:
+def work(order: dict[str, Any], rank: int = 0) -> int:
     """One run, in this process."""
     os.chdir(ROOT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -85,53 +87,78 @@ def work(order: dict[str, Any]) -> int:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     stop = order.get("stop")
-    if stop and stop["target"]:
+    if stop and stop["target"] and rank in of_ranks(stop, order["world"]):
         watch(stop)
     return main(order["arguments"])
 
 
-def warm(order: dict[str, Any]) -> int:
+def warm(order: dict[str, Any]) -> dict[str, Any]:
     """A run in this process: what is slow for the first time is done before others are forked."""
     with open(order["output"], "w") as output, contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.redirect_stderr(output))
         stack.enter_context(contextlib.redirect_stdout(output))
-        return work(order)
+        return {"codes": [work(order)], "seconds": 0.0}
 
 
-def run(order: dict[str, Any]) -> int:
-    """The exit status of a run; -n for a signal n."""
+def start(order: dict[str, Any], rank: int, port: int) -> int:
+    """Fork one process of a run; gives its id."""
     pid = os.fork()
-    if not pid:
-        code = 1
-        with open(order["output"], "w") as output:
-            os.dup2(output.fileno(), 1)
-            os.dup2(output.fileno(), 2)
-        try:
-            code = work(order)
-        except SystemExit as error:
-            code = int(error.code or 0)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
-    stop = order.get("stop")
+    if pid:
+        return pid
+    code = 1
+    with open(order["output"], "a" if rank else "w") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    if order["world"] > 1:
+        os.environ.update(
+            LOCAL_RANK=str(rank), NODE_RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
+        )
+        rank_zero_only.rank = rank
+    try:
+        code = work(order, rank)
+    except SystemExit as error:
+        code = int(error.code or 0)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def run(order: dict[str, Any]) -> dict[str, Any]:
+    """The exit status of each process, -n for a signal n; seconds from the signal to the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    world, stop = order["world"], order.get("stop")
+    processes = {start(order, rank, port): rank for rank in range(world)}
     later = stop["after"] if stop and not stop["target"] else None
-    began = time.monotonic()
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
+    codes, began, struck = [0] * world, time.monotonic(), None
+    while processes:
         passed = time.monotonic() - began
-        if done:
-            return os.waitstatus_to_exitcode(status)
+        for pid, rank in list(processes.items()):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                codes[rank] = os.waitstatus_to_exitcode(status)
+                del processes[pid]
+            elif later is not None and passed > later and rank in of_ranks(stop, world):
+                Path(stop["hit"]).touch()
+                os.kill(pid, getattr(signal, f"SIG{stop['signal']}"))
+            elif passed > DEADLINE:
+                os.kill(pid, signal.SIGKILL)
         if later is not None and passed > later:
-            Path(stop["hit"]).touch()
-            os.kill(pid, getattr(signal, f"SIG{stop['signal']}"))
             later = None
-        if passed > DEADLINE:
-            os.kill(pid, signal.SIGKILL)
+        if stop and struck is None and Path(stop["hit"]).exists():
+            struck = time.monotonic()
         time.sleep(0.005)
+    return {"codes": codes, "seconds": time.monotonic() - (struck or began)}
+
+
+def of_ranks(stop: dict[str, Any], world: int) -> list[int]:
+    """The processes that a stop is for."""
+    return list(range(world)) if stop["rank"] is None else [stop["rank"]]
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, explain, innermost, unknown_key
+from dnamamba.cli.launched import end_with_launcher
 from dnamamba.cli.lock import only_writer
 from dnamamba.cli.quiet import quieten
 from dnamamba.cli.run_config import SaveConfig, changes
@@ -37,6 +38,7 @@ __all__ = ["TrainingCLI", "run"]
 def run(command: str, arguments: list[str]) -> int:
     """Build model, data and trainer from the arguments and run ``command`` on them."""
     quieten()
+    end_with_launcher()
     with ExitStack() as stack:
         return _run(command, arguments, stack)
 

@@ -8,6 +8,7 @@ from dnamamba.training.callbacks.progress import RunProgress
 from dnamamba.training.callbacks.random_state import RandomState
 from dnamamba.training.callbacks.resume_point import ResumePoint
 from dnamamba.training.callbacks.running_sums import RunningSums
+from dnamamba.training.callbacks.stop_together import StopTogether
 from dnamamba.training.callbacks.summary import RunSummary
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "RunSummary",
     "RunningSums",
     "StopOnNonFinite",
+    "StopTogether",
 ]
