@@ -18,7 +18,18 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
-__all__ = ["KINDS", "MOMENTS", "SIGNALS", "Case", "Outcome", "Runs", "Stop", "check"]
+__all__ = [
+    "KINDS",
+    "MOMENTS",
+    "SIGNALS",
+    "Case",
+    "Outcome",
+    "Runs",
+    "Stop",
+    "check",
+    "configuration",
+    "copy_samples",
+]
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = ("KILL", "TERM", "INT", "exception", "ENOSPC")
@@ -191,6 +202,41 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+def copy_samples(folder: Path) -> None:
+    """Put the few labelled records that the kinds read into a folder."""
+    samples = ROOT / "data" / "samples" / "labelled"
+    for name, source, rows in (
+        ("sequences.csv", "coding.csv", 60),
+        ("v.vcf", "chloroplast_stops.vcf", 70),
+    ):
+        lines = (samples / source).read_text().splitlines()[:rows]
+        (folder / name).write_text("\n".join(lines) + "\n")
+
+
+def configuration(kind: str, samples: Path, run: Path) -> dict[str, Any]:
+    """The configuration of a run.
+
+    Args:
+        kind: of ``KINDS``.
+        samples: the folder of ``copy_samples``.
+        run: the run's folder.
+    """
+    text = yaml.safe_dump(KINDS[kind]).replace("FOLDER", str(samples))
+    content: dict[str, Any] = yaml.safe_load(text)
+    trainer = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_steps": 14,
+        "val_check_interval": VALIDATE_EVERY,
+        "check_val_every_n_epoch": None,
+        "log_every_n_steps": 3,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": False,
+    }
+    trainer |= content.get("trainer", {})
+    return {**content, "trainer": trainer, "run_dir": str(run)}
+
+
 class Runs:
     """Carries out runs in processes of their own, each in a folder of its own.
 
@@ -200,10 +246,7 @@ class Runs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        samples = ROOT / "data" / "samples" / "labelled"
-        for name, source, rows in (("sequences.csv", "coding.csv", 60), ("v.vcf", "", 70)):
-            lines = (samples / (source or "chloroplast_stops.vcf")).read_text().splitlines()
-            (folder / name).write_text("\n".join(lines[:rows]) + "\n")
+        copy_samples(folder)
         self._log = (folder / "server.txt").open("w")
         environment = {"OMP_NUM_THREADS": "1", "DNAMAMBA_CACHE": str(folder / "cache")}
         self._server = subprocess.Popen(
@@ -243,23 +286,12 @@ class Runs:
         """
         self.count += 1
         path = self.folder / f"run-{self.count}"
-        content = yaml.safe_load(yaml.safe_dump(KINDS[kind]).replace("FOLDER", str(self.folder)))
+        path.mkdir()
+        content = configuration(kind, self.folder, path / "run")
         data = content["data"]
         data.get("init_args", data)["num_workers"] = workers
-        trainer = {
-            "accelerator": "cpu",
-            "devices": world,
-            "strategy": "auto" if world == 1 else "ddp",
-            "max_steps": 14,
-            "val_check_interval": VALIDATE_EVERY,
-            "check_val_every_n_epoch": None,
-            "log_every_n_steps": 3,
-            "num_sanity_val_steps": 0,
-            "enable_progress_bar": False,
-        }
-        content["trainer"] = trainer | content.get("trainer", {})
-        content |= {"run_dir": str(path / "run"), "checkpoint_every": every}
-        path.mkdir()
+        content["checkpoint_every"] = every
+        content["trainer"] |= {"devices": world, "strategy": "auto" if world == 1 else "ddp"}
         (path / "config.yaml").write_text(yaml.safe_dump(content))
         return path
 

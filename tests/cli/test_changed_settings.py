@@ -1,6 +1,7 @@
 """What a resumed run may set otherwise: row by row the table in docs/training.md."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 import yaml
 from cli_cases import config, step
+from stopped_runs import configuration, copy_samples
 
 from dnamamba.cli import main
 
@@ -152,6 +154,48 @@ def test_patience(
     assert main(["fit", "-c", config(tmp_path, trainer=trainer), "--ckpt_path=last"]) == 0
     assert "callbacks.0.init_args.patience 3 (before: 1)" in capsys.readouterr().err
     assert step(tmp_path / "run") == 12
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tuned")
+    copy_samples(folder)
+    content = configuration("sequences", folder, folder / "run")
+    content["trainer"]["max_steps"] = 4
+    (folder / "config.yaml").write_text(yaml.safe_dump(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        assert main(["fit", "-c", str(folder / "config.yaml")]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "said"),
+    [
+        ("tuning.freeze=true", 1, "cannot resume: the checkpoint trains parameters in groups of"),
+        ("tuning.layer_decay=0.5", 1, "set model.tuning as in the run that wrote the checkpoint"),
+        ("tuning.lora.rank=2", 1, "the checkpoint is of another model: it lacks model.backbone."),
+        ("head.dropout=0.5", 1, "head.dropout is 0.5 here and 0.2 in the checkpoint"),
+        ("monitor=mcc", 0, "best validation/mcc"),
+        ("class_weights=true", 0, "model.init_args.class_weights True (before: False)"),
+        ("tuning.unfreeze_every=3", 0, "model.init_args.tuning.unfreeze_every 3 (before: null)"),
+    ],
+)
+def test_of_fine_tuning(
+    setting: str,
+    status: int,
+    said: str,
+    tuned: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(tuned / "run", tmp_path / "run")
+    run = [f"--run_dir={tmp_path / 'run'}", "--ckpt_path=last", "--trainer.max_steps=8"]
+    config = str(tuned / "config.yaml")
+    assert main(["fit", "-c", config, *run, f"--model.init_args.{setting}"]) == status
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
 
 
 def test_the_table_names_what_is_tested() -> None:

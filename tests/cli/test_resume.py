@@ -134,3 +134,22 @@ def test_validation_is_counted_in_optimiser_steps(tmp_path: Path) -> None:
     trainer = {"accumulate_grad_batches": 2}
     assert main(["fit", "-c", config(tmp_path, trainer=trainer)]) == 0
     assert [row for row, _, validated in losses(tmp_path / "run") if validated] == ["3", "6"]
+
+
+@pytest.mark.parametrize("batch_ended", [False, True])
+def test_a_checkpoint_of_before_goes_on(batch_ended: bool, fitted: str, tmp_path: Path) -> None:
+    """Without marks, with Lightning's counts as they stood in the midst of a batch's end."""
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    for name in ("resume_point", "running_sums"):
+        del checkpoint[name]
+    batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    for counts in (batches["total"], batches["current"]):
+        # Saved before the validation of its step, or by an error in the next one.
+        counts["completed" if batch_ended else "ready"] += -1 if batch_ended else 1
+    torch.save(checkpoint, last)
+    assert main(["fit", "-c", fitted, "--ckpt_path=last", "--trainer.max_steps=10"]) == 0
+    assert step(tmp_path / "run") == 10
+    rows = losses(tmp_path / "run")
+    assert [row for row, _, validated in rows if validated] == ["3", "6", "9"]
+    assert [row for row, trained, _ in rows if trained] == ["2", "4", "6", "8", "10"]

@@ -31,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("--data.genomes", genomes, "--data.length", "128", "--data.global_batch_size", "4"),
         *("--data.split.test.fraction", "0.2", "--data.split.validation.fraction", "0.1"),
         *("--model.model.d_model", "16", "--model.model.n_layers", "1"),
-        *("--trainer.max_steps", "4", "--trainer.accelerator", "cpu"),
+        *("--trainer.max_steps", "4", "--trainer.accelerator=cpu", "--trainer.devices=1"),
         *("--trainer.val_check_interval", "2", "--trainer.log_every_n_steps", "1"),
         *("--trainer.check_val_every_n_epoch", "null"),
     ]
