@@ -129,7 +129,12 @@ def test_input(file: str, spoil: Spoil, said: str, capsys: pytest.CaptureFixture
 def test_configuration(
     flags: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    basis = ["--data.genomes=[g.fa]", "--data.length=64", "--trainer.accelerator=cpu"]
+    basis = [
+        "--data.genomes=[g.fa]",
+        "--data.length=64",
+        "--trainer.accelerator=cpu",
+        "--trainer.devices=1",
+    ]
     sizes = ["--model.model.d_model=8", "--model.model.n_layers=1", "--trainer.max_steps=1"]
     assert main(["fit", "--run_dir=run", *basis, *sizes, *flags]) == status
     error = capsys.readouterr().err.splitlines()

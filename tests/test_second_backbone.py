@@ -40,6 +40,7 @@ QUICK = OptimizerConfig(lr=3e-2, warmup_steps=0)
 def trainer(folder: Path, **settings: Any) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
+        devices=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -1,13 +1,19 @@
 """A run's folder: what lies where, and when a command may write there."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
-from dnamamba.training.callbacks import ExportModel, LastCheckpoint, RunProgress, RunSummary
+from dnamamba.training.callbacks import (
+    BestCheckpoint,
+    ExportModel,
+    LastCheckpoint,
+    RunProgress,
+    RunSummary,
+)
 
 __all__ = ["RunFolder", "callbacks"]
 
@@ -52,7 +58,8 @@ class RunFolder:
         """Make way for a run, or find the checkpoint from which it goes on.
 
         ``last`` begins anew where there is none yet, so that the same command serves the first
-        start and every restart.
+        start and every restart; what a run has left that was cut short before its first
+        ``last.ckpt`` makes way.
 
         Raises:
             ValueError: the folder holds a run, and it is neither resumed nor overwritten.
@@ -64,11 +71,7 @@ class RunFolder:
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             existing = [path for path in self._files() if path.is_file()]
             if existing and not overwrite:
-                raise ValueError(
-                    f"{self.path} holds a run already ({existing[0].name}). Resume it with "
-                    "--ckpt_path last, replace it with --overwrite, or name another folder with "
-                    "--run_dir"
-                )
+                self._refuse(existing[0], resume_from)
             # Results of the run before are not those of the one that comes.
             for path in [*existing, *(p for name in _RESULTS for p in self.path.glob(name))]:
                 path.unlink()
@@ -84,9 +87,29 @@ class RunFolder:
         if existing and not overwrite:
             raise ValueError(f"{existing[0]} exists; set --overwrite to replace it")
 
+    def _refuse(self, existing: Path, resume_from: str | None) -> None:
+        """Refuse to write over a run, but for one that was cut short before its last.ckpt."""
+        if resume_from is None:
+            raise ValueError(
+                f"{self.path} holds a run already ({existing.name}). Resume it with "
+                "--ckpt_path last, replace it with --overwrite, or name another folder with "
+                "--run_dir"
+            )
+        others = [path for path in self.checkpoints.glob("*.ckpt") if path != self.best]
+        others += self.model.glob("*.*")
+        if others:
+            raise ValueError(
+                f"{self.path} has no last.ckpt to resume from, but {others[0]}: this run had one. "
+                "Name a checkpoint with --ckpt_path, replace the run with --overwrite, or name "
+                "another folder with --run_dir"
+            )
+        print(f"{self.path} has no last.ckpt yet: the run begins anew", file=sys.stderr)
+
     def _files(self) -> list[Path]:
         names = ("metrics.csv", "config.yaml", "model/config.json", "model/model.safetensors")
-        return [*(self.path / name for name in names), *self.checkpoints.glob("*.ckpt")]
+        # The last checkpoint first: a kill on the way leaves nothing to resume.
+        checkpoints = sorted(self.checkpoints.glob("*.ckpt"), key=lambda path: path != self.last)
+        return [*checkpoints, *(self.path / name for name in names)]
 
 
 def callbacks(
@@ -117,15 +140,5 @@ def callbacks(
     ]
     monitor = getattr(module, "monitor", None)
     if monitor is not None:
-        name, mode = monitor
-        extra.append(
-            ModelCheckpoint(
-                folder.checkpoints,
-                "best",
-                monitor=name,
-                mode=mode,
-                save_on_train_epoch_end=False,
-                enable_version_counter=False,
-            )
-        )
+        extra.append(BestCheckpoint(folder.checkpoints, *monitor))
     return progress + extra

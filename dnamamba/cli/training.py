@@ -6,9 +6,8 @@ that names a ``class_path`` takes that class instead, with its arguments in ``in
 """
 
 import dataclasses
-import logging
 import sys
-import warnings
+from contextlib import ExitStack
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
@@ -16,10 +15,15 @@ import torch
 from jsonargparse import ActionYesNo, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, explain, innermost, unknown_key
+from dnamamba.cli.launched import end_with_launcher
+from dnamamba.cli.lock import only_writer
+from dnamamba.cli.quiet import quieten
+from dnamamba.cli.run_config import SaveConfig, changes
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.cli.strategies import check_strategy
@@ -31,21 +35,18 @@ from dnamamba.training.pretrain import PretrainModule
 
 __all__ = ["TrainingCLI", "run"]
 
-_NOISE = (
-    "Seed set",
-    "GPU available",
-    "TPU available",
-    "HPU available",
-    "💡 Tip",
-    "`Trainer.fit` stopped",
-)
-
 
 def run(command: str, arguments: list[str]) -> int:
     """Build model, data and trainer from the arguments and run ``command`` on them."""
-    _quiet()
+    quieten()
+    end_with_launcher()
+    with ExitStack() as stack:
+        return _run(command, arguments, stack)
+
+
+def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     try:
-        cli = TrainingCLI(command, arguments)
+        cli = TrainingCLI(command, arguments, stack)
     except MisconfigurationException as error:  # of the trainer, which is made here
         raise ValueError(f"{error} Check the flags --trainer.*") from error
     except ValueError as error:
@@ -89,10 +90,11 @@ class TrainingCLI(LightningCLI):
     Args:
         command: ``fit``, ``validate``, ``test`` or ``predict``.
         arguments: what follows it on the command line.
+        stack: holds the lock of the run's folder until the command has ended; None locks nothing.
     """
 
-    def __init__(self, command: str, arguments: list[str]) -> None:
-        self.command = command
+    def __init__(self, command: str, arguments: list[str], stack: ExitStack | None = None) -> None:
+        self.command, self.stack = command, stack
         self.sections = sections(arguments)
         named = {name: names_a_class(name, arguments, self.sections) for name in ("model", "data")}
         self.fixed = not any(named.values())
@@ -101,6 +103,7 @@ class TrainingCLI(LightningCLI):
             pl.LightningDataModule if named["data"] else GenomeDataModule,
             subclass_mode_model=named["model"],
             subclass_mode_data=named["data"],
+            save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},  # the folder was checked as a whole
             trainer_defaults={"log_every_n_steps": 10, "enable_model_summary": False},
             seed_everything_default=1,
@@ -153,18 +156,31 @@ class TrainingCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         if self.command == "fit":
+            if self.stack is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+                self.stack.enter_context(only_writer(self.folder.path))
             self.checkpoint = self.folder.prepare(
                 self.config["ckpt_path"], self.config["overwrite"]
             )
+            self._say_changes()
         else:
             self.checkpoint = self.folder.find(self.config["ckpt_path"] or "best")
         if self.command == "predict":
             self.folder.refuse_predictions(self.config["overwrite"])
 
+    def _say_changes(self) -> None:
+        """Before the configuration of the run so far is written over."""
+        if self.checkpoint is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            saved = self.checkpoint.parents[1] / "config.yaml"
+            if said := changes(saved, self.parser.dump(self.config, skip_none=False)):
+                print(said, file=sys.stderr)
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         config = {**self._get(self.config_init, "trainer", default={}), **kwargs}
         fit = self.command == "fit"
         config["default_root_dir"] = str(self.folder.path)
+        # In a configuration steps are optimiser steps; Lightning counts batches.
+        if isinstance(config["val_check_interval"], int):
+            config["val_check_interval"] *= config["accumulate_grad_batches"]
         config["plugins"] = [*_listed(config["plugins"]), AtomicCheckpointIO()]
         if config["logger"] is not False:
             loggers = [] if config["logger"] in (None, True) else _listed(config["logger"])
@@ -219,24 +235,12 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _stopped(cli: TrainingCLI, status: int) -> int:
-    if cli.command == "fit" and cli.folder.last.is_file():
-        print(
-            f"stopped; {cli.folder.last} is saved. To go on, repeat the command with "
-            "--ckpt_path last",
-            file=sys.stderr,
+    if cli.command == "fit" and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        saved = cli.folder.last.is_file()
+        said = (
+            f"stopped; {cli.folder.last} is saved. To go on"
+            if saved
+            else ("stopped before anything was saved. To begin anew")
         )
+        print(f"{said}, repeat the command with --ckpt_path last", file=sys.stderr)
     return status
-
-
-def _quiet() -> None:
-    """Keep Lightning's advice that does not apply here from the user's terminal."""
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
-        logging.getLogger(name).addFilter(lambda record: not record.getMessage().startswith(_NOISE))
-    for message in (
-        ".*does not have many workers",
-        "Checkpoint directory .* is not empty",
-        ".*smaller than the logging interval",
-        "Be aware that when using `ckpt_path`, callbacks",  # to evaluate takes none
-        ".isinstance.treespec, LeafSpec.. is deprecated",
-    ):
-        warnings.filterwarnings("ignore", message)

@@ -64,7 +64,7 @@ def report(
     comparison = _compare(markov, finished.pretrained, test)
     leaking = held_out_windows_with_shared_kmers(train, list(test), _K).size
     print_comparison(comparison, leaking, _K)
-    _plot(finished, curves, markov, comparison, max_windows)
+    _plot(finished, curves, markov, comparison)
     bases = finished.pretrained.generate(length=generate_length)
     write_fasta(finished.folder / "generated.fa", [("generated_0 seed=0 temperature=1.0", bases)])
     _embed(finished)
@@ -95,13 +95,11 @@ def _plot(
     curves: tuple[Curve, Curve],
     markov: MarkovModels,
     test: Comparison,
-    max_windows: int,
 ) -> None:
-    """The curve is of validation windows, and so is the line beside it, if there are any."""
+    """The curve is of the windows that were validated, and so is the line beside it."""
     order, line, part = test.best_order, test.markov[test.best_order], "test"
-    validation = list(RunWindows(run.data, "validation", max_windows))
-    if validation:
-        bits, bases = markov.score(validation)
+    if len(run.validated):
+        bits, bases = markov.score(run.validated)
         line, part = float(bits[:, order].sum() / bases.sum()), "validation"
     name = f"Markov order {order} ({part})"
     plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, line, name)

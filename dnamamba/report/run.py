@@ -10,6 +10,7 @@ import yaml
 
 from dnamamba.api import Pretrained, load
 from dnamamba.checkpoint.archive import read_archive
+from dnamamba.data.samples.order import held_out_order
 from dnamamba.yaml_text import read_yaml
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Run:
         weights: the file or folder that the model was read from.
         steps: optimiser steps of its last checkpoint.
         seconds: of training, resumes included; None where the checkpoint does not say.
+        validated: the windows that each validation read.
     """
 
     folder: Path
@@ -38,6 +40,7 @@ class Run:
     weights: Path
     steps: int
     seconds: float | None
+    validated: "RunWindows"
 
     @property
     def bases_per_step(self) -> int:
@@ -53,15 +56,19 @@ class RunWindows:
         data: where they come from.
         part: ``train``, ``validation`` or ``test``.
         most: at most so many, spread evenly; None for all.
+        chosen: or these, by their numbers.
     """
 
     data: "GenomeDataModule"
     part: "DataPart"
     most: int | None = None
+    chosen: tuple[int, ...] | None = None
 
     @property
     def numbers(self) -> list[int]:
         """Which windows of the part these are."""
+        if self.chosen is not None:
+            return sorted(self.chosen)
         n = len(self.data.windows(self.part).tiling)
         if self.most is None or n <= self.most:
             return list(range(n))
@@ -98,7 +105,7 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
     from dnamamba.data.modules.genome import GenomeDataModule
 
     folder = Path(folder)
-    settings = _settings(folder / "config.yaml")
+    settings, trainer = _settings(folder / "config.yaml")
     last = folder / "checkpoints" / "last.ckpt"
     if not last.is_file():
         raise ValueError(f"{folder} has no {last.relative_to(folder)}; has the run saved one yet?")
@@ -118,11 +125,24 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
         weights=weights,
         steps=steps,
         seconds=seconds[0] if seconds else None,
+        validated=RunWindows(data, "validation", chosen=_validated(data, trainer)),
     )
 
 
-def _settings(config: Path) -> dict[str, Any]:
-    """The data module's arguments, as ``dnamamba fit`` saved them."""
+def _validated(data: "GenomeDataModule", trainer: dict[str, Any]) -> tuple[int, ...]:
+    """The windows that ``limit_val_batches`` leaves, of one device's batches or of several."""
+    n = len(data.dataset("validation"))
+    batch = data.global_batch_size // (trainer.get("accumulate_grad_batches") or 1)
+    limit, batches = trainer.get("limit_val_batches"), -(-n // batch)
+    if isinstance(limit, float):
+        batches = int(batches * limit)
+    elif limit is not None:
+        batches = min(batches, limit)
+    return tuple(held_out_order(n, np.arange(min(n, batches * batch))).tolist())
+
+
+def _settings(config: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments of the data module and of the trainer, as ``dnamamba fit`` saved them."""
     try:
         content = read_yaml(config)
     except FileNotFoundError as error:
@@ -136,4 +156,4 @@ def _settings(config: Path) -> dict[str, Any]:
         raise ValueError(
             f"{config} has no data.genomes: the report is for runs that pretrain on genomes"
         )
-    return data
+    return data, content.get("trainer") or {}

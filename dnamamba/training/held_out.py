@@ -106,8 +106,9 @@ class MeanLoss(Metric):
 
     def update(self, losses: Tensor) -> None:
         """Add the losses (B,) of a batch."""
-        self.losses += losses.sum()
-        self.samples += losses.numel()
+        # Not in place: what a checkpoint carries may be the sums before this batch.
+        self.losses = self.losses + losses.sum()
+        self.samples = self.samples + losses.numel()
 
     def compute(self) -> Tensor:
         """A scalar; NaN without any sample."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["refuse_another"]
+__all__ = ["refuse_another", "refuse_other_names"]
 
 
 def refuse_another(
@@ -28,3 +28,25 @@ def refuse_another(
     ]
     if differ:
         raise ValueError(f"the checkpoint is of another model: {'; '.join(differ)}")
+
+
+def refuse_other_names(own: Iterable[str], checkpoint: Iterable[str]) -> None:
+    """Refuse weights that have other names, as with and without low-rank adapters.
+
+    Args:
+        own: names of the module's weights.
+        checkpoint: those of the checkpoint.
+
+    Raises:
+        ValueError: names one of each kind.
+    """
+    own, checkpoint = list(own), list(checkpoint)
+    lacking = [name for name in own if name not in set(checkpoint)]
+    unknown = [name for name in checkpoint if name not in set(own)]
+    parts = [f"it lacks {lacking[0]}"] if lacking else []
+    parts += [f"it has {unknown[0]}, which this run has not"] if unknown else []
+    if parts:
+        raise ValueError(
+            f"the checkpoint is of another model: {', and '.join(parts)}. Set model.tuning as in "
+            "the run that wrote the checkpoint"
+        )

@@ -7,8 +7,15 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
-from dnamamba.training.callbacks import RandomState, StopOnNonFinite
-from dnamamba.training.identity import refuse_another
+from dnamamba.training.callbacks import (
+    RandomState,
+    ResumePoint,
+    RunningSums,
+    StopOnNonFinite,
+    StopTogether,
+)
+from dnamamba.training.identity import refuse_another, refuse_other_names
+from dnamamba.training.lightning_private import steps_of_run
 from dnamamba.training.logs import Throughput, log_metrics
 from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
 
@@ -85,8 +92,7 @@ class TrainedModule(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = make_optimizer(self, self.optimizer, self.lr_scale)
-        total = self.trainer.estimated_stepping_batches
-        schedule = make_schedule(optimizer, self.optimizer, total)
+        schedule = make_schedule(optimizer, self.optimizer, steps_of_run(self.trainer))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -94,12 +100,15 @@ class TrainedModule(pl.LightningModule):
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Exact resume and the stop at NaN come with the module, whoever builds the trainer."""
-        return [RandomState(), StopOnNonFinite()]
+        resume = [RandomState(), RunningSums(), ResumePoint(), StopTogether()]
+        return [*resume, StopOnNonFinite()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses the weights of another model before torch complains of their shapes.
 
         Raises:
-            ValueError: names the settings that differ.
+            ValueError: names the settings that differ, or a parameter.
         """
         refuse_another(self.hparams, checkpoint, self.identity)
+        if self.strict_loading:
+            refuse_other_names(self.state_dict(), checkpoint["state_dict"])

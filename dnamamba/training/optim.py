@@ -94,7 +94,7 @@ def make_optimizer(
         eps=config.eps,
         fused=all(p.is_cuda for group in groups.values() for p in group) or None,
     )
-    optimizer.register_load_state_dict_pre_hook(_stays_itself)
+    optimizer.register_load_state_dict_pre_hook(_keeps_settings)
     # Without this Lightning takes a fused optimiser for one whose gradients are still scaled, and
     # refuses to clip them; under fp16 its scaler unscales them first, as for any other.
     optimizer._step_supports_amp_scaling = False
@@ -114,11 +114,22 @@ def weight_decayed(module: nn.Module) -> set[str]:
     return {name for name, x in module.named_parameters() if x.ndim >= 2 and name not in exempt}
 
 
-def _stays_itself(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint's state for an optimiser that is fused, or not, as suits its own device."""
-    groups = zip(state["param_groups"], optimizer.param_groups, strict=True)
-    kinds = ("fused", "foreach")
-    return {**state, "param_groups": [old | {k: new[k] for k in kinds} for old, new in groups]}
+def _keeps_settings(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint's running means under the settings that the optimiser was made with.
+
+    Raises:
+        ValueError: the parameters were trained in other groups, or others were.
+    """
+    before, now = state["param_groups"], optimizer.param_groups
+    sizes = [[len(group["params"]) for group in groups] for groups in (before, now)]
+    if sizes[0] != sizes[1]:
+        raise ValueError(
+            f"cannot resume: the checkpoint trains parameters in groups of {sizes[0]}, this run in "
+            f"groups of {sizes[1]}; set model.tuning as in the run that wrote the checkpoint, or "
+            "start a new run from its weights"
+        )
+    groups = zip(before, now, strict=True)
+    return {**state, "param_groups": [{**new, "params": old["params"]} for old, new in groups]}
 
 
 def learning_rate_factor(step: int, config: OptimizerConfig, total_steps: float) -> float:
@@ -139,8 +150,9 @@ def make_schedule(
 ) -> LambdaLR:
     """The schedule of ``learning_rate_factor``, stepped once an optimiser step.
 
-    A resumed run takes ``total_steps`` from its own configuration, not from the checkpoint,
-    so that a run can be made longer.
+    A resumed run takes the learning rate and ``total_steps`` from its own configuration, not
+    from the checkpoint, so that a run can be made longer, or go on at another rate: from its
+    first step on as if it had always been so.
 
     Raises:
         ValueError: ``total_steps`` is infinite, and the cosine has no end.
@@ -150,4 +162,16 @@ def make_schedule(
             "the learning rate's cosine needs to know where the run ends: "
             "set trainer.max_steps or trainer.max_epochs"
         )
-    return LambdaLR(optimizer, lambda step: learning_rate_factor(step, config, total_steps))
+    return _Schedule(optimizer, lambda step: learning_rate_factor(step, config, total_steps))
+
+
+class _Schedule(LambdaLR):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict({**state_dict, "base_lrs": self.base_lrs})
+        rates = [
+            base * factor(self.last_epoch)
+            for base, factor in zip(self.base_lrs, self.lr_lambdas, strict=True)
+        ]
+        for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+        self._last_lr = rates

@@ -55,7 +55,8 @@ class SequenceMetrics(Metric):
         """
         dtype = self.losses.dtype
         hits = logits.argmax(-1) == targets
-        # Not in place: after a validation by itself these are tensors of inference mode.
+        # Not in place: after a validation by itself these are tensors of inference mode, and what
+        # a checkpoint carries may be the sums before this batch.
         self.losses = self.losses + (losses * weights).sum(dtype=dtype)
         self.weights = self.weights + weights.sum(dtype=dtype)
         self.hits = self.hits + (hits * weights).sum(dtype=dtype)

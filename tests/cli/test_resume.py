@@ -1,12 +1,14 @@
 """A run that is stopped and goes on, or cannot."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from cli_cases import config, step
 
 from dnamamba.cli import main
@@ -74,3 +76,80 @@ def losses(run: Path) -> list[tuple[str, str, str]]:
         return [
             (row["step"], row["train/loss"], row["validation/loss"]) for row in csv.DictReader(file)
         ]
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_run_cut_short_before_its_first_checkpoint_begins_anew(
+    overwrite: list[str], fitted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its best.ckpt and rows make way."""
+    run = tmp_path / "run"
+    (run / "checkpoints" / "last.ckpt").unlink()
+    shutil.rmtree(run / "model")
+    capsys.readouterr()
+    assert main(["fit", "-c", fitted, "--ckpt_path=last", "--trainer.max_steps=2", *overwrite]) == 0
+    assert ("has no last.ckpt yet: the run begins anew" in capsys.readouterr().err) != bool(
+        overwrite
+    )
+    assert step(run) == 2
+    assert len((run / "metrics.csv").read_text().splitlines()) == 2
+    assert not (run / "checkpoints" / "best.ckpt").exists()
+
+
+@pytest.mark.parametrize("left", ["model/config.json", "checkpoints/epoch=0.ckpt"])
+def test_but_not_one_that_had_a_checkpoint(
+    left: str, fitted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last.rename(tmp_path / "run" / left)
+    capsys.readouterr()
+    assert main(["fit", "-c", fitted, "--ckpt_path=last"]) == 1
+    error = capsys.readouterr().err
+    assert f"has no last.ckpt to resume from, but {tmp_path / 'run'}" in error
+    assert "--overwrite" in error
+    assert main(["fit", "-c", fitted, "--ckpt_path=last", "--overwrite"]) == 0
+
+
+def test_how_a_run_was_resumed_is_no_part_of_its_configuration(fitted: str, tmp_path: Path) -> None:
+    assert main(["fit", "-c", fitted, "--ckpt_path=last"]) == 0
+    saved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert saved["ckpt_path"] is None
+    assert main(["test", "-c", str(tmp_path / "run" / "config.yaml")]) == 0
+
+
+def test_a_moved_run_remembers_its_best(
+    fitted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "moved"
+    (tmp_path / "run").rename(moved)
+    before = torch.load(moved / "checkpoints" / "best.ckpt", weights_only=True)["global_step"]
+    resumed = ["--ckpt_path=last", f"--run_dir={moved}", "--trainer.max_steps=7"]
+    assert main(["fit", "-c", fitted, *resumed]) == 0
+    after = torch.load(moved / "checkpoints" / "best.ckpt", weights_only=True)
+    assert after["global_step"] == before
+    assert "best validation" in capsys.readouterr().err
+
+
+def test_validation_is_counted_in_optimiser_steps(tmp_path: Path) -> None:
+    trainer = {"accumulate_grad_batches": 2}
+    assert main(["fit", "-c", config(tmp_path, trainer=trainer)]) == 0
+    assert [row for row, _, validated in losses(tmp_path / "run") if validated] == ["3", "6"]
+
+
+@pytest.mark.parametrize("batch_ended", [False, True])
+def test_a_checkpoint_of_before_goes_on(batch_ended: bool, fitted: str, tmp_path: Path) -> None:
+    """Without marks, with Lightning's counts as they stood in the midst of a batch's end."""
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    for name in ("resume_point", "running_sums"):
+        del checkpoint[name]
+    batches = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    for counts in (batches["total"], batches["current"]):
+        # Saved before the validation of its step, or by an error in the next one.
+        counts["completed" if batch_ended else "ready"] += -1 if batch_ended else 1
+    torch.save(checkpoint, last)
+    assert main(["fit", "-c", fitted, "--ckpt_path=last", "--trainer.max_steps=10"]) == 0
+    assert step(tmp_path / "run") == 10
+    rows = losses(tmp_path / "run")
+    assert [row for row, _, validated in rows if validated] == ["3", "6", "9"]
+    assert [row for row, trained, _ in rows if trained] == ["2", "4", "6", "8", "10"]

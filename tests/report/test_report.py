@@ -31,7 +31,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("--data.genomes", genomes, "--data.length", "128", "--data.global_batch_size", "4"),
         *("--data.split.test.fraction", "0.2", "--data.split.validation.fraction", "0.1"),
         *("--model.model.d_model", "16", "--model.model.n_layers", "1"),
-        *("--trainer.max_steps", "4", "--trainer.accelerator", "cpu"),
+        *("--trainer.max_steps", "4", "--trainer.accelerator=cpu", "--trainer.devices=1"),
         *("--trainer.val_check_interval", "2", "--trainer.log_every_n_steps", "1"),
         *("--trainer.check_val_every_n_epoch", "null"),
     ]
@@ -109,6 +109,29 @@ def test_a_second_report_gives_the_same_figures(
     assert f"{before['bits_per_base']['mamba']:.4f}" in printed
     assert "Markov, order 10" in printed
     assert "uniform" in printed
+
+
+@pytest.mark.parametrize(("limit", "batches"), [(1, 1), (2, 2), (10**6, None), (0.5, 0.5), (0, 0)])
+def test_the_line_beside_the_validation_is_of_the_windows_that_it_read(
+    limit: float, batches: float | None, finished: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    config["trainer"]["limit_val_batches"] = limit
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump(config))
+    run = open_run(tmp_path / "run")
+    read = list(run.data.val_dataloader())
+    if isinstance(batches, float):
+        batches = int(len(read) * batches)
+    index = [int(i) for batch in read[:batches] for i in batch["index"] if i >= 0]
+    assert run.validated.numbers == sorted(index)
+    assert len(run.validated) == len(index)
+    if index:
+        tokens = next(
+            t for b in read for i, t in zip(b["index"], b["tokens"], strict=True) if i == min(index)
+        )
+        window = next(iter(run.validated))
+        assert run.data.tokenizer.encode(window).tolist() == tokens[: len(window)].tolist()
 
 
 def test_fewer_windows_are_spread_evenly(finished: Path) -> None:

@@ -109,6 +109,7 @@ def test_code_in_a_checkpoint_is_refused(saved: Path) -> None:
 def test_a_trainer_uses_it(tmp_path: Path) -> None:
     trainer = pl.Trainer(
         accelerator="cpu",
+        devices=1,
         logger=False,
         enable_progress_bar=False,
         plugins=[AtomicCheckpointIO()],

@@ -68,6 +68,7 @@ def fit(folder: Path, module: Drawing, steps: int, resume: Path | None = None, *
     trainer = pl.Trainer(
         max_steps=steps,
         accelerator="cpu",
+        devices=1,
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

@@ -68,9 +68,10 @@ class Position:
         the counts are converted. Where a run broke off within a step, its batches come again:
         their gradients are in no checkpoint.
         """
-        before, self._accumulated_before = self._accumulated_before, None
-        if trainer is None or before is None:
-            return
+        before = self._accumulated_before
+        if trainer is None or before is None or _processed(trainer) != self._processed:
+            return  # or the loops have not been restored yet
+        self._accumulated_before = None
         progress: Any = trainer.fit_loop.epoch_loop.batch_progress
         self._samples -= progress.total.processed % before * (self._global // before)
         for counts in (progress.total, progress.current):

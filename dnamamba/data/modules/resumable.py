@@ -28,8 +28,9 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
     What a checkpoint holds is the number of samples that all devices have consumed together, so
     that a resumed run goes on with the same global batches, whatever the number of devices,
     workers or accumulated batches. An epoch of Lightning is ``samples // global_batch_size``
-    steps; the rest of the samples comes first in the next one. Held-out parts are read in order,
-    every sample once; rows that fill up a batch are empty, with ``index`` -1.
+    steps; the rest of the samples comes first in the next one. Of held-out parts every sample is
+    read once, in a fixed order that mixes them: the first batches say what all would, roughly.
+    What is to be predicted comes in order. Rows that fill up a batch are empty, with ``index`` -1.
 
     A subclass says what a part's dataset is and what decides the training stream. Batches are as
     ``SampleDataset`` says; nothing of them changes on the way to the device.
@@ -114,7 +115,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         Raises:
             ValueError: there is none.
         """
-        return self._in_order("validation")
+        return self._held_out("validation")
 
     def test_dataloader(self) -> SampleLoader:
         """Batches of the test part.
@@ -122,7 +123,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         Raises:
             ValueError: there is none.
         """
-        return self._in_order("test")
+        return self._held_out("test")
 
     def predict_dataloader(self) -> SampleLoader:
         """Batches of what is to be predicted, in order.
@@ -130,7 +131,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         Raises:
             ValueError: there is nothing.
         """
-        return self._in_order("predict")
+        return self._held_out("predict")
 
     def state_dict(self) -> dict[str, Any]:
         """The run's position, and what it is a position in."""
@@ -157,7 +158,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             )
         self._position.restore(state_dict)
 
-    def _in_order(self, part: DataPart) -> SampleLoader:
+    def _held_out(self, part: DataPart) -> SampleLoader:
         batch, (rank, world) = self._position.batch(self.trainer), rank_and_world(self.trainer)
         dataset = self.dataset(part)
         if not len(dataset):
@@ -168,7 +169,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             )
         return SampleLoader(
             dataset,
-            lambda: held_out_batches(len(dataset), batch, rank, world),
+            lambda: held_out_batches(len(dataset), batch, rank, world, part != "predict"),
             -(-len(dataset) // (batch * world)),
             self.num_workers,
             self._pinned,

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from dnamamba.data.samples.permutation import mix, permute
 
-__all__ = ["SampleOrder", "held_out_batches", "training_batches"]
+__all__ = ["SampleOrder", "held_out_batches", "held_out_order", "training_batches"]
 
 Ints = NDArray[np.int64]
 
 # Keeps the hashes of one seed for its several uses apart.
 _ORDER, _STRANDS, _PIECES = range(3)
+_HELD_OUT = 0x9D9F  # the key of one order for all runs: figures on the same samples can be compared
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ def training_batches(start: int, batch: int, rank: int = 0, world: int = 1) -> I
         first += world * batch
 
 
-def held_out_batches(n: int, batch: int, rank: int = 0, world: int = 1) -> Iterator[Ints]:
+def held_out_batches(
+    n: int, batch: int, rank: int = 0, world: int = 1, mixed: bool = True
+) -> Iterator[Ints]:
     """One rank's part of the samples 0 .. n - 1, each read by one rank once.
 
     Every rank gets the same number of batches of the same sizes; where n does not allow that,
@@ -84,8 +87,17 @@ def held_out_batches(n: int, batch: int, rank: int = 0, world: int = 1) -> Itera
         batch: samples for each rank in one step, at most.
         rank: this process, 0 to ``world - 1``.
         world: number of processes.
+        mixed: read them in the order of ``held_out_order``, so that the first batches alone are
+            of all classes and genomes, as the whole is; else in order.
     """
     for start in range(0, n, world * batch):
         rows = min(batch, -(-(n - start) // world))
-        index = start + rank * rows + np.arange(rows)
-        yield np.where(index < n, index, -1)
+        place = start + rank * rows + np.arange(rows)
+        real = place < n
+        index = held_out_order(n, place * real) if mixed else place
+        yield np.where(real, index, -1)
+
+
+def held_out_order(n: int, place: Ints) -> Ints:
+    """Which of n held-out samples stand at these places (k,), 0 to n - 1, of their fixed order."""
+    return permute(place, n, _HELD_OUT)

@@ -1,20 +1,27 @@
 """What happens around the training loop, one concern a file."""
 
-from dnamamba.training.callbacks.checkpoints import LastCheckpoint
+from dnamamba.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from dnamamba.training.callbacks.export import ExportModel
 from dnamamba.training.callbacks.held_out_report import HeldOutReport
 from dnamamba.training.callbacks.non_finite import NonFiniteError, StopOnNonFinite
 from dnamamba.training.callbacks.progress import RunProgress
 from dnamamba.training.callbacks.random_state import RandomState
+from dnamamba.training.callbacks.resume_point import ResumePoint
+from dnamamba.training.callbacks.running_sums import RunningSums
+from dnamamba.training.callbacks.stop_together import StopTogether
 from dnamamba.training.callbacks.summary import RunSummary
 
 __all__ = [
+    "BestCheckpoint",
     "ExportModel",
     "HeldOutReport",
     "LastCheckpoint",
     "NonFiniteError",
     "RandomState",
+    "ResumePoint",
     "RunProgress",
     "RunSummary",
+    "RunningSums",
     "StopOnNonFinite",
+    "StopTogether",
 ]

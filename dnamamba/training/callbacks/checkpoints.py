@@ -1,4 +1,4 @@
-"""The checkpoint to resume from."""
+"""The checkpoints of a run: the last one, to resume from, and the best one."""
 
 import logging
 from pathlib import Path
@@ -10,15 +10,25 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.training.callbacks.non_finite import NonFiniteError
-from dnamamba.training.lightning_private import hold_sigterm, release_sigterm, save_checkpoint
+from dnamamba.training.lightning_private import (
+    call_first,
+    hold_sigterm,
+    is_between_steps,
+    is_epoch_read,
+    release_sigterm,
+    save_checkpoint,
+)
 
-__all__ = ["LastCheckpoint"]
+__all__ = ["BestCheckpoint", "LastCheckpoint"]
 
 _log = logging.getLogger(__name__)
 
 
 class LastCheckpoint(ModelCheckpoint):
     """Keeps ``last.ckpt``: every so many steps, at the end, and when the run is cut short.
+
+    A step is saved when the next one begins, so that all that belongs to it has happened: its
+    log line, its validation, what other callbacks made of that.
 
     A run that is cut short (SIGTERM, Ctrl-C, an error) is saved only between two optimiser steps,
     so that a resume is exact: not while weights are restored or updated, nor with gradients
@@ -40,7 +50,10 @@ class LastCheckpoint(ModelCheckpoint):
             save_on_train_epoch_end=False,
             enable_version_counter=False,
         )
-        self._between_steps = False  # before training starts a resumed run is restored in part
+        self.every_n_steps = every_n_steps
+        self._training = False  # before it starts a resumed run is restored in part
+        self._updating = False  # the optimiser is at work
+        self._due = False
         self._sigterm_waits = False
 
     @property
@@ -48,9 +61,29 @@ class LastCheckpoint(ModelCheckpoint):
         """The file."""
         return Path(self.format_checkpoint_name({}))
 
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: where the file lies the command says."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        super().setup(trainer, pl_module, stage)
+        # First: when it hears that something new begins, no other callback has made anything of it.
+        call_first(trainer, self)
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
-        self._between_steps = True
+        self._training, self._updating, self._due = True, False, False
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._save_if_due(trainer)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._save_if_due(trainer)
 
     def on_before_optimizer_step(
         self,
@@ -58,7 +91,7 @@ class LastCheckpoint(ModelCheckpoint):
         pl_module: pl.LightningModule,
         optimizer: torch.optim.Optimizer,
     ) -> None:
-        self._between_steps = False
+        self._updating = True
 
     def on_train_batch_end(
         self,
@@ -68,24 +101,36 @@ class LastCheckpoint(ModelCheckpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
+        stepped, self._updating = self._updating, False
+        self._due |= stepped and trainer.global_step % self.every_n_steps == 0
         gathered = (batch_idx + 1) % trainer.accumulate_grad_batches
-        self._between_steps = gathered == 0 or trainer.is_last_batch
-        self._hold_sigterm(trainer)
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
-        # Here and not when training ends: by then Lightning has closed the epoch, and a longer
-        # run could not be continued from the middle of it.
-        if self._between_steps and _is_last(trainer):
+        if gathered and not trainer.is_last_batch:
+            # Lightning stops at the end of any batch, be it in the middle of a step.
+            self._sigterm_waits |= hold_sigterm(trainer)
+        elif self._sigterm_waits:
+            release_sigterm(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing: other callbacks have yet to hear of it."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # In the middle of an epoch training ends here. Saved before callbacks take it for the end
+        # of the epoch: a longer run is continued from the middle.
+        if not is_epoch_read(trainer):
             self._save_now(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._save_now(trainer)  # stopped early
+        self._save_now(trainer)
+        self._training = False
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
+        saveable = self._training and not self._updating and is_between_steps(trainer)
         together = trainer.world_size == 1 or isinstance(exception, SIGTERMException)
         harmless = not isinstance(exception, NonFiniteError | OSError)
-        if not (self._between_steps and together and harmless):
+        self._training = False
+        if not (saveable and together and harmless):
             return
         try:
             saved = self._save_now(trainer)
@@ -95,22 +140,61 @@ class LastCheckpoint(ModelCheckpoint):
         if saved:
             _log.info("saved %s at step %d", self.path, trainer.global_step)
 
-    def _hold_sigterm(self, trainer: pl.Trainer) -> None:
-        """Lightning stops at the end of any batch, be it in the middle of a step."""
-        if not self._between_steps:
-            self._sigterm_waits |= hold_sigterm(trainer)
-        elif self._sigterm_waits:
-            release_sigterm(trainer)
+    def _save_if_due(self, trainer: pl.Trainer) -> None:
+        if self._due:
+            self._save_now(trainer)
 
     def _save_now(self, trainer: pl.Trainer) -> bool:
         saved = save_checkpoint(self, trainer, str(self.path))
+        self._due = False
         if saved:
             self.best_model_path = str(self.path)
         return saved
 
 
-def _is_last(trainer: pl.Trainer) -> bool:
-    if trainer.max_steps == trainer.global_step:
-        return True
-    last_epoch = trainer.max_epochs is not None and trainer.current_epoch + 1 == trainer.max_epochs
-    return last_epoch and trainer.is_last_batch
+class BestCheckpoint(ModelCheckpoint):
+    """Keeps ``best.ckpt``: the step at which a validation metric was best.
+
+    The folder may be moved or renamed between a run and its resume. Without a ``best.ckpt`` in
+    it, as in a new folder that goes on from a checkpoint elsewhere, the best is looked for anew.
+
+    Args:
+        folder: where ``best.ckpt`` is kept.
+        metric: the name under which it is logged.
+        mode: ``min`` or ``max``.
+    """
+
+    def __init__(self, folder: str | Path, metric: str, mode: str) -> None:
+        super().__init__(
+            folder,
+            "best",
+            monitor=metric,
+            mode=mode,
+            save_on_train_epoch_end=False,
+            enable_version_counter=False,
+        )
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.format_checkpoint_name({}))
+
+    @property
+    def state_key(self) -> str:
+        # Runs of before this class kept the state under Lightning's name.
+        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        path, score = str(self.path), state_dict["best_model_score"]
+        if score is None:
+            return
+        if not self.path.is_file():
+            _log.warning("there is no %s; the best step is looked for anew", path)
+            return
+        paths = {
+            "best_model_path": path,
+            "kth_best_model_path": path,
+            "best_k_models": {path: score},
+        }
+        super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath})
+        self.current_score = state_dict["current_score"]

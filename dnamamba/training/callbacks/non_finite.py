@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
-from dnamamba.training.across_devices import most_over_ranks
+from dnamamba.training.across_devices import Verdict, most_over_ranks
 
 __all__ = ["NonFiniteError", "StopOnNonFinite"]
 
@@ -66,7 +66,7 @@ class StopOnNonFinite(pl.Callback):
         # All devices take the step or none does, or they part.
         bad = most_over_ranks(trainer, (~torch.isfinite(checked)).float())
         rate = optimizer.param_groups[0]["lr"]
-        self._open = _Step(trainer.global_step, rate, seen, losses, _on_its_way(bad))
+        self._open = _Step(trainer.global_step, rate, seen, losses, Verdict(bad))
         if all(group.get("fused") for group in optimizer.param_groups) and not scaled:
             optimizer.found_inf = bad  # type: ignore[attr-defined]
         else:
@@ -105,12 +105,8 @@ class StopOnNonFinite(pl.Callback):
     def _settle(self, trainer: pl.Trainer) -> None:
         """Raise if the last step was a bad one; waits for the device to have come as far."""
         step, self._open = self._open, None
-        if step is not None:
-            verdict, ready = step.bad
-            if ready is not None:
-                ready.synchronize()
-            if verdict.item():
-                raise NonFiniteError(_explain(trainer, step))
+        if step is not None and step.bad:
+            raise NonFiniteError(_explain(trainer, step))
 
 
 @dataclass(frozen=True)
@@ -121,17 +117,7 @@ class _Step:
     lr: float
     seen: list[tuple[Tensor, Any]]
     losses: Tensor
-    bad: tuple[Tensor, torch.cuda.Event | None]
-
-
-def _on_its_way(x: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """A copy on the host, and what to wait for before it is read."""
-    if not x.is_cuda:
-        return x, None
-    host = torch.empty_like(x, device="cpu", pin_memory=True).copy_(x, non_blocking=True)
-    ready = torch.cuda.Event()
-    ready.record()
-    return host, ready
+    bad: Verdict
 
 
 def _explain(trainer: pl.Trainer, step: _Step) -> str:

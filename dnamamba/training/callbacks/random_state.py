@@ -1,88 +1,37 @@
 """Random number generators, carried by the checkpoint."""
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from dnamamba.training.lightning_private import batches_processed
+from dnamamba.training.callbacks.next_batch import NextBatchState
 
 __all__ = ["RandomState"]
 
 State = dict[str, Any]
-_KEY = "random_state"
 
 
-class RandomState(pl.Callback):
+class RandomState(NextBatchState):
     """Saves the generators of Python, NumPy and torch (CPU and GPU), and restores them.
 
     Lightning's checkpoints hold none of them, so that dropout and the like would differ after
-    a resume. The saved state is the one that the next training batch will start from: of the
-    batch in flight if an exception cuts it short, and never one that validation has moved on.
-    It is restored right before the first resumed batch, after the loaders have been built.
-
-    Each rank's state is saved. After an exception on one rank alone the others cannot be
-    asked, and the saved state of that rank stands for all. With more ranks than saved states
-    the states are dealt out in turn.
+    a resume. With more ranks than saved states the states are dealt out in turn.
     """
 
-    def __init__(self) -> None:
-        self._to_restore: State | None = None
-        self._before_batch: tuple[int, State] | None = None  # (batches processed, state)
-        self._before_validation: State | None = None
-        self._may_gather = True
+    key = "random_state"
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        if self._to_restore is not None:
-            _restore(self._to_restore, trainer.strategy.root_device)
-            self._to_restore = None
-        self._before_batch = batches_processed(trainer), _collect(trainer.strategy.root_device)
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._before_validation = _collect(trainer.strategy.root_device)
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._before_validation is not None:
-            _restore(self._before_validation, trainer.strategy.root_device)
-            self._before_validation = None
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        # Lightning raises SIGTERMException on every rank at the same batch; other exceptions
-        # may have hit this rank alone, and a collective call would wait for ever.
-        self._may_gather = isinstance(exception, SIGTERMException)
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        states: list[State] = [self._for_next_batch(trainer)]
-        if trainer.world_size > 1 and self._may_gather:
-            gathered: list[Any] = [None] * trainer.world_size
-            torch.distributed.all_gather_object(gathered, states[0])
-            states = gathered
-        checkpoint[_KEY] = states
-
-    def on_load_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        states = checkpoint.get(_KEY)
-        if states:  # a checkpoint written without this callback has none
-            self._to_restore = states[trainer.global_rank % len(states)]
-
-    def _for_next_batch(self, trainer: pl.Trainer) -> State:
-        if self._to_restore is not None:  # resumed, and not one batch done since
-            return self._to_restore
-        if self._before_batch is not None and self._before_batch[0] == batches_processed(trainer):
-            return self._before_batch[1]
-        if self._before_validation is not None:
-            return self._before_validation
+    def collect(self, trainer: pl.Trainer, module: pl.LightningModule) -> State:
         return _collect(trainer.strategy.root_device)
+
+    def restore(self, state: State, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        _restore(state, trainer.strategy.root_device)
+
+    def choose(self, states: Sequence[State], trainer: pl.Trainer) -> State:
+        return states[trainer.global_rank % len(states)]
 
 
 def _collect(device: torch.device) -> State:

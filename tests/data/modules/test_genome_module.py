@@ -73,6 +73,7 @@ class Watcher(pl.LightningModule):
 def trainer(folder: Path, **options: Any) -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
+        devices=1,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

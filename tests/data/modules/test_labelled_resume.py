@@ -11,11 +11,13 @@ import torch
 import yaml
 from jsonargparse import ArgumentParser
 
+from dnamamba.data import GenomeSplit, Part
 from dnamamba.data.labelled import Split
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.sequences import LabelledFiles, LabelledSequenceDataModule
 from dnamamba.data.modules.species import SpeciesDataModule
 from dnamamba.data.modules.variants import VariantDataModule, VariantFiles
+from dnamamba.data.samples.order import held_out_batches
 from dnamamba.data.variants.labels import VariantFields
 
 N, BATCH = 22, 4  # samples in an epoch, which the batch does not divide
@@ -157,6 +159,37 @@ def test_workers_change_nothing(workers: int, tmp_path: Path) -> None:
     dataset = data.dataset("train")
     numbers = np.arange(N // BATCH * BATCH).reshape(-1, BATCH)
     assert found == [dataset[index]["tokens"].tolist() for index in numbers]
+
+
+def test_held_out_batches_mix_the_classes(tmp_path: Path) -> None:
+    """What a few batches measure is of all of them, the same on one device and on two."""
+    small = [(f"{name}.fa", name, 64 * 40) for name in "abc"]
+    for file, name, bases in small:
+        (tmp_path / file).write_text(f">{name}\n{(BASES * 2)[:bases]}\n")
+    data = SpeciesDataModule(
+        {name: str(tmp_path / file) for file, name, _ in small},
+        length=64,
+        global_batch_size=12,
+        split=GenomeSplit(validation=Part(fraction=0.5), guard=0),
+    )
+    data.setup()
+    batches = list(data.val_dataloader())
+    n = len(data.dataset("validation"))
+    assert all(len(set(batch["label"].tolist())) == 3 for batch in batches)
+    index = torch.cat([batch["index"] for batch in batches])
+    assert index[index >= 0].sort().values.tolist() == list(range(n))
+    halves = [list(held_out_batches(n, 6, rank, 2)) for rank in (0, 1)]
+    for batch, *parts in zip(batches, *halves, strict=True):
+        whole = [int(i) for i in batch["index"] if i >= 0]
+        assert [int(i) for part in parts for i in part if i >= 0] == whole
+
+
+def test_what_is_predicted_comes_in_order(tmp_path: Path) -> None:
+    data = sequences(tmp_path)
+    data.files = LabelledFiles(data.files.train, predict=data.files.train)
+    data.setup()
+    index = [int(i) for batch in data.predict_dataloader() for i in batch["index"] if i >= 0]
+    assert index == list(range(N))
 
 
 YAML = {
