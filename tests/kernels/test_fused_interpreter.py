@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 @pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     "ops",  # what takes seconds shares a process: to start one takes as long
-    ["math simple step add_rms_norm causal_conv1d", "selective_scan", "block", "model"],
+    ["math simple step strides add_rms_norm causal_conv1d", "selective_scan", "block", "model"],
 )
 def test_the_kernels_are_right_in_the_interpreter(ops: str) -> None:
     pytest.importorskip("triton", reason="Triton is not installed")

@@ -47,8 +47,7 @@ class Mixer(nn.Module, ABC):
     def step(self, x: Tensor, state: Any, in_place: bool = False) -> tuple[Tensor, State]:
         """``forward`` for one position, x (B, d_model), in fewer operations.
 
-        With ``in_place`` the state's tensors, which must lie dense, are replaced by those
-        returned.
+        With ``in_place`` the state's tensors are replaced by those returned.
         """
 
     def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:

@@ -11,6 +11,7 @@ import torch
 import triton
 from torch import Tensor
 
+from dnamamba_kernels.dense import dense
 from dnamamba_kernels.selective_scan.fused.forward import pack_kernel
 from dnamamba_kernels.selective_scan.fused.plan import STEPS, Plan
 from dnamamba_kernels.selective_scan.scan import Scan
@@ -47,7 +48,7 @@ class Walk:
         return {
             "u": s.u,
             "delta": s.delta,
-            "bias": s.delta_bias,
+            "bias": dense(s.delta_bias),
             "decay": self.decay,
             "packed": self.packed,
             "resets": self.marks,
@@ -71,7 +72,7 @@ class Walk:
         """What all but ``summary`` take: skip, gate, and whether the last tile of rows is whole."""
         s = self.scan
         return {
-            "skip": s.D,
+            "skip": dense(s.D),
             "z": s.z,
             "z_batch": stride(s.z, 0),
             "Z_ROW": stride(s.z, 1),
