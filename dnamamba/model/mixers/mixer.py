@@ -22,6 +22,10 @@ class Mixer(nn.Module, ABC):
     no_weight_decay: ClassVar[frozenset[str]]
     """Names of its own parameters of two dimensions or more that an optimiser does not decay."""
 
+    def __init__(self, config: Any) -> None:
+        """``config``: the sizes, of the backbone's family."""
+        super().__init__()
+
     @abstractmethod
     def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
         """The shapes (B, ...) of the state's tensors, in their order."""
