@@ -37,17 +37,22 @@ class BackboneConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def _check_types(self) -> None:
-        """The values may come from a file; a bool is an int to Python, but no size."""
+        """The values may come from a file; a bool is an int to Python, but no size.
+
+        Types other than numbers and switches are for the family to check.
+        """
+        if self.family != type(self).family:
+            raise ValueError(f"family must be {type(self).family!r}, got {self.family!r}")
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "family":
-                fits, kind = value == type(self).family, repr(type(self).family)
-            elif field.type is bool:
-                fits, kind = isinstance(value, bool), "true or false"
+            if field.type in (int, int | None):
+                fits, kind = isinstance(value, int) or value is field.default is None, "an integer"
             elif field.type is float:
                 fits, kind = isinstance(value, int | float), "a number"
+            elif field.type is bool:
+                fits, kind = isinstance(value, bool), "true or false"
             else:
-                fits, kind = isinstance(value, int) or value is field.default is None, "an integer"
+                continue
             if not fits or (isinstance(value, bool) and field.type is not bool):
                 raise ValueError(f"{field.name} must be {kind}, got {value!r}")
 

@@ -1,10 +1,11 @@
 """The model's sizes check themselves."""
 
-from dataclasses import FrozenInstanceError, asdict
+from dataclasses import FrozenInstanceError, asdict, dataclass
+from typing import Literal
 
 import pytest
 
-from dnamamba.config import MambaConfig
+from dnamamba.config import BackboneConfig, MambaConfig
 
 
 def test_derived_sizes():
@@ -47,3 +48,14 @@ def test_it_is_frozen():
 def test_errors_name_the_field(field, value, message):
     with pytest.raises(ValueError, match="^" + message.replace("(", r"\(")):
         MambaConfig(**{field: value})
+
+
+def test_a_family_may_have_settings_that_are_no_numbers():
+    @dataclass(frozen=True)
+    class Config(BackboneConfig):
+        strands: Literal["add", "concatenate"] = "add"
+        family: str = "other"
+
+    assert Config(strands="concatenate").strands == "concatenate"
+    with pytest.raises(ValueError, match="family must be 'other', got 'mamba'"):
+        Config(family="mamba")

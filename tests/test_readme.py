@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from dnamamba.cli import _TRAINING, _USE
+from dnamamba.cli import _TRAINING
+from dnamamba.cli.commands import COMMANDS
 from dnamamba.data.windows.settings import GenomeSplit, Part, WindowConfig
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +48,7 @@ def test_the_install_names_every_extra() -> None:
 def test_commands_and_files_exist() -> None:
     commands = set(re.findall(r"(?<!from )dnamamba ([a-z]+) +[-A-Zair]", README))
     assert commands
-    assert commands <= {*_TRAINING, *_USE}
+    assert commands <= {*_TRAINING, *COMMANDS}
     targets = set(re.findall(r"make ([a-z]+)", README))
     makefile = (ROOT / "Makefile").read_text()
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)

@@ -125,6 +125,8 @@ def test_a_state_is_refused(pretrained: Path) -> None:
     state = dnamamba.load("vertebrate-0.5m").model.backbone.initial_state(1)  # type: ignore[operator]
     with pytest.raises(ValueError, match="Echo reads a sequence whole and takes no state"):
         model(torch.tensor([[4]]), state)
+    with pytest.raises(ValueError, match="a Echo reads a sequence whole: no steps"):
+        model.step(torch.tensor([4]), state)
 
 
 @pytest.mark.parametrize(

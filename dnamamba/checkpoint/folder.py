@@ -163,10 +163,10 @@ def load_folder(folder: Path) -> tuple[Model, Tokenizer]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{where} is damaged, it is not JSON: {error}") from error
-    found = content.get("format_version") if isinstance(content, dict) else None
-    if found != FORMAT_VERSION:
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{where} has format_version {found!r:.80}, this dnamamba reads {FORMAT_VERSION}; "
+            f"{where} has format_version {version!r:.80}, this dnamamba reads {FORMAT_VERSION}; "
             "was it written by a newer dnamamba, or by another program?"
         )
     check_keys(content, _KEYS, str(where))

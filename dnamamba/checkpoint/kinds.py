@@ -1,7 +1,8 @@
 """Which models can be stored, what is stored of each beside its weights, and back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -84,10 +85,10 @@ def assembled(
         )
     sizes = _sizes(content.get("config"), f"{where}, config")
     letters = part(Tokenizer, content.get("tokenizer"), f"{where}, tokenizer")
-    build: Callable[[BackboneConfig], Model] = kind.model
+    build: Any = kind.model
     if kind.head is not None:
         head = part(kind.head, content.get("head"), f"{where}, head")
-        build = _with_head(kind.model, head)
+        build = partial(build, head=head)
     try:
         check_vocabulary(sizes, letters)
         check_sizes(sizes, weights)
@@ -117,11 +118,3 @@ def check_vocabulary(config: BackboneConfig, tokenizer: Tokenizer) -> None:
             f"the model's vocab_size is {config.vocab_size}, but the tokenizer "
             f"{tokenizer.name!r} has {tokenizer.vocab_size} ids; they belong to different models"
         )
-
-
-def _with_head(model: type[Any], head: HeadConfig) -> Callable[[BackboneConfig], Model]:
-    def build(config: BackboneConfig) -> Model:
-        built: Model = model(config, head)
-        return built
-
-    return build

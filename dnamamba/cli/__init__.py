@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError, nearest
 from dnamamba.version import installed_version
 
@@ -20,15 +21,6 @@ _TRAINING = {
     "validate": "loss and bits per base of a run's checkpoint on the validation windows",
     "test": "the same on the test windows",
     "predict": "what a run's checkpoint says of each window; or see below",
-}
-_USE = {
-    "embed": "FASTA, BED or VCF to vectors, as Parquet, npz or AnnData; resumable",
-    "predict MODEL": "labels of FASTA, BED or VCF by a fine-tuned model, as a table",
-    "score": "effects of a VCF's variants, without training: INFO fields or a table",
-    "mutagenesis": "every substitution of a region: table, tracks, heat map",
-    "generate": "continue a prompt, as FASTA",
-    "evaluate": "bits per base of FASTA, whole contigs streamed",
-    "report": "table, figures and samples of a finished run",
 }
 _EXAMPLES = """\
 examples:
@@ -84,10 +76,10 @@ def _run(command: str, arguments: list[str]) -> int:
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
         home = import_module("dnamamba.cli.training")
-    elif command in _USE or labels:
+    elif command in COMMANDS:
         home = import_module("dnamamba.cli.use")
     else:
-        known = dict.fromkeys(name.partition(" ")[0] for name in (*_TRAINING, *_USE))
+        known = dict.fromkeys((*_TRAINING, *COMMANDS))
         hint = nearest(command, known) or f"; there are {', '.join(known)}"
         raise UsageError(f"there is no such command{hint}")
     status: int = home.run(command, arguments)
@@ -111,10 +103,15 @@ def _say(command: str, error: Exception, debug: bool, status: int) -> int:
 
 
 def _help() -> str:
-    width = max(map(len, [*_TRAINING, *_USE]))
+    # What is both is told apart by what follows it.
+    use = {
+        f"{name} MODEL" if name in _TRAINING else name: command.about
+        for name, command in COMMANDS.items()
+    }
+    width = max(map(len, [*_TRAINING, *use]))
     sections = [
         f"{title}:\n" + "\n".join(f"  {name:{width}}  {text}" for name, text in commands.items())
-        for title, commands in (("train", _TRAINING), ("use", _USE))
+        for title, commands in (("train", _TRAINING), ("use", use))
     ]
     opening = "usage: dnamamba COMMAND ...\n\nMamba sequence models for genomes."
     return "\n\n".join([opening, *sections, _EXAMPLES])

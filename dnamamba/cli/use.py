@@ -10,55 +10,11 @@ from typing import Any, NoReturn
 import docstring_parser
 import jsonargparse
 
+from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError, explain
 from dnamamba.cli.spellings import one_spelling
 
 __all__ = ["make_parser", "run"]
-
-_FUNCTIONS = {
-    "embed": "dnamamba.commands.embed:embed_fasta",
-    "predict": "dnamamba.commands.predict:predict_file",
-    "score": "dnamamba.commands.score:score_vcf",
-    "mutagenesis": "dnamamba.commands.mutagenesis:mutagenesis",
-    "generate": "dnamamba.commands.generate:generate_fasta",
-    "evaluate": "dnamamba.commands.evaluate:evaluate_fasta",
-    "report": "dnamamba.report.report:report",
-}
-_EXAMPLES = {
-    "embed": (
-        "dnamamba embed runs/quickstart/model genome.fa vectors.npz",
-        "dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed",
-        "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
-        "dnamamba embed model genome.fa alleles.h5ad --vcf variants.vcf --window 1024 --layer 3",
-        "torchrun --nproc-per-node 8 -m dnamamba embed model genome.fa all.parquet --window 1000",
-    ),
-    "predict": (
-        "dnamamba predict runs/finetune-sequence/model new.fa labels.tsv",
-        "dnamamba predict runs/finetune-species/model unknown.fa species.parquet --window 500",
-        "dnamamba predict runs/finetune-variant/model ref.fa labels.tsv --vcf new.vcf",
-    ),
-    "score": (
-        "dnamamba score runs/quickstart/model ref.fa scored.vcf --vcf variants.vcf",
-        "dnamamba score vertebrate-0.5m hg38.fa.gz scores.tsv --vcf clinvar.vcf.gz"
-        " --checks.contig_names add_chr",
-        "dnamamba score model ref.fa scores.tsv --vcf variants.vcf --checks.mismatch skip"
-        " --both_strands false",
-    ),
-    "mutagenesis": (
-        "dnamamba mutagenesis model hg38.fa.gz effects/brca1 --region chr17:43044000-43044200",
-        "dnamamba mutagenesis model ref.fa effects/exons --bed exons.bed",
-    ),
-    "generate": (
-        "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",
-        "dnamamba generate runs/quickstart/model out.fa --n 10 --temperature 0.8 --top_k 2",
-    ),
-    "evaluate": (
-        "dnamamba evaluate runs/quickstart/model genome.fa",
-        "dnamamba evaluate runs/quickstart/model a.fa b.fa.gz --output bits.tsv",
-        "dnamamba evaluate runs/quickstart/model genome.fa --bed held_out.bed --window 1024",
-    ),
-    "report": ("dnamamba report runs/quickstart",),
-}
 
 
 class _Help(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -76,7 +32,7 @@ class _Parser(jsonargparse.ArgumentParser):
 
 def run(command: str, arguments: list[str]) -> int:
     """Parse the arguments by the function's signature, and call it."""
-    module, _, name = _FUNCTIONS[command].partition(":")
+    module, _, name = COMMANDS[command].function.partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     parser = make_parser(command, function)
     arguments, note = one_spelling(command, arguments, parser)
@@ -105,7 +61,7 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
         prog=f"dnamamba {command}",
         usage=_usage(command, [n for n in needed if n not in flags], lists, flags),
         description=text.description,
-        epilog="\n".join(["examples:", *(f"  {line}" for line in _EXAMPLES[command])]),
+        epilog="\n".join(["examples:", *(f"  {line}" for line in COMMANDS[command].examples)]),
         formatter_class=_Help,
         allow_abbrev=False,
     )

@@ -102,8 +102,6 @@ def _pieces(
     window: int | None,
     checks: VariantChecks,
 ) -> Sequence[Piece]:
-    if window is not None and window < 1:
-        raise ValueError(f"window must be at least 1 or null, got {window}")
     if vcf is None:
         if checks != VariantChecks():
             raise ValueError(
@@ -113,7 +111,7 @@ def _pieces(
     if bed is not None:
         raise ValueError("bed and vcf both say what to embed; drop one of them")
     genome.check(tokenizer)
-    length = window or _VARIANT_WINDOW
+    length = _VARIANT_WINDOW if window is None else window
     variants = read_variants(vcf, genome, checks, longest=length - length // 2)
     windows = variant_windows(genome, tokenizer, variants, length)
     if not windows:

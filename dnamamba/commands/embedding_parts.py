@@ -69,7 +69,7 @@ class EmbeddingJob:
     """What to embed, and how.
 
     Attributes:
-        model: a ``LanguageModel``, a ``Mamba``, or another with a ``backbone``.
+        model: a backbone, or what has one as its ``backbone``.
         tokenizer: the model's.
         pieces: the sequences, in the order of the output.
         columns: attributes of the pieces to write beside the vectors.

@@ -1,8 +1,7 @@
 """How well a model predicts whole genomes: bits per base, piece by piece."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -48,8 +47,6 @@ def evaluate(
     Raises:
         ValueError: an argument out of range, or a model that predicts no bases.
     """
-    if window is not None and window < 1:
-        raise ValueError(f"window must be at least 1 or null, got {window}")
     log_likelihood = np.zeros(len(pieces))
     bases = np.zeros(len(pieces), dtype=np.int64)
     for group in _groups(cut(pieces, window)):
@@ -61,7 +58,6 @@ def evaluate(
     return Scores(log_likelihood, bases)
 
 
-def _groups(items: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while group := list(islice(iterator, _GROUP)):
+def _groups(windows: Iterator[tuple[int, Interval]]) -> Iterator[list[tuple[int, Interval]]]:
+    while group := list(islice(windows, _GROUP)):
         yield group

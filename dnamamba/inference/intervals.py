@@ -97,7 +97,12 @@ def cut(pieces: Iterable[Interval], window: int | None) -> Iterator[tuple[int, I
     Yields:
         The number of the interval among ``pieces``, and the window; with ``window=None`` each
         interval as it is.
+
+    Raises:
+        ValueError: ``window`` is not positive.
     """
+    if window is not None and window < 1:
+        raise ValueError(f"window must be at least 1 or null, got {window}")
     for number, piece in enumerate(pieces):
         step = window or len(piece)
         for start in range(piece.start, piece.end, step):

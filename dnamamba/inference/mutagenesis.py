@@ -118,12 +118,12 @@ def mutate(
     check_window(context, flank, batch_size)
     bases = genome.fetch(contig, start, end)
     strands = _strands(genome, tokenizer, contig, start, end, context, flank)
-    tell = advance or (lambda _: None)
+    advance = advance or (lambda _: None)
     how = batch_size, chunk_length
     scores = []
     with evaluating(model, tokenizer) as device:
         for strand in strands[: 2 if both_strands else 1]:
-            parts = _walk(language_model, strand, tokenizer.scored, flank, *how, device, tell)
+            parts = _walk(language_model, strand, tokenizer.scored, flank, *how, device, advance)
             scores.append(np.concatenate(list(parts)))
     forward = scores[0]
     reverse = scores[1][::-1] if both_strands else np.full_like(forward, np.nan)

@@ -105,9 +105,10 @@ def predict(
         ValueError: a model that was not fine-tuned, no input at all, an empty one, a letter that
             the tokenizer refuses, or an argument out of range; names the input by its number.
     """
+    sources: Sequence[Source] | Sequence[Pair]
     if isinstance(model, VariantClassifier):
         named = members(inputs, "variant", "variants")
-        sources: Any = [_pair(tokenizer, alleles, name) for name, alleles in named]
+        sources = [_pair(tokenizer, alleles, name) for name, alleles in named]
         if not sources:
             raise ValueError("expected at least one variant, got none")
     else:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -98,8 +98,8 @@ def score_sources(
             batch = [sources[i] for i in members]
             # Nothing follows the last base that would have to be predicted from it.
             read = [len(source) - 1 for source in batch]
-            how: Any = {"chunk_length": chunk_length, "device": target}
-            for chunk in stream(language_model.backbone, batch, read, **how):
+            backbone = language_model.backbone
+            for chunk in stream(backbone, batch, read, chunk_length=chunk_length, device=target):
                 targets = _targets(batch, chunk).to(target)
                 rows = members[: len(chunk.real)]
                 logits = language_model.head(chunk.hidden)

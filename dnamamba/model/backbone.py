@@ -41,16 +41,13 @@ class Backbone(nn.Module, ABC):
     sequence can be read in chunks, its state carried. Else a sequence is read whole."""
     start_tokens: ClassVar[tuple[int, ...]]
     """Ids that are read before a sequence's first base."""
-    adapter_targets: ClassVar[tuple[str, ...]] = ()
-    """Names of the linear maps beside which low-rank adapters may stand."""
-
     embedding: nn.Embedding
     layers: nn.ModuleList
     recompute: Recompute = "nothing"
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
-        self.config: Any = config
+        self.config = config
 
     def forward(
         self,
@@ -84,6 +81,11 @@ class Backbone(nn.Module, ABC):
         layer = None if layer == -1 else layer
         self._check(tokens, state, resets, lengths, layer)
         return self._run(tokens, state, resets, lengths, layer)
+
+    @property
+    def adapter_targets(self) -> tuple[str, ...]:
+        """Names of the linear maps beside which low-rank adapters may stand."""
+        return ()
 
     @abstractmethod
     def _run(

@@ -8,7 +8,7 @@ together, from where on they are pooled, and what the other strand is, is said h
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -70,8 +70,8 @@ class _Classifier(nn.Module, ABC):
 
     def __init__(self, config: BackboneConfig, head: HeadConfig) -> None:
         super().__init__()
-        self.config: Any = config
-        self.settings: Any = head
+        self.config = config
+        self.settings = head
         self.backbone = build(config)
         self.pooling = POOLINGS[head.pooling](config.d_model)
         self.head = head.build(self.vectors * config.d_model)
@@ -146,6 +146,7 @@ class VariantClassifier(_Classifier):
     """
 
     vectors = 3
+    settings: VariantHeadConfig
 
     def __init__(self, config: BackboneConfig, head: VariantHeadConfig) -> None:
         super().__init__(config, head)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Sizes = BackboneConfig
 else:
     Sizes = Union[tuple(backbone.config_type for backbone in BACKBONES.values())]  # noqa: UP007
-"""A configuration of any of them, as the command line takes it."""
+"""A configuration of any of them, as the command line takes it: of the rows written above."""
 
 
 def build(config: BackboneConfig) -> Backbone:

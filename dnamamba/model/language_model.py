@@ -1,7 +1,5 @@
 """The language model: a backbone and a linear head over token ids."""
 
-from typing import Any
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -27,7 +25,7 @@ class LanguageModel(nn.Module):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
-        self.config: Any = config
+        self.config = config
         self.backbone = build(config)
         self.lm_head = (
             None
@@ -53,8 +51,12 @@ class LanguageModel(nn.Module):
         """Logits (B, V) of the next token after one token a row (B,), and the new state.
 
         Arguments and errors are those of ``CausalBackbone.step``.
+
+        Raises:
+            ValueError: the backbone is not causal, too.
         """
-        assert isinstance(self.backbone, CausalBackbone)
+        if not isinstance(self.backbone, CausalBackbone):
+            raise ValueError(f"a {type(self.backbone).__name__} reads a sequence whole: no steps")
         hidden, state = self.backbone.step(tokens, state, in_place)
         return self.head(hidden), state
 

@@ -32,8 +32,7 @@ class Mamba(CausalBackbone):
     """
 
     config_type = MambaConfig
-    mixer: ClassVar[type[Mamba1Mixer]] = Mamba1Mixer
-    adapter_targets = Mamba1Mixer.adapter_targets
+    mixer: ClassVar[type[Mixer]] = Mamba1Mixer
 
     def __init__(self, config: MambaConfig) -> None:
         super().__init__(config)
@@ -44,6 +43,10 @@ class Mamba(CausalBackbone):
             for _ in range(config.n_layers)
         )
         self.norm_f = RMSNorm(config.d_model, config.norm_eps)
+
+    @property
+    def adapter_targets(self) -> tuple[str, ...]:
+        return self.mixer.adapter_targets
 
     def initial_state(
         self,

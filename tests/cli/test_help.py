@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from dnamamba.cli import main
+from dnamamba.cli.commands import COMMANDS as USE
 from dnamamba.cli.spellings import one_spelling
-from dnamamba.cli.use import _EXAMPLES, _FUNCTIONS, make_parser
+from dnamamba.cli.use import make_parser
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
@@ -22,11 +23,11 @@ COMMANDS = [
 SHOWN = [
     match[1].partition("   ")[0].rstrip()
     for text in [
-        *("\n".join(lines) for lines in _EXAMPLES.values()),
+        *("\n".join(command.examples) for command in USE.values()),
         *((ROOT / name).read_text() for name in ("README.md", "dnamamba/cli/__init__.py")),
         *(path.read_text() for path in sorted((ROOT / "configs").glob("*.yaml"))),
     ]
-    for match in re.finditer(rf"(dnamamba ({'|'.join(_FUNCTIONS)}) [^-`\n][^`\n]*)", text)
+    for match in re.finditer(rf"(dnamamba ({'|'.join(USE)}) [^-`\n][^`\n]*)", text)
 ]
 
 
@@ -61,7 +62,7 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize("line", dict.fromkeys(SHOWN))
 def test_what_is_shown_is_in_the_one_spelling(line: str) -> None:
     _, command, *arguments = shlex.split(line)
-    module, _, name = _FUNCTIONS[command].partition(":")
+    module, _, name = USE[command].function.partition(":")
     parser = make_parser(command, getattr(import_module(module), name))
     assert one_spelling(command, arguments, parser) == (arguments, None)
     parser.parse_args(arguments)

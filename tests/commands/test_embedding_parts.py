@@ -409,6 +409,7 @@ def test_a_full_disk_at_the_end_keeps_the_parts(
         ({"bed": "x", "vcf": "y"}, "bed and vcf both say what to embed"),
         ({"vcf": "none.vcf"}, "none.vcf holds no variant that can be embedded"),
         ({"vcf": "v.vcf", "window": 1}, "window must be at least 2 bases"),
+        ({"vcf": "v.vcf", "window": 0}, "window must be at least 2 bases"),
         ({"pooling": "median"}, "pooling must be 'mean', 'max', 'last' or None"),
         ({"checks": VariantChecks(kinds=["snv"])}, "checks are of variants: name their file"),
         ({"layer": 9}, "layer must be 0 to"),

@@ -93,6 +93,7 @@ def test_is_one_operator_to_the_compiler() -> None:
     [
         ("x", torch.zeros(2, 5, 3), r"x must have shape \(B, D\) and weight \(D, W\)"),
         ("weight", torch.zeros(4, 4), r"weight must have shape \(D, W\) = \(3, 4\)"),
+        ("weight", torch.zeros(3, 1), "W must be from 2 to 4, got W = 1"),
         ("bias", torch.zeros(3, dtype=torch.int64), "bias must have a floating dtype"),
         ("state", torch.zeros(2, 3, 4), r"state must have shape \(B, D, W-1\) = \(2, 3, 3\)"),
         ("state", torch.zeros(2, 3, 3).half(), "state must have dtype torch.float32"),

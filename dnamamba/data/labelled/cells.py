@@ -30,11 +30,11 @@ def flag(value: str, column: str, where: str) -> bool:
     Raises:
         ValueError: anything else; names record and column.
     """
-    found = _YES_NO.get(value.strip().lower().removesuffix(".0"))
-    if found is None:
+    known = _YES_NO.get(value.strip().lower().removesuffix(".0"))
+    if known is None:
         remedy = "; set labels.missing=skip to leave such records out" if is_missing(value) else ""
         raise ValueError(f"{where}: column {column!r} must be 0 or 1, got {value!r}{remedy}")
-    return found
+    return known
 
 
 def number(text: str, where: str) -> float:

@@ -10,10 +10,9 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.modules.resumable import DataPart, ResumableDataModule
+from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
-from dnamamba.data.windows.plan import WindowPlan
-from dnamamba.data.windows.planning import make_plans
-from dnamamba.data.windows.plans import Plans
+from dnamamba.data.windows.plan import Plans, WindowPlan
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
 from dnamamba.settings import plain, typed
 

@@ -13,10 +13,9 @@ from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
+from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
-from dnamamba.data.windows.plan import WindowPlan
-from dnamamba.data.windows.planning import make_plans
-from dnamamba.data.windows.plans import Plans
+from dnamamba.data.windows.plan import Plans, WindowPlan
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
 from dnamamba.settings import plain, typed
 

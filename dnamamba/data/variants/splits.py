@@ -16,7 +16,7 @@ from dnamamba.data.variants.labels import LabelledVariant, VariantFields, read_l
 from dnamamba.data.variants.record import Variant
 from dnamamba.data.windows.bed import read_bed
 from dnamamba.data.windows.regions import Contigs, Regions, covers, union, widened
-from dnamamba.data.windows.settings import Part
+from dnamamba.data.windows.settings import Part, check_fractions
 from dnamamba.settings import typed
 
 __all__ = ["VariantSplit", "divide_variants", "read_variant_splits"]
@@ -54,11 +54,7 @@ class VariantSplit:
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
             object.__setattr__(self, name, typed(Part, getattr(self, name)))
-        if self.validation.fraction + self.test.fraction >= 1:
-            raise ValueError(
-                f"split.validation.fraction {self.validation.fraction} and split.test.fraction "
-                f"{self.test.fraction} leave nothing to train on; their sum must be below 1"
-            )
+        check_fractions(self.validation, self.test)
         if self.guard is not None and self.guard < 0:
             raise ValueError(f"split.guard must be 0 or more bases, got {self.guard}")
         if self.block < 1:

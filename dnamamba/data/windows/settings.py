@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dnamamba.data.windows.tiling import Short, Tail
 from dnamamba.settings import typed
 
-__all__ = ["GenomeSplit", "Part", "WindowConfig"]
+__all__ = ["GenomeSplit", "Part", "WindowConfig", "check_fractions"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,19 @@ class Part:
         return bool(self.contigs or self.bed or self.fraction)
 
 
+def check_fractions(validation: Part, test: Part) -> None:
+    """Refuse fractions that leave nothing to train on.
+
+    Raises:
+        ValueError: names them.
+    """
+    if validation.fraction + test.fraction >= 1:
+        raise ValueError(
+            f"split.validation.fraction {validation.fraction} and split.test.fraction "
+            f"{test.fraction} leave nothing to train on; their sum must be below 1"
+        )
+
+
 @dataclass(frozen=True)
 class GenomeSplit:
     """How the bases are divided into training, validation and test.
@@ -117,11 +130,7 @@ class GenomeSplit:
             raise ValueError(
                 "split.train takes contigs or a bed; fractions are set for what is held out"
             )
-        if self.validation.fraction + self.test.fraction >= 1:
-            raise ValueError(
-                f"split.validation.fraction {self.validation.fraction} and split.test.fraction "
-                f"{self.test.fraction} leave nothing to train on; their sum must be below 1"
-            )
+        check_fractions(self.validation, self.test)
         if self.guard < 0:
             raise ValueError(f"split.guard must be 0 or more bases, got {self.guard}")
         if self.block is not None and self.block < 1:

@@ -72,7 +72,7 @@ class Mamba1Mixer(Mixer):
     no_weight_decay = frozenset({"A_log"})
 
     def __init__(self, config: MambaConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         D, N, R = config.d_inner, config.d_state, config.rank
         self.in_proj = nn.Linear(config.d_model, 2 * D, bias=False)
         self.conv1d = nn.Conv1d(D, D, config.d_conv, groups=D)

@@ -22,6 +22,10 @@ class Mixer(nn.Module, ABC):
     no_weight_decay: ClassVar[frozenset[str]]
     """Names of its own parameters of two dimensions or more that an optimiser does not decay."""
 
+    def __init__(self, config: Any) -> None:
+        """``config``: the sizes, of the backbone's family."""
+        super().__init__()
+
     @abstractmethod
     def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
         """The shapes (B, ...) of the state's tensors, in their order."""
@@ -47,8 +51,7 @@ class Mixer(nn.Module, ABC):
     def step(self, x: Tensor, state: Any, in_place: bool = False) -> tuple[Tensor, State]:
         """``forward`` for one position, x (B, d_model), in fewer operations.
 
-        With ``in_place`` the state's tensors, which must lie dense, are replaced by those
-        returned.
+        With ``in_place`` the state's tensors are replaced by those returned.
         """
 
     def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:

@@ -24,10 +24,9 @@ def causal_conv1d_step(
     Args:
         state: the W - 1 inputs before this position, oldest first (B, D, W-1), in x's dtype.
         x: (B, D).
-        weight: (D, W), oldest input first.
+        weight: (D, W), oldest input first, W from 2 to 4.
         bias: (D,), or None.
-        in_place: replace ``state``, which must lie dense, by the new state; where no gradient is
-            asked for.
+        in_place: replace ``state`` by the new state; where no gradient is asked for.
         backend: "triton", "torch" or "reference"; None chooses by device. The latter two are one,
             and a gradient always is PyTorch's.
 
@@ -42,8 +41,9 @@ def causal_conv1d_step(
     if fuses_step(backend, state, x, weight, bias):
         from dnamamba_kernels.causal_conv1d.fused.step import causal_conv1d_step_fused
 
-        replaced = state if in_place else state.clone(memory_format=torch.contiguous_format)
-        return causal_conv1d_step_fused(replaced, x, weight, bias), replaced
+        new = state.contiguous() if in_place else state.clone(memory_format=torch.contiguous_format)
+        y = causal_conv1d_step_fused(new, x, weight, bias)
+        return y, state.copy_(new) if in_place and new is not state else new
     dtype = compute_dtype(x.dtype)
     window = torch.cat([state, x[:, :, None]], -1)  # (B, D, W)
     y = (window.to(dtype) * weight.to(dtype)).sum(-1)
@@ -61,6 +61,8 @@ def _check(state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None) -> Non
             f"got {tuple(x.shape)} and {tuple(weight.shape)}"
         )
     (batch, channels), width = x.shape, weight.shape[1]
+    if not 2 <= width <= 4:
+        raise ValueError(f"{op}: W must be from 2 to 4, got W = {width}")
     expect(op, "x", x, "B, D", (batch, channels), x.device)
     expect(op, "weight", weight, "D, W", (channels, width), x.device)
     expect(op, "bias", bias, "D", (channels,), x.device)

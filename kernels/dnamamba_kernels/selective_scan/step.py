@@ -39,8 +39,7 @@ def selective_scan_step(
         dt_weight: (D, R), which makes delta of the (B, R) that then stand in its place; one launch
             less, and not rounded in between.
         log_A: whether ``A`` holds log(-A).
-        in_place: replace ``state``, which must lie dense, by the new state; where no gradient is
-            asked for.
+        in_place: replace ``state`` by the new state; where no gradient is asked for.
         backend: "triton", "torch" or "reference"; None chooses by device. The latter two are one,
             and a gradient always is PyTorch's.
 
@@ -56,8 +55,9 @@ def selective_scan_step(
     if fuses_step(backend, *step[:10]):
         from dnamamba_kernels.selective_scan.fused.step import selective_scan_step_fused
 
-        replaced = state if in_place else state.clone(memory_format=torch.contiguous_format)
-        return selective_scan_step_fused(*step._replace(state=replaced)), replaced
+        new = state.contiguous() if in_place else state.clone(memory_format=torch.contiguous_format)
+        y = selective_scan_step_fused(*step._replace(state=new))
+        return y, state.copy_(new) if in_place and new is not state else new
     y, new = _plain(step)
     return y, state.copy_(new) if in_place else new
 

@@ -11,9 +11,9 @@ from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.samples.loader import SampleLoader
 from dnamamba.data.samples.order import held_out_batches, training_batches
+from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
-from dnamamba.data.windows.planning import make_plans
-from dnamamba.data.windows.plans import Plans
+from dnamamba.data.windows.plan import Plans
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
 from dnamamba.training.objectives import base_weights
 

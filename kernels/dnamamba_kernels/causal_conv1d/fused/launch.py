@@ -33,7 +33,7 @@ def convolve(conv: Convolution) -> Tensor:
     marks, state = _marks(conv), conv.initial_state
     n_blocks, n_rows = triton.cdiv(channels, BLOCK_D), triton.cdiv(length, ROWS)
     conv_kernel[(n_blocks * n_rows * batch,)](
-        x, conv.weight, conv.bias, None if state is None else state.contiguous(), marks, y,
+        x, conv.weight, dense(conv.bias), None if state is None else state.contiguous(), marks, y,
         length, channels, n_blocks, n_rows, x.stride(0), y.stride(0), *conv.weight.stride(),
         0 if marks is None else marks.stride(0),
         W=conv.taps + 1, BLOCK_D=BLOCK_D, ROWS=ROWS, REVERSE=conv.reverse,
@@ -60,7 +60,7 @@ def run_backward(
     n_blocks, n_rows = triton.cdiv(channels, BLOCK_D), triton.cdiv(length, BACK_ROWS * BLOCKS)
     shares = x.new_empty(batch * n_rows, W + 1, channels, dtype=torch.float32)
     conv_backward_kernel[(n_blocks * n_rows * batch,)](
-        x, conv.weight, conv.bias, None if state is None else state.contiguous(), marks,
+        x, conv.weight, dense(conv.bias), None if state is None else state.contiguous(), marks,
         dy, dx, None if state is None else dstate, shares,
         length, channels, n_blocks, n_rows, x.stride(0), dy.stride(0), dx.stride(0),
         *conv.weight.stride(), 0 if marks is None else marks.stride(0),

@@ -53,7 +53,7 @@ def causal_conv1d_step_fused(
     x, block = dense(x), 128  # a thread for each channel: none reads what another replaces
     n_blocks = triton.cdiv(channels, block)
     step_kernel[(n_blocks * batch,)](
-        state, x, weight, bias, y, channels, n_blocks,
+        state, x, weight, dense(bias), y, channels, n_blocks,
         x.stride(0), *weight.stride(), W=weight.shape[1], BLOCK_D=block, num_warps=4,
     )  # fmt: skip
     return y

@@ -68,8 +68,7 @@ def _plan(scan: Scan) -> Plan:
 
 
 def _dense(scan: Scan) -> Scan:
-    z = None if scan.z is None else dense(scan.z)
-    return scan._replace(u=dense(scan.u), delta=dense(scan.delta), z=z)
+    return scan._replace(u=dense(scan.u), delta=dense(scan.delta), z=dense(scan.z))
 
 
 def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None) -> None:

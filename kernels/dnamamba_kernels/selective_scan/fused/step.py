@@ -83,8 +83,7 @@ def selective_scan_step_fused(*inputs: Any) -> Tensor:
     if not state.numel():
         return y
     batch, channels, n_states = state.shape
-    u, delta, B, C = dense(u), dense(delta), dense(B), dense(C)
-    z = None if z is None else dense(z)
+    u, delta, B, C, z = dense(u), dense(delta), dense(B), dense(C), dense(z)
     states = triton.next_power_of_2(n_states)
     rank = 1 if dt_weight is None else dt_weight.shape[1]
     height = triton.next_power_of_2(rank)
@@ -96,7 +95,7 @@ def selective_scan_step_fused(*inputs: Any) -> Tensor:
     # No more threads than elements: a second thread of one could read it after it was replaced.
     warps = max(1, min(4, block * states // 32))
     step_kernel[(n_blocks * triton.cdiv(batch, rows),)](
-        state, u, delta, A.contiguous(), B, C, D, z, delta_bias,
+        state, u, delta, A.contiguous(), B, C, dense(D), z, dense(delta_bias),
         None if dt_weight is None else dt_weight.contiguous(), y,
         batch, channels, n_states, n_blocks,
         u.stride(0), delta.stride(0), B.stride(0), C.stride(0), 0 if z is None else z.stride(0),

@@ -11,13 +11,13 @@ import torch
 import triton
 from torch import Tensor
 
+from dnamamba_kernels.dense import dense
+from dnamamba_kernels.fused_math import LOG2E
 from dnamamba_kernels.selective_scan.fused.forward import pack_kernel
 from dnamamba_kernels.selective_scan.fused.plan import STEPS, Plan
 from dnamamba_kernels.selective_scan.scan import Scan
 
 __all__ = ["Walk", "by_state", "decay_of", "stride"]
-
-LOG2E = 1.4426950408889634
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Walk:
         return {
             "u": s.u,
             "delta": s.delta,
-            "bias": s.delta_bias,
+            "bias": dense(s.delta_bias),
             "decay": self.decay,
             "packed": self.packed,
             "resets": self.marks,
@@ -71,7 +71,7 @@ class Walk:
         """What all but ``summary`` take: skip, gate, and whether the last tile of rows is whole."""
         s = self.scan
         return {
-            "skip": s.D,
+            "skip": dense(s.D),
             "z": s.z,
             "z_batch": stride(s.z, 0),
             "Z_ROW": stride(s.z, 1),
@@ -84,7 +84,7 @@ def decay_of(s: Scan, p: Plan) -> Tensor:
     channels, n_states = s.A.shape
     new = s.A.new_empty if n_states == p.states else s.A.new_zeros
     decay = new(p.states, channels, dtype=torch.float32)
-    torch.mul(s.A.t().float(), LOG2E, out=decay[:n_states])
+    torch.mul(s.A.t().float(), LOG2E.value, out=decay[:n_states])
     return decay
 
 

@@ -9,9 +9,9 @@ import pytest
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
+from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
-from dnamamba.data.windows.planning import make_plans
-from dnamamba.data.windows.plans import Plans
+from dnamamba.data.windows.plan import Plans
 from dnamamba.data.windows.settings import GenomeSplit, Part, WindowConfig
 
 LENGTH = 64

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import read_bed
 from dnamamba.data.windows.holdout import divide
-from dnamamba.data.windows.plan import WindowPlan, quotas
-from dnamamba.data.windows.plans import Plans
+from dnamamba.data.windows.plan import Plans, WindowPlan, quotas
 from dnamamba.data.windows.regions import Contigs, Regions, difference, intersection, union
 from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
 from dnamamba.data.windows.tiling import Places, Tiling, tile

@@ -1,0 +1,86 @@
+"""The table of commands that use a model: what each says of itself, and where its function is."""
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Command"]
+
+
+class Command(NamedTuple):
+    """A command that is a function.
+
+    Attributes:
+        about: one line, for the overview.
+        function: ``module:name``; its signature and docstring make the parser and the help.
+        examples: lines as they are typed.
+    """
+
+    about: str
+    function: str
+    examples: tuple[str, ...]
+
+
+COMMANDS = {
+    "embed": Command(
+        "FASTA, BED or VCF to vectors, as Parquet, npz or AnnData; resumable",
+        "dnamamba.commands.embed:embed_fasta",
+        (
+            "dnamamba embed runs/quickstart/model genome.fa vectors.npz",
+            "dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed",
+            "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
+            "dnamamba embed model genome.fa alleles.h5ad --vcf variants.vcf --window 1024"
+            " --layer 3",
+            "torchrun --nproc-per-node 8 -m dnamamba embed model genome.fa all.parquet"
+            " --window 1000",
+        ),
+    ),
+    "predict": Command(
+        "labels of FASTA, BED or VCF by a fine-tuned model, as a table",
+        "dnamamba.commands.predict:predict_file",
+        (
+            "dnamamba predict runs/finetune-sequence/model new.fa labels.tsv",
+            "dnamamba predict runs/finetune-species/model unknown.fa species.parquet --window 500",
+            "dnamamba predict runs/finetune-variant/model ref.fa labels.tsv --vcf new.vcf",
+        ),
+    ),
+    "score": Command(
+        "effects of a VCF's variants, without training: INFO fields or a table",
+        "dnamamba.commands.score:score_vcf",
+        (
+            "dnamamba score runs/quickstart/model ref.fa scored.vcf --vcf variants.vcf",
+            "dnamamba score vertebrate-0.5m hg38.fa.gz scores.tsv --vcf clinvar.vcf.gz"
+            " --checks.contig_names add_chr",
+            "dnamamba score model ref.fa scores.tsv --vcf variants.vcf"
+            " --checks.mismatch skip --both_strands false",
+        ),
+    ),
+    "mutagenesis": Command(
+        "every substitution of a region: table, tracks, heat map",
+        "dnamamba.commands.mutagenesis:mutagenesis",
+        (
+            "dnamamba mutagenesis model hg38.fa.gz effects/brca1 --region chr17:43044000-43044200",
+            "dnamamba mutagenesis model ref.fa effects/exons --bed exons.bed",
+        ),
+    ),
+    "generate": Command(
+        "continue a prompt, as FASTA",
+        "dnamamba.commands.generate:generate_fasta",
+        (
+            "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",
+            "dnamamba generate runs/quickstart/model out.fa --n 10 --temperature 0.8 --top_k 2",
+        ),
+    ),
+    "evaluate": Command(
+        "bits per base of FASTA, whole contigs streamed",
+        "dnamamba.commands.evaluate:evaluate_fasta",
+        (
+            "dnamamba evaluate runs/quickstart/model genome.fa",
+            "dnamamba evaluate runs/quickstart/model a.fa b.fa.gz --output bits.tsv",
+            "dnamamba evaluate runs/quickstart/model genome.fa --bed held_out.bed --window 1024",
+        ),
+    ),
+    "report": Command(
+        "table, figures and samples of a finished run",
+        "dnamamba.report.report:report",
+        ("dnamamba report runs/quickstart",),
+    ),
+}
