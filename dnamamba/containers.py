@@ -121,5 +121,5 @@ def _is_table(value: Any) -> bool:
 
 def _is_mapping(value: Any) -> bool:
     """A column of pandas has keys too, but what it gives one by one are its values."""
-    keyed = hasattr(value, "keys") and hasattr(value, "__getitem__")
+    keyed = callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__")
     return isinstance(value, Mapping) or (keyed and not hasattr(value, "to_numpy"))

@@ -35,7 +35,7 @@ def test_of_a_class_s_arguments(names: list[str], tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(content))
     cli = TrainingCLI("fit", ["--config", str(path)])
     data: Any = cli.datamodule
-    defaults = {"fields": Fields(), "labels": Labels(), "split": Split(), "length": Length()}
+    defaults = {"fields": Fields(), "labels": Labels(), "split": Split.none(), "length": Length()}
     for name in names:
         assert getattr(data, name) == defaults.get(name, data.tokenizer)
     assert cli.model.optimizer == OptimizerConfig()

@@ -120,7 +120,7 @@ def read_contents(path: Path) -> Contents | None:
     try:
         with open(path, "rb") as file:
             return _read(file) if is_trusted(file.fileno(), path.parent) else None
-    except (FileNotFoundError, NotADirectoryError, struct.error, ValueError, TypeError, KeyError):
+    except (OSError, struct.error, ValueError, TypeError, KeyError):
         return None
 
 

@@ -4,7 +4,7 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
@@ -33,7 +33,7 @@ def text_lines(
     path: Path,
     longest: int | None = None,
     undecodable: Literal["strict", "surrogateescape"] = "strict",
-) -> Iterator[str]:
+) -> Generator[str, None, None]:
     """The lines of a plain, gzip or bgzip file, each with its line end.
 
     Compression is told by the content, never by the name. Text is UTF-8, or what a byte-order
@@ -53,6 +53,10 @@ def text_lines(
     """
     number, encoding = 0, "UTF-8"
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError(
+                f"{path} is no regular file but a pipe or a device; write its text to a file first"
+            )
         with open(path, "rb") as file:
             stream = _decompressed(path, file)
             encoding = _encoding(path, stream)
@@ -105,8 +109,13 @@ def _encoding(path: Path, stream: BinaryIO) -> str:
     for mark, name in _MARKS.items():
         if head.startswith(mark):
             # The other decoders want to see their mark, which says the order.
-            stream.seek(len(mark) if name == "UTF-8" else 0)
+            marks = len(head) - len(head.lstrip(mark)) if name == "UTF-8" else 0
+            stream.seek(marks - marks % len(mark))
             return name
+    if not head:
+        raise ValueError(f"{path} holds no text")
+    if head.startswith(_GZIP):
+        raise ValueError(f"{path} is compressed twice; unpack it once (gzip -dc)")
     start = head[:64].rstrip(b"\0")  # NUL bytes at the end of a short file are its end
     if b"\0" in start or not start:
         raise ValueError(

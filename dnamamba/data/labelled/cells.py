@@ -7,9 +7,14 @@ from decimal import Decimal
 
 __all__ = ["MISSING", "bare", "flag", "is_missing", "number", "one_spelling", "sorted_names"]
 
-MISSING = frozenset({"", "na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "null", "none", "."})
+MISSING = frozenset(
+    {"", "na", "n/a", "n.a.", "#n/a", "#n/a n/a", "#na", "<na>", "nan", "-nan", "nat", "null",
+     "none", ".", "\\n", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind",
+     "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!"}
+)  # fmt: skip
 """What programs write where they have no value, in lower case."""
 
+_GREATEST = 3.4e38  # labels become float32
 _LONGEST_WORD = max(map(len, MISSING))
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
@@ -47,14 +52,15 @@ def number(text: str, where: str) -> float:
     if is_missing(text):
         remedy += ", or set labels.missing=skip to leave such records out"
     try:
-        value = float(text)
+        value = float(text.replace("_", "?"))  # 1_000 is Python's spelling alone
     except ValueError:
         raise ValueError(
             f"{where}: label {text!r} is no number, as labels.kind=number asks for; correct it "
             f"or {remedy}"
         ) from None
-    if not math.isfinite(value):
-        raise ValueError(f"{where}: label {text!r} is not finite; {remedy}")
+    if not abs(value) <= _GREATEST:
+        what = "too large for a 32-bit number" if math.isfinite(value) else "not finite"
+        raise ValueError(f"{where}: label {text!r} is {what}; {remedy}")
     return value
 
 

@@ -189,8 +189,9 @@ def _from_table(
             continue
         if fields.group and is_missing(group):
             raise ValueError(_lacks(where, f"column {fields.group!r} (the group)", group))
-        if fields.id and not name:
-            raise ValueError(f"{where}: column {fields.id!r} (the id) is empty")
+        if fields.id and is_missing(name):
+            state = f"a missing value, {name!r}" if name else "empty"
+            raise ValueError(f"{where}: column {fields.id!r} (the id) is {state}")
         if lacking:
             raise ValueError(_lacks(where, "the sequence", sequence))
         name = name or f"{path.name}:{where.rsplit(maxsplit=1)[1]}"

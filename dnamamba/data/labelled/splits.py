@@ -45,6 +45,11 @@ class Split:
     fold: int = 0
     column: str | None = None
 
+    @classmethod
+    def none(cls) -> "Split":
+        """Nothing is cut from the training examples."""
+        return cls(validation=0.0, test=0.0)
+
     def __post_init__(self) -> None:
         for name in ("validation", "test"):
             share = getattr(self, name)

@@ -60,7 +60,8 @@ class LabelledSequenceDataModule(LabelledDataModule):
         files: what to read.
         fields: the columns of tables, or the pattern of FASTA headers.
         labels: what labels mean.
-        split: how training examples are divided where no file says so.
+        split: how training examples are divided where no file says so; None (``null`` in YAML):
+            they are not, and nothing is held out but what files hold.
         length: the most bases in a sequence, and what becomes of longer ones.
         tokenizer: byte -> id.
         global_batch_size: sequences in one optimiser step, over all devices and all batches whose
@@ -80,7 +81,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
         files: LabelledFiles,
         fields: Fields = Fields(),  # noqa: B008 (frozen)
         labels: Labels = Labels(),  # noqa: B008 (frozen)
-        split: Split = Split(),  # noqa: B008 (frozen)
+        split: Split | None = Split(),  # noqa: B008 (frozen)
         length: Length = Length(),  # noqa: B008 (frozen)
         tokenizer: Tokenizer = Tokenizer(),  # noqa: B008 (frozen)
         global_batch_size: int = 32,
@@ -92,7 +93,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
         self.files = typed(LabelledFiles, files)
         self.fields = typed(Fields, fields)
         self.labels = typed(Labels, labels)
-        self.split = typed(Split, split)
+        self.split = Split.none() if split is None else typed(Split, split)
         self.length = typed(Length, length)
         self.reverse_complement = reverse_complement
         if not isinstance(self.fields.label, str) and self.labels.kind != "multilabel":

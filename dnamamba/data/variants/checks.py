@@ -11,6 +11,7 @@ __all__ = ["Problem", "VariantChecks", "allele_problem", "format_problem", "site
 
 _BASES = re.compile("[ACGTN]+")
 _CODES = re.compile("[ACGTNRYSWKMBDHVU]+")
+_MISSING = ("NA", "NAN")  # of the words for a missing value those that are bases, too
 _LETTERS = "must be of the letters ACGTN; normalise the file (bcftools norm)"
 # Section 1.6.1 of the VCF specification: a code in the reference is written in REF as the base
 # that is first in the alphabet.
@@ -173,6 +174,10 @@ def allele_problem(
         reason = "breakends"
     elif not _BASES.fullmatch(alt):
         return format_problem(f"ALT {alt[:40]!r} {_LETTERS}", checks)
+    elif alt in _MISSING and not record.ref.startswith("N"):
+        return format_problem(
+            f"ALT {alt!r} is how programs write a missing value, which a VCF writes as '.'", checks
+        )
     elif alt == record.ref:
         reason = "with ALT equal to REF"
     elif longest is not None and size > longest:

@@ -8,7 +8,7 @@ import io
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -69,11 +69,12 @@ def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record | 
     """
     path = Path(vcf)
     vcfpy = library("vcfpy", "variants", f"reading {path}")
-    lines = enumerate(text_lines(path, undecodable="surrogateescape"), 1)
-    reader = _header(path, lines, vcfpy, info)
-    for number, line in lines:
-        if line.strip():  # vcfpy would take a blank line for the end of the file
-            yield _record(reader, f"{path}, line {number}", number, line, info)
+    with closing(text_lines(path, undecodable="surrogateescape")) as text:
+        lines = enumerate(text, 1)
+        reader = _header(path, lines, vcfpy, info)
+        for number, line in lines:
+            if line.strip():  # vcfpy would take a blank line for the end of the file
+                yield _record(reader, f"{path}, line {number}", number, line, info)
 
 
 def _header(
@@ -84,6 +85,7 @@ def _header(
     version, definition, defined = False, "", 0
     for number, line in lines:
         if line.startswith("#CHROM"):
+            _check_order(f"{path}, line {number}", line[1:].split())
             break
         if "\r#" in line:
             raise ValueError(old_mac(path))
@@ -117,6 +119,16 @@ def _header(
         ) from error
 
 
+def _check_order(where: str, names: list[str]) -> None:
+    """Columns are read by their place: names in another order would be read wrongly."""
+    for name, wanted in zip(names, _NAMES, strict=False):
+        if name != wanted and name in _NAMES:
+            raise ValueError(
+                f"{where}: the columns of a VCF are {', '.join(_NAMES)} in this order; got "
+                f"{', '.join(names[: len(_NAMES)])[:80]}"
+            )
+
+
 def _record(
     reader: Any, where: str, number: int, line: str, info: str | None
 ) -> Record | Malformed:
@@ -125,13 +137,15 @@ def _record(
     if problem:
         return Malformed(where, number, problem)
     entries = [e for e in columns[_INFO].split(";") if info and e.split("=", 1)[0] == info]
+    if len(entries) > 1:
+        return Malformed(where, number, f"INFO {info} stands {len(entries)} times")
     columns[_FILTER], columns[_INFO] = ".", entries[0] if entries else "."
     try:
         if not "".join(columns).isascii():
             "".join(columns).encode()
         with _unwarned():
             record = reader.parser.parse_line("\t".join(columns))
-            per_allele = _per_allele(reader, record, info)
+            per_allele = _per_allele(reader, record, info, columns[_INFO])
             alts = tuple(alt.serialize() for alt in record.ALT)
     except UnicodeEncodeError as error:
         byte = ord(error.object[error.start]) - 0xDC00
@@ -170,6 +184,10 @@ def _problem(line: str, columns: list[str]) -> str | None:
     return None
 
 
+def _is_flag(header: Any, info: str | None) -> bool:
+    return bool(header.get_info_field_info(info).type == "Flag")
+
+
 def _message_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
@@ -181,14 +199,20 @@ def _unwarned() -> Iterator[None]:
         yield
 
 
-def _per_allele(reader: Any, record: Any, info: str | None) -> tuple[str, ...]:
-    """The INFO field's text for each ALT."""
+def _per_allele(reader: Any, record: Any, info: str | None, entry: str) -> tuple[str, ...]:
+    """The INFO field's text for each ALT.
+
+    A flag that is given a value has this value; a field of values that is given none lacks it.
+    """
     value = record.INFO.get(info) if info else None
     n = max(1, len(record.ALT))
     if value is None:
         return ("",) * n
     if value is True:
-        return ("1",) * n
+        _, equals, text = entry.partition("=")
+        header = reader.header
+        bare = "1" if not header.has_header_line("INFO", info) or _is_flag(header, info) else ""
+        return (text if equals else bare,) * n
     if not isinstance(value, list):
         return (str(value),) * n
     texts = ["" if item is None else str(item) for item in value]
