@@ -8,9 +8,9 @@ from subprocess import PIPE, Popen
 
 import pytest
 import torch
-from dnamamba.data.windows.stream import held_out_batches
 from torch import Tensor
 
+from dnamamba.data.samples.order import held_out_batches
 from dnamamba.model.heads import HeadConfig, Multiclass
 from dnamamba.training.held_out import HeldOut
 
