@@ -348,27 +348,27 @@ def differences(one: Path, other: Path) -> list[str]:
 def _left(path: Path) -> dict[str, Any]:
     """What a run left, but for times and for what depends on how often it was saved."""
     run = path / "run"
-    found: dict[str, Any] = {}
+    left: dict[str, Any] = {}
     for name in ("last", "best"):
         checkpoint = torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)
         parts = ("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers")
         carried = ("random_state", "running_sums", "resume_point")
-        found |= {f"{name}.ckpt {part}": checkpoint[part] for part in (*parts, *carried)}
+        left |= {f"{name}.ckpt {part}": checkpoint[part] for part in (*parts, *carried)}
         for key, state in checkpoint["callbacks"].items():
             if not key.startswith("LastCheckpoint"):
                 kept = {k: v for k, v in state.items() if k not in ("seconds", "dirpath")}
-                found[f"{name}.ckpt {key}"] = _relative(kept, path)
-        metrics = found[f"{name}.ckpt resume_point"]["metrics"]
-        found[f"{name}.ckpt resume_point"]["metrics"] = _timeless(metrics)
+                left[f"{name}.ckpt {key}"] = _relative(kept, path)
+        metrics = left[f"{name}.ckpt resume_point"]["metrics"]
+        left[f"{name}.ckpt resume_point"]["metrics"] = _timeless(metrics)
     with (run / "metrics.csv").open(newline="") as file:
-        found["metrics.csv"] = [_timeless(row) for row in csv.DictReader(file)]
-    found |= {f"model/{file.name}": file.read_bytes() for file in (run / "model").iterdir()}
+        left["metrics.csv"] = [_timeless(row) for row in csv.DictReader(file)]
+    left |= {f"model/{file.name}": file.read_bytes() for file in (run / "model").iterdir()}
     summary = re.findall(r"^ ?(steps|bases read|best \S+) +(\S.*?) *$", _said(path), re.MULTILINE)
-    found["summary"] = summary or "no summary"
+    left["summary"] = summary or "no summary"
     config = yaml.safe_load((run / "config.yaml").read_text())
-    found["config.yaml"] = {key: config[key] for key in ("ckpt_path", "model", "seed_everything")}
-    found["files"] = sorted(str(file.relative_to(run)) for file in run.rglob("*"))
-    return found
+    left["config.yaml"] = {key: config[key] for key in ("ckpt_path", "model", "seed_everything")}
+    left["files"] = sorted(str(file.relative_to(run)) for file in run.rglob("*"))
+    return left
 
 
 def _said(path: Path) -> str:

@@ -39,6 +39,12 @@ class RunFolder:
         self.best = self.checkpoints / "best.ckpt"
         self.model = self.path / "model"
 
+    @staticmethod
+    def of(checkpoint: Path) -> Path:
+        """The folder of the run that a checkpoint is of; its own where that is none's."""
+        folder = checkpoint.absolute().parent
+        return folder.parent if folder.name == "checkpoints" else folder
+
     def find(self, name: str) -> Path:
         """The file that ``--ckpt_path`` names: ``last``, ``best`` or a path.
 

@@ -170,7 +170,7 @@ class TrainingCLI(LightningCLI):
     def _say_changes(self) -> None:
         """Before the configuration of the run so far is written over."""
         if self.checkpoint is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-            saved = self.checkpoint.parents[1] / "config.yaml"
+            saved = RunFolder.of(self.checkpoint) / "config.yaml"
             if said := changes(saved, self.parser.dump(self.config, skip_none=False)):
                 print(said, file=sys.stderr)
 

@@ -106,9 +106,11 @@ def callbacks_of(trainer: pl.Trainer) -> list[pl.Callback]:
     return callbacks
 
 
-def call_first(trainer: pl.Trainer, callback: pl.Callback) -> None:
-    """Call this one before all others, from the next hook on."""
+def call_first(trainer: pl.Trainer, callback: pl.Callback, needed: pl.Callback) -> None:
+    """Call a callback before all others, from the next hook on, and one of a kind that it needs."""
     others = [other for other in callbacks_of(trainer) if other is not callback]
+    if not any(isinstance(other, type(needed)) for other in others):
+        others.insert(0, needed)
     trainer.callbacks = [callback, *others]  # type: ignore[attr-defined]
 
 

@@ -54,20 +54,22 @@ def test_the_resumed_run_is_the_run(runs: Runs, case: Case) -> None:
     assert not outcome.wrong
 
 
-@pytest.mark.parametrize("rank", [0, 1, None])
 @pytest.mark.parametrize(
-    ("moment", "strike", "codes"),
+    ("moment", "strike", "rank", "codes"),
     [
-        ("in the step", "TERM", {143}),
-        ("in validation", "TERM", {143}),
-        ("batch ends", "TERM", {143}),
-        ("in the step", "KILL", {-9, 1}),
-        ("in validation", "INT", {130, 1}),
-        ("updated", "exception", {1}),
+        ("in the step", "TERM", 0, {143}),
+        ("in the step", "TERM", 1, {143}),
+        ("in validation", "TERM", 0, {143}),
+        ("in validation", "TERM", 1, {143}),
+        ("batch ends", "TERM", None, {143}),
+        ("in validation", "KILL", 0, {-9, 1}),
+        ("in the step", "KILL", 1, {-9, 1}),
+        ("in the step", "INT", None, {130}),
+        ("updated", "exception", 1, {1}),
     ],
 )
 def test_of_two_processes_both_end_and_go_on(
-    runs: Runs, moment: str, strike: str, codes: set[int], rank: int | None
+    runs: Runs, moment: str, strike: str, rank: int | None, codes: set[int]
 ) -> None:
     """Whichever of them is struck. SIGTERM is saved by both, behind the same step."""
     outcome = check(runs, Case("pretraining", 3, 0, (Stop(moment, strike, 2, rank=rank),), 2))

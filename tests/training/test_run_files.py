@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytorch_lightning as pl
@@ -159,6 +159,42 @@ class TestLastCheckpoint:
         assert saved["global_step"] == (4 if error is None else 2)
         progress = saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]
         assert progress["processed"] == 4 * saved["global_step"]
+
+    @pytest.mark.filterwarnings("ignore:.*dataloader is not resumable")
+    @pytest.mark.filterwarnings("ignore:Checkpoint directory .* is not empty")
+    @pytest.mark.parametrize("every", [1, 2, 3])
+    def test_a_module_that_brings_nothing_is_validated_at_the_same_steps(
+        self, every: int, toy_data: type, quiet_trainer: Make, tmp_path: Path
+    ) -> None:
+        class Bare(PretrainModule):
+            def configure_callbacks(self) -> list[pl.Callback]:
+                return []
+
+        class Validated(pl.Callback):
+            steps: ClassVar[list[int]] = []
+
+            def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+                self.steps.append(trainer.global_step)
+
+        def fit(*more: pl.Callback, resume: Path | None = None) -> None:
+            trainer = quiet_trainer(
+                max_steps=9,
+                val_check_interval=3,
+                check_val_every_n_epoch=None,
+                enable_checkpointing=True,
+                callbacks=[*more, Validated(), LastCheckpoint(tmp_path, every)],
+            )
+            net = Bare(MambaConfig(d_model=8, n_layers=1, d_state=2))
+            trainer.fit(net, toy_data(99), ckpt_path=resume)
+
+        for step, where in ((4, "optimizer"), (3, "between"), (6, "forward")):
+            Validated.steps = []
+            with pytest.raises(RuntimeError, match="on purpose"):
+                fit(StopAt(step, where, RuntimeError("on purpose")))
+            before = torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"]
+            Validated.steps = [each for each in Validated.steps if each <= before]
+            fit(resume=tmp_path / "last.ckpt")
+            assert Validated.steps == [3, 6, 9]
 
     def test_but_not_with_half_a_step_taken(
         self, toy_data: type, quiet_trainer: Make, tmp_path: Path

@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.training.callbacks.non_finite import NonFiniteError
+from dnamamba.training.callbacks.resume_point import ResumePoint
 from dnamamba.training.lightning_private import (
     call_first,
     hold_sigterm,
@@ -28,7 +29,8 @@ class LastCheckpoint(ModelCheckpoint):
     """Keeps ``last.ckpt``: every so many steps, at the end, and when the run is cut short.
 
     A step is saved when the next one begins, so that all that belongs to it has happened: its
-    log line, its validation, what other callbacks made of that.
+    log line, its validation, what other callbacks made of that. ``ResumePoint`` comes along, where
+    the module does not bring it.
 
     A run that is cut short (SIGTERM, Ctrl-C, an error) is saved only between two optimiser steps,
     so that a resume is exact: not while weights are restored or updated, nor with gradients
@@ -71,7 +73,7 @@ class LastCheckpoint(ModelCheckpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         # First: when it hears that something new begins, no other callback has made anything of it.
-        call_first(trainer, self)
+        call_first(trainer, self, ResumePoint())
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
