@@ -6,6 +6,9 @@ from typing import Literal
 
 __all__ = ["BackboneConfig", "MambaConfig"]
 
+# Nobody means more; whoever writes more should not wait for it to be built.
+_MOST, _MOST_LAYERS = 1 << 24, 10_000
+
 
 @dataclass(frozen=True)
 class BackboneConfig:
@@ -55,6 +58,9 @@ class BackboneConfig:
                 continue
             if not fits or (isinstance(value, bool) and field.type is not bool):
                 raise ValueError(f"{field.name} must be {kind}, got {value!r}")
+            most = _MOST_LAYERS if field.name == "n_layers" else _MOST
+            if kind == "an integer" and value is not None and value > most:
+                raise ValueError(f"{field.name} must be at most {most:,}, got {value:,}")
 
 
 @dataclass(frozen=True)

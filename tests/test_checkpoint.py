@@ -399,7 +399,8 @@ def test_absurd_numbers_are_refused(folder, name):
 
 def test_all_sizes_too_large_at_once_end_at_once(folder):
     names = [name for name in SIZES if name not in ("vocab_size", "d_state", "d_conv")]
-    edit(**{f"config__{name}": 10**6 for name in names})(folder)
+    large = {f"config__{name}": 10**6 for name in names} | {"config__n_layers": 10_000}
+    edit(**large)(folder)
     with pytest.raises(CheckpointError, match=r"d_model is 1,000,000, but the largest tensor is"):
         load(folder)
 

@@ -29,6 +29,8 @@ def test_it_is_frozen():
     [
         ("vocab_size", 0, "vocab_size must be at least 1, got 0"),
         ("d_model", -1, "d_model must be at least 1, got -1"),
+        ("d_model", 10**30, "d_model must be at most 16,777,216, got 1,000,"),
+        ("n_layers", 10_001, "n_layers must be at most 10,000, got 10,001"),
         ("d_model", 16.0, "d_model must be an integer, got 16.0"),
         ("d_model", "16", "d_model must be an integer, got '16'"),
         ("d_model", None, "d_model must be an integer, got None"),

@@ -1,6 +1,6 @@
 """What a causal backbone carries from one chunk of a sequence to the next."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -21,6 +21,9 @@ class State:
     def tensors(self) -> tuple[Tensor, ...]:
         """Every tensor, in the order of the fields."""
         return tuple(getattr(self, field.name) for field in fields(self))
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(self.tensors)
 
     @property
     def batch(self) -> int:

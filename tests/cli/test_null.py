@@ -7,6 +7,7 @@ import pytest
 import yaml
 from cli_cases import config
 
+from dnamamba.cli.errors import UsageError
 from dnamamba.cli.training import TrainingCLI
 from dnamamba.data import GenomeSplit, Part, WindowConfig
 from dnamamba.data.labelled import Fields, Labels, Length, Split
@@ -22,6 +23,13 @@ def test_of_a_genome_s_data(tmp_path: Path) -> None:
     assert data.window_config == WindowConfig()
     assert data.split == GenomeSplit(validation=Part(fraction=0.2))
     assert cli.model.optimizer == OptimizerConfig()
+
+
+@pytest.mark.parametrize("value", [0.1, ["a"], "a", True])
+def test_what_is_no_settings_is_refused(value: Any, tmp_path: Path) -> None:
+    path = config(tmp_path, data={"split": {"validation": value}})
+    with pytest.raises(UsageError, match=r"data\.split\.validation.*"):
+        TrainingCLI("fit", ["--config", path])
 
 
 @pytest.mark.parametrize("names", [["split"], ["fields", "labels", "split", "length", "tokenizer"]])
