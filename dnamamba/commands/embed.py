@@ -10,6 +10,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint import load
 from dnamamba.commands.embedding_parts import EmbeddingJob, Piece
 from dnamamba.commands.output import check_output
+from dnamamba.commands.pieces import intervals
 from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
 from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
@@ -17,7 +18,7 @@ from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
 from dnamamba.inference.embedding import Pooling
-from dnamamba.inference.intervals import cut, intervals
+from dnamamba.inference.intervals import cut
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows
 

@@ -13,12 +13,13 @@ from rich.table import Table
 
 from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
+from dnamamba.commands.pieces import intervals
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.device import best_device
 from dnamamba.files import replacing
 from dnamamba.inference.evaluation import evaluate
-from dnamamba.inference.intervals import Interval, intervals
+from dnamamba.inference.intervals import Interval
 from dnamamba.inference.scoring import Scores
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 

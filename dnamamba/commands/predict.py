@@ -8,11 +8,12 @@ from torch import nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
+from dnamamba.commands.pieces import intervals
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
-from dnamamba.inference.intervals import Interval, cut, intervals
+from dnamamba.inference.intervals import Interval, cut
 from dnamamba.inference.prediction import Pair, predict_sources
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows

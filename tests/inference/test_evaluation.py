@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.pieces import intervals
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference import evaluation
 from dnamamba.inference.evaluation import evaluate
-from dnamamba.inference.intervals import Interval, intervals
+from dnamamba.inference.intervals import Interval
 from dnamamba.inference.scoring import score
 from dnamamba.model.language_model import LanguageModel
 

@@ -11,10 +11,10 @@ import pytest
 from Bio import SeqIO
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.pieces import intervals
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.text import text_lines
 from dnamamba.data.variants import read_variants
-from dnamamba.inference.intervals import intervals
 
 COMMAND = re.compile(r"\(((?:sed|awk|tr|tail|iconv|seqkit) (?:'[^']*'|[^'()])+)\)")
 Bases = dict[str, bytes]

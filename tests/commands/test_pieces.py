@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.pieces import intervals
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.inference.intervals import Interval, cut, intervals
+from dnamamba.inference.intervals import Interval, cut
 
 BASES = "AACCGGTTACGTNACGTTGCA"
 
