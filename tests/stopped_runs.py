@@ -128,7 +128,9 @@ class Outcome(NamedTuple):
     codes: list[int]
 
 
-def _labelled(data: str, module: str, **arguments: Any) -> dict[str, Any]:
+def _labelled(
+    data: str, module: str, tuning: dict[str, Any] | None = None, **arguments: Any
+) -> dict[str, Any]:
     head = {"dropout": 0.2, "pooling": "mean", "both_strands": True}
     model = {"model": {"d_model": 8, "n_layers": 1, "d_state": 2}, "head": head}
     # High, and not lowered, so that the best is not the last.
@@ -137,7 +139,7 @@ def _labelled(data: str, module: str, **arguments: Any) -> dict[str, Any]:
         "data": {"class_path": f"dnamamba.data.modules.{data}", "init_args": arguments},
         "model": {
             "class_path": f"dnamamba.training.finetune.{module}",
-            "init_args": {**model, "optimizer": optimizer},
+            "init_args": {**model, "optimizer": optimizer, **(tuning or {})},
         },
     }
 
@@ -160,18 +162,20 @@ _PRETRAINING = {
         "optimizer": {"lr": 0.1, "warmup_steps": 2, "min_lr_ratio": 1.0},
     },
 }
-_SEQUENCES = _labelled(
-    "sequences.LabelledSequenceDataModule",
-    "ClassificationModule",
-    files={"train": "FOLDER/sequences.csv"},
-    fields={"sequence": "sequence", "label": "label"},
-    split={"validation": 0.3, "test": 0.0},
-    global_batch_size=8,
-)
+_SEQUENCE_DATA: dict[str, Any] = {
+    "files": {"train": "FOLDER/sequences.csv"},
+    "fields": {"sequence": "sequence", "label": "label"},
+    "split": {"validation": 0.3, "test": 0.0},
+    "global_batch_size": 8,
+}
+_SEQUENCE_CLASSES = "sequences.LabelledSequenceDataModule", "ClassificationModule"
+_SEQUENCES = _labelled(*_SEQUENCE_CLASSES, **_SEQUENCE_DATA)
+_BY_LAYER = {"tuning": {"unfreeze_every": 3, "layer_decay": 0.8}, "class_weights": True}
 KINDS: dict[str, dict[str, Any]] = {
     "pretraining": _PRETRAINING,
     "accumulated": {**_PRETRAINING, "trainer": {"accumulate_grad_batches": 2}},
     "sequences": _SEQUENCES,
+    "layer by layer": _labelled(*_SEQUENCE_CLASSES, _BY_LAYER, **_SEQUENCE_DATA),
     "stopping early": {**_SEQUENCES, "trainer": _stopping(max_steps=40)},
     "by epochs": {
         **_SEQUENCES,

@@ -35,7 +35,8 @@ def selection() -> Iterator[Case]:
         last = LAST.get(moment, 12)
         occurrence = 1 + (3 * i + half) % last
         stop = Stop(moment, SIGNALS[(i + 2 * half) % len(SIGNALS)], occurrence)
-        yield Case(kinds[i % len(kinds)], EVERY[i % len(EVERY)], 2 * ((i // 2) % 2), (stop,))
+        workers = 2 * ((i // len(kinds)) % 2)
+        yield Case(kinds[i % len(kinds)], EVERY[i % len(EVERY)], workers, (stop,))
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ SIZE = {
     "seeds": [1],
     "bases_per_second": 1e6,
 }
-CPU = {"trainer.accelerator": "cpu", "trainer.devices": 1, "trainer.precision": "32-true"}
+CPU = {"trainer.accelerator": "cpu", "trainer.precision": "32-true"}
 SEQUENCES = {
     "data.init_args.files": {"train": "labelled/coding.csv"},
     "data.init_args.labels": {},
