@@ -4,7 +4,15 @@ from dataclasses import dataclass, fields
 from math import ceil, inf
 from typing import Literal
 
-__all__ = ["BackboneConfig", "MambaConfig"]
+from dnamamba.alphabet import BOS, PAD, Tokenizer
+
+__all__ = [
+    "BackboneConfig",
+    "BiMambaConfig",
+    "MambaConfig",
+    "SelectiveConfig",
+    "SymmetricBiMambaConfig",
+]
 
 # Nobody means more; whoever writes more should not wait for it to be built.
 _MOST, _MOST_LAYERS = 1 << 24, 10_000
@@ -49,7 +57,8 @@ class BackboneConfig:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.type in (int, int | None):
-                fits, kind = isinstance(value, int) or value is field.default is None, "an integer"
+                optional = field.type == int | None
+                fits, kind = isinstance(value, int) or (value is None and optional), "an integer"
             elif field.type is float:
                 fits, kind = isinstance(value, int | float), "a number"
             elif field.type is bool:
@@ -64,13 +73,10 @@ class BackboneConfig:
 
 
 @dataclass(frozen=True)
-class MambaConfig(BackboneConfig):
-    """Sizes and initialisation of a Mamba-1 (Gu and Dao 2023, arXiv:2312.00752).
+class SelectiveConfig(BackboneConfig):
+    """Sizes and initialisation of every stack of Mamba-1's selective scans.
 
     Attributes:
-        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
-        d_model: width of the residual stream.
-        n_layers: number of residual blocks.
         d_state: N, the state's size per channel.
         d_conv: taps of the causal depthwise convolution, 2 to 4.
         expand: inner channels D = ``expand * d_model``.
@@ -78,11 +84,6 @@ class MambaConfig(BackboneConfig):
         dt_min: lower end of the log-uniform initial Δ.
         dt_max: upper end of the log-uniform initial Δ.
         norm_eps: ε of every RMSNorm.
-        tie_embeddings: the language-model head shares the embedding's weight.
-        family: mamba.
-
-    Raises:
-        ValueError: a field is of the wrong type or out of range; names it.
     """
 
     d_state: int = 16
@@ -92,7 +93,6 @@ class MambaConfig(BackboneConfig):
     dt_min: float = 1e-3
     dt_max: float = 1e-1
     norm_eps: float = 1e-5
-    family: Literal["mamba"] = "mamba"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -119,3 +119,129 @@ class MambaConfig(BackboneConfig):
     def rank(self) -> int:
         """R, the rank of the projection to Δ."""
         return ceil(self.d_model / 16) if self.dt_rank is None else self.dt_rank
+
+
+@dataclass(frozen=True)
+class MambaConfig(SelectiveConfig):
+    """Sizes and initialisation of a Mamba-1 (Gu and Dao 2023, arXiv:2312.00752).
+
+    Attributes:
+        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
+        d_model: width of the residual stream.
+        n_layers: number of residual blocks.
+        d_state: N, the state's size per channel.
+        d_conv: taps of the causal depthwise convolution, 2 to 4.
+        expand: inner channels D = ``expand * d_model``.
+        dt_rank: R, the rank of the projection to Δ; None stands for ``ceil(d_model / 16)``.
+        dt_min: lower end of the log-uniform initial Δ.
+        dt_max: upper end of the log-uniform initial Δ.
+        norm_eps: ε of every RMSNorm.
+        tie_embeddings: the language-model head shares the embedding's weight.
+        bos: the id that is read before a sequence's first base; None: none is, and the first base
+            is not predicted.
+        family: mamba.
+
+    Raises:
+        ValueError: a field is of the wrong type or out of range; names it.
+    """
+
+    bos: int | None = BOS
+    family: Literal["mamba"] = "mamba"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_id("bos", self.bos, self.vocab_size)
+
+
+@dataclass(frozen=True)
+class BiMambaConfig(SelectiveConfig):
+    """Sizes and initialisation of a bidirectional Mamba-1 (Schiff et al. 2024, arXiv:2403.03234).
+
+    Attributes:
+        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
+        d_model: width of the residual stream.
+        n_layers: number of residual blocks.
+        d_state: N, the state's size per channel of each direction.
+        d_conv: taps of each direction's depthwise convolution, 2 to 4.
+        expand: inner channels D = ``expand * d_model``, shared by both directions.
+        dt_rank: R, the rank of the projections to Δ; None stands for ``ceil(d_model / 16)``.
+        dt_min: lower end of the log-uniform initial Δ.
+        dt_max: upper end of the log-uniform initial Δ.
+        norm_eps: ε of every RMSNorm.
+        tie_embeddings: the language-model head shares the embedding's weight.
+        pad: the id that stands only behind a row's end, so that rows which hold it need
+            ``lengths``; None: any id may stand anywhere.
+        family: bimamba.
+
+    Raises:
+        ValueError: a field is of the wrong type or out of range; names it.
+    """
+
+    pad: int | None = PAD
+    family: Literal["bimamba"] = "bimamba"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_id("pad", self.pad, self.vocab_size)
+
+
+@dataclass(frozen=True)
+class SymmetricBiMambaConfig(SelectiveConfig):
+    """A bidirectional Mamba-1 that treats both strands alike (Schiff et al. 2024, section 4).
+
+    Attributes:
+        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
+        d_model: width of each strand's residual stream.
+        n_layers: number of residual blocks.
+        d_state: N, the state's size per channel of each direction.
+        d_conv: taps of each direction's depthwise convolution, 2 to 4.
+        expand: inner channels D = ``expand * d_model``, shared by both directions.
+        dt_rank: R, the rank of the projections to Δ; None stands for ``ceil(d_model / 16)``.
+        dt_min: lower end of the log-uniform initial Δ.
+        dt_max: upper end of the log-uniform initial Δ.
+        norm_eps: ε of every RMSNorm.
+        tie_embeddings: the language-model head shares the embedding's weight.
+        pad: see ``BiMambaConfig``.
+        complement: V ids, of each the complementary base's; an involution. None is that of the
+            built-in tokenizer with so many ids.
+        family: bimamba-symmetric.
+
+    Raises:
+        ValueError: a field is of the wrong type or out of range; names it.
+    """
+
+    pad: int | None = PAD
+    complement: tuple[int, ...] | None = None
+    family: Literal["bimamba-symmetric"] = "bimamba-symmetric"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_id("pad", self.pad, self.vocab_size)
+        pairs = self.complement
+        if pairs is None:
+            pairs = _built_in_complement(self.vocab_size)
+        elif not isinstance(pairs, list | tuple) or not all(type(x) is int for x in pairs):
+            raise ValueError(f"complement must be a list of ids, got {pairs!r:.80}")
+        ids = range(self.vocab_size)
+        if len(pairs) != len(ids) or any(x not in ids or pairs[pairs[x]] != x for x in pairs):
+            raise ValueError(
+                f"complement must pair all {self.vocab_size} ids, each the complement of its "
+                f"complement, got {list(pairs)!r:.80}"
+            )
+        object.__setattr__(self, "complement", tuple(pairs))  # YAML and JSON give lists
+
+
+def _check_id(name: str, value: int | None, vocab_size: int) -> None:
+    if value is not None and not 0 <= value < vocab_size:
+        raise ValueError(f"{name} must be an id from 0 to {vocab_size - 1} or null, got {value}")
+
+
+def _built_in_complement(vocab_size: int) -> tuple[int, ...]:
+    for name in ("nucleotide", "byte"):
+        tokenizer = Tokenizer(name)
+        if tokenizer.vocab_size == vocab_size:
+            return tuple(tokenizer.complement_table[:vocab_size])
+    raise ValueError(
+        f"complement must say which id is whose complement: no built-in tokenizer has {vocab_size} "
+        "ids"
+    )

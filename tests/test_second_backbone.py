@@ -97,7 +97,10 @@ def test_a_fresh_process_embeds_as_this_one(pretrained: Path, tmp_path: Path) ->
 def test_a_process_that_does_not_know_it_says_so(pretrained: Path) -> None:
     code = "import sys, dnamamba; dnamamba.load(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, str(pretrained)], capture_output=True)
-    assert b"family must be one of mamba, got 'echo'; import the module" in done.stderr
+    assert (
+        b"family must be one of mamba, bimamba, bimamba-symmetric, got 'echo'; import the module"
+        in done.stderr
+    )
 
 
 def test_vectors_do_not_depend_on_the_batch(pretrained: Path) -> None:

@@ -5,12 +5,13 @@ A family of backbones is one file with a subclass, its configuration, and one ro
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from dnamamba.alphabet import BOS, PAD
+from dnamamba.alphabet import PAD
 from dnamamba.config import BackboneConfig
 from dnamamba.model.recompute import Recompute
 from dnamamba.model.state import State
@@ -39,8 +40,8 @@ class Backbone(nn.Module, ABC):
 
     What stands to the right of a base then changes nothing: padding needs no ``lengths``, and a
     sequence can be read in chunks, its state carried. Else a sequence is read whole."""
-    start_tokens: ClassVar[tuple[int, ...]]
-    """Ids that are read before a sequence's first base."""
+    symmetric: ClassVar[bool] = False
+    """Whether it treats both strands alike by itself: averaging over them changes nothing."""
     embedding: nn.Embedding
     layers: nn.ModuleList
     recompute: Recompute = "nothing"
@@ -71,8 +72,9 @@ class Backbone(nn.Module, ABC):
                 the whole backbone, final norm included.
 
         Returns:
-            Hidden states (B, L, d_model), and of a causal backbone the state after each row's
-            last real position, of the layers that were run; else None.
+            Hidden states, (B, L, d_model) or, of a symmetric backbone, (B, L, 2 d_model); and of a
+            causal backbone the state after each row's last real position, of the layers that were
+            run, else None.
 
         Raises:
             ValueError: a shape or a dtype does not fit, or there is no such layer; of a backbone
@@ -81,6 +83,16 @@ class Backbone(nn.Module, ABC):
         layer = None if layer == -1 else layer
         self._check(tokens, state, resets, lengths, layer)
         return self._run(tokens, state, resets, lengths, layer)
+
+    @property
+    def start_tokens(self) -> tuple[int, ...]:
+        """Ids that are read before a sequence's first base."""
+        return ()
+
+    @property
+    def pad(self) -> int | None:
+        """The id that stands only behind a row's end; None: any id may stand anywhere."""
+        return PAD
 
     @property
     def adapter_targets(self) -> tuple[str, ...]:
@@ -98,19 +110,27 @@ class Backbone(nn.Module, ABC):
     ) -> tuple[Tensor, State | None]:
         """``forward`` of arguments that are checked; ``layer`` is never -1."""
 
+    def features(self, hidden: Tensor) -> Tensor:
+        """What is pooled and handed out (..., d_model), of hidden states as ``forward`` gives."""
+        return hidden
+
+    def logits(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        """Logits (..., V) of hidden states, by a head's weight (V, d_model)."""
+        return F.linear(hidden, weight)
+
     def read(self, tokens: Tensor, lengths: Tensor | None) -> Tensor:
-        """Hidden states (B, L, d_model) of whole sequences, from their first base on.
+        """``features`` (B, L, d_model) of whole sequences, from their first base on.
 
         Args:
             tokens: (B, L) uint8 ids of the bases alone, padding on the right.
             lengths: (B,) bases of each row; None: all rows are full.
         """
         first = [torch.full_like(tokens[:, :1], token) for token in self.start_tokens]
-        begun = torch.cat([*first, tokens], 1)
+        begun = torch.cat([*first, tokens], 1) if first else tokens
         if lengths is not None:
             lengths = None if self.causal else lengths + len(first)
         hidden, _ = self(begun, lengths=lengths)
-        return hidden[:, len(first) :]
+        return self.features(hidden[:, len(first) :])
 
     def _check(
         self,
@@ -142,7 +162,8 @@ class Backbone(nn.Module, ABC):
         if state is not None:
             layers = len(self.layers) if layer is None else layer + 1
             self._check_state(state, tokens.shape[0], layers)
-        if lengths is None and not self.causal and bool((tokens == PAD).any()):
+        ignorant = not self.causal and lengths is None and self.pad is not None
+        if ignorant and bool(torch.eq(tokens, cast(int, self.pad)).any()):
             raise ValueError(
                 f"tokens are padded, and {type(self).__name__} reads from the right too: "
                 "lengths must say how many positions of each row are real"
@@ -159,7 +180,6 @@ class CausalBackbone(Backbone):
     """
 
     causal = True
-    start_tokens = (BOS,)
 
     @abstractmethod
     def initial_state(

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dnamamba.model.mixers.mixer import Mixer
+from dnamamba.model.mixers.mixer import CausalMixer, Mixer
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.recompute import Recompute, recomputes, recomputing
 from dnamamba.model.state import State
@@ -59,5 +59,6 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Tensor, State]:
         """``forward`` for one position, x (B, d_model)."""
         x, residual = self.norm(x, residual)
+        assert isinstance(self.mixer, CausalMixer)
         x, state = self.mixer.step(x, state, in_place)
         return x, residual, state

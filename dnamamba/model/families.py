@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any, Union
 
 from dnamamba.config import BackboneConfig, MambaConfig
 from dnamamba.model.backbone import Backbone
+from dnamamba.model.bimamba import BiMamba, SymmetricBiMamba
 from dnamamba.model.mamba import Mamba
 
 __all__ = ["BACKBONES", "Sizes", "build", "config_type", "sizes_of"]
 
 BACKBONES: dict[str, type[Backbone]] = {
     "mamba": Mamba,
+    "bimamba": BiMamba,
+    "bimamba-symmetric": SymmetricBiMamba,
 }
 """Class by the ``family`` of its configuration; a row added here is trained, stored and loaded."""
 

@@ -1,7 +1,6 @@
 """The language model: a backbone and a linear head over token ids."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dnamamba.config import BackboneConfig
 from dnamamba.model.backbone import Backbone, CausalBackbone
@@ -61,7 +60,7 @@ class LanguageModel(nn.Module):
         return self.head(hidden), state
 
     def head(self, hidden: Tensor) -> Tensor:
-        """Logits (..., V) of hidden states (..., d_model)."""
+        """Logits (..., V) of hidden states as the backbone gives them."""
         if self.lm_head is None:
-            return F.linear(hidden, self.backbone.embedding.weight)
-        return self.lm_head(hidden)
+            return self.backbone.logits(hidden, self.backbone.embedding.weight)
+        return self.backbone.logits(hidden, self.lm_head.weight)

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dnamamba.config import MambaConfig
-from dnamamba.model.mixers.mixer import Mixer, is_plain
+from dnamamba.model.mixers.mixer import CausalMixer, is_plain
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 from dnamamba_kernels import (
@@ -64,7 +64,7 @@ class Mamba1State(State):
     ssm: Tensor
 
 
-class Mamba1Mixer(Mixer):
+class Mamba1Mixer(CausalMixer):
     """The selective state space layer: project, convolve, select, scan, gate, project."""
 
     state_type = Mamba1State

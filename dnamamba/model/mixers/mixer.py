@@ -9,17 +9,15 @@ from torch import Tensor, nn
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 
-__all__ = ["Mixer", "is_plain"]
+__all__ = ["CausalMixer", "Mixer", "is_plain"]
 
 
 class Mixer(nn.Module, ABC):
-    """Mixes along the sequence, and knows all that depends on how: its state, its fused block."""
+    """Mixes along the sequence, and knows all that depends on how: its fused block above all."""
 
-    state_type: ClassVar[type[State]]
-    """What is carried from chunk to chunk."""
     adapter_targets: ClassVar[tuple[str, ...]]
     """Names of the linear maps beside which low-rank adapters may stand."""
-    no_weight_decay: ClassVar[frozenset[str]]
+    no_weight_decay: ClassVar[frozenset[str]] = frozenset()
     """Names of its own parameters of two dimensions or more that an optimiser does not decay."""
 
     def __init__(self, config: Any) -> None:
@@ -27,31 +25,16 @@ class Mixer(nn.Module, ABC):
         super().__init__()
 
     @abstractmethod
-    def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
-        """The shapes (B, ...) of the state's tensors, in their order."""
-
-    @abstractmethod
-    def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
-        """Zeros; inputs that are carried are of ``dtype``, what accumulates is at least fp32."""
-
-    @abstractmethod
     def forward(
         self, x: Tensor, state: Any, resets: Tensor | None, lengths: Tensor | None
-    ) -> tuple[Tensor, State]:
-        """Mix x (B, L, d_model); the state after each row's last real position.
+    ) -> tuple[Tensor, Any]:
+        """Mix x (B, L, d_model); the state after each row's last real position, None without.
 
         Args:
             x: (B, L, d_model).
             state: before x; None is zeros.
             resets: (B, L) bool, the first position of each packed segment.
             lengths: (B,) integers in 0..L; positions from there on are padding.
-        """
-
-    @abstractmethod
-    def step(self, x: Tensor, state: Any, in_place: bool = False) -> tuple[Tensor, State]:
-        """``forward`` for one position, x (B, d_model), in fewer operations.
-
-        With ``in_place`` the state's tensors are replaced by those returned.
         """
 
     def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:
@@ -66,9 +49,31 @@ class Mixer(nn.Module, ABC):
         state: Any,
         resets: Tensor | None,
         recompute: bool,
-    ) -> tuple[Tensor, Tensor, State]:
+    ) -> tuple[Tensor, Tensor, Any]:
         """Norm and mixer as one op: (branch, stream before it, state); see ``Block.forward``."""
         raise NotImplementedError
+
+
+class CausalMixer(Mixer):
+    """One that reads from the left, and carries a state."""
+
+    state_type: ClassVar[type[State]]
+    """What is carried from chunk to chunk."""
+
+    @abstractmethod
+    def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
+        """The shapes (B, ...) of the state's tensors, in their order."""
+
+    @abstractmethod
+    def initial_state(self, batch: int, device: torch.device, dtype: torch.dtype) -> State:
+        """Zeros; inputs that are carried are of ``dtype``, what accumulates is at least fp32."""
+
+    @abstractmethod
+    def step(self, x: Tensor, state: Any, in_place: bool = False) -> tuple[Tensor, State]:
+        """``forward`` for one position, x (B, d_model), in fewer operations.
+
+        With ``in_place`` the state's tensors are replaced by those returned.
+        """
 
 
 def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:

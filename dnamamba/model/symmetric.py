@@ -1,0 +1,89 @@
+"""Strand symmetry, for any backbone that reads both ways.
+
+Schiff et al. 2024 (arXiv:2403.03234), section 4. One stack S, without a parameter more, reads a
+sequence x and its opposite strand RC(x); a position's hidden state is both side by side,
+
+    h(x) = [S(x), flip(S(RC(x)))],
+
+the second half flipped along positions and channels, so that h(RC(x)) is h(x) flipped along both.
+Logits are W h[:d] + W[complement] flip(h[d:]), and those of RC(x) are those of x read backwards,
+each base in its complement's place. Nothing is approximate: both sides do the same sums.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dnamamba.model.backbone import Backbone
+from dnamamba.model.state import State
+from dnamamba.model.strand import reverse_complement
+
+__all__ = ["Symmetric"]
+
+
+class Symmetric(Backbone):
+    """Stands before a backbone among the bases of a class, and lets it read both strands.
+
+    Hidden states are (B, L, 2 d_model). ``features`` are (B, L, d_model), the mean of both halves,
+    the second turned back: those of the opposite strand are the same in reverse order.
+    """
+
+    symmetric = True
+
+    @property
+    @abstractmethod
+    def complement(self) -> tuple[int, ...]:
+        """V ids, of each that of the complementary base."""
+
+    def features(self, hidden: Tensor) -> Tensor:
+        own, opposite = hidden.chunk(2, -1)
+        return (own + opposite.flip(-1)) / 2
+
+    def logits(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        own, opposite = hidden.chunk(2, -1)
+        of_opposite = weight[self._table(weight.device)].flip(1)
+        return F.linear(own, weight) + F.linear(opposite, of_opposite)
+
+    def _run(
+        self,
+        tokens: Tensor,
+        state: Any,
+        resets: Tensor | None,
+        lengths: Tensor | None,
+        layer: int | None,
+    ) -> tuple[Tensor, State | None]:
+        if lengths is None:
+            lengths = torch.full_like(tokens[:, 0], tokens.shape[1], dtype=torch.int64)
+            both_lengths = None
+        else:
+            both_lengths = torch.cat([lengths, lengths])
+        opposite = reverse_complement(tokens, lengths, self._table(tokens.device).to(tokens.dtype))
+        if resets is not None:
+            # What stands before a mark on one strand stands behind it on the other.
+            resets = torch.cat([resets, _opposite_marks(resets, lengths)])
+        both = torch.cat([tokens, opposite])
+        hidden, _ = super()._run(both, state, resets, both_lengths, layer)  # type: ignore[safe-super]
+        own, turned = hidden.chunk(2)
+        return torch.cat([own, _flipped(turned, lengths)], -1), None
+
+    def _table(self, device: torch.device) -> Tensor:
+        return torch.tensor(self.complement, device=device)
+
+
+def _flipped(hidden: Tensor, lengths: Tensor) -> Tensor:
+    """Each row's real positions from the last to the first, and the channels likewise."""
+    at = torch.arange(hidden.shape[1], device=hidden.device)
+    source = torch.where(at < lengths[:, None], lengths[:, None] - 1 - at, at)
+    return hidden.flip(-1).gather(1, source[..., None].expand_as(hidden))
+
+
+def _opposite_marks(resets: Tensor, lengths: Tensor) -> Tensor:
+    """The first position of each packed segment on the opposite strand."""
+    at = torch.arange(resets.shape[1], device=resets.device)
+    mirrored = lengths[:, None] - at  # a border before t lies before lengths - t
+    inside = (mirrored > 0) & (mirrored < lengths[:, None])
+    marks = resets.gather(1, mirrored.clamp(0, resets.shape[1] - 1))
+    return marks & inside
