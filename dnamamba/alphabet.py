@@ -90,6 +90,11 @@ class Tokenizer:
         return a, c, g, t
 
     @property
+    def mask(self) -> int | None:
+        """The id that stands for a base which is to be guessed; None: there is none."""
+        return MASK
+
+    @property
     def table(self) -> bytes:
         """256 entries, byte -> id; 255 marks a refused byte."""
         return _tables(self).to_id
