@@ -201,7 +201,8 @@ class SymmetricBiMambaConfig(SelectiveConfig):
         dt_max: upper end of the log-uniform initial Δ.
         norm_eps: ε of every RMSNorm.
         tie_embeddings: the language-model head shares the embedding's weight.
-        pad: see ``BiMambaConfig``.
+        pad: the id that stands only behind a row's end, so that rows which hold it need
+            ``lengths``; None: any id may stand anywhere.
         complement: V ids, of each the complementary base's; an involution. None is that of the
             built-in tokenizer with so many ids.
         family: bimamba-symmetric.

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
 from dnamamba.model.families import Sizes, sizes_of
@@ -65,7 +64,7 @@ class PretrainModule(TrainedModule):
 
     def __init__(
         self,
-        model: Sizes = MambaConfig(),  # noqa: B008 (frozen)
+        model: Sizes = Sizes(),  # noqa: B008 (frozen)
         tokenizer: Tokenizer = Tokenizer(),  # noqa: B008 (frozen)
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         compile: bool = False,

@@ -7,7 +7,7 @@ from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.config import BiMambaConfig, SymmetricBiMambaConfig
 from dnamamba.model import LanguageModel
 from dnamamba.model.backbone import Backbone
-from dnamamba.model.families import build
+from dnamamba.model.families import Sizes, build
 from dnamamba.model.strand import reverse_complement
 
 SIZES = {"d_model": 12, "n_layers": 3, "d_state": 5, "dt_rank": 2}
@@ -136,3 +136,11 @@ def config_of_mamba():  # type: ignore[no-untyped-def]
 def test_configurations_that_make_no_sense(values: dict[str, object], message: str):
     with pytest.raises(ValueError, match=message):
         SymmetricBiMambaConfig(**values)  # type: ignore[arg-type]
+
+
+def test_a_size_that_another_family_has_is_refused():
+    assert Sizes(family="bimamba", d_model=8).config == BiMambaConfig(d_model=8)
+    with pytest.raises(ValueError, match="bos is no size of family bimamba; leave it out"):
+        Sizes(family="bimamba", bos=4)
+    with pytest.raises(ValueError, match="complement is no size of family mamba"):
+        Sizes(complement=(0,))
