@@ -252,7 +252,12 @@ class Runs:
         self.folder = folder
         copy_samples(folder)
         self._log = (folder / "server.txt").open("w")
-        environment = {"OMP_NUM_THREADS": "1", "DNAMAMBA_CACHE": str(folder / "cache")}
+        # Runs are forked, which CUDA does not survive: they are held to the CPU's bits in any case.
+        environment = {
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "DNAMAMBA_CACHE": str(folder / "cache"),
+        }
         self._server = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("stopped_runs_server.py"))],
             stdin=subprocess.PIPE,

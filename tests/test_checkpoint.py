@@ -418,6 +418,7 @@ def test_a_configuration_that_nests_or_grows_without_end(folder, monkeypatch):
         load(folder)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")
 def test_what_is_no_model_in_a_training_checkpoint_is_named(tmp_path):
     path, model = tmp_path / "last.ckpt", build()
     parameters = {"model": asdict(model.config), "tokenizer": asdict(TOKENIZER)}

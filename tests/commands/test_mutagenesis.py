@@ -103,6 +103,7 @@ def test_bad_settings(folder: Path, settings: dict[str, Any], match: str) -> Non
     assert not (folder / "out").exists()
 
 
+@pytest.mark.usefixtures("no_gpu")  # whose kernels would be compiled, and not find room either
 @pytest.mark.parametrize("room", [100, 1000, 10_000])
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_full_disk_leaves_all_files_as_they_were(

@@ -1,6 +1,7 @@
 """Which implementation a call gets, and that it says so once."""
 
 import logging
+import os
 import subprocess
 import sys
 
@@ -96,6 +97,6 @@ def test_importing_the_ops_imports_neither_triton_nor_the_compiler() -> None:
         capture_output=True,
         text=True,
         check=True,
-        env={"DNAMAMBA_BACKEND": "reference"},
+        env={**os.environ, "DNAMAMBA_BACKEND": "reference"},
     )
     assert done.stdout.split() == ["[]", "reference"]

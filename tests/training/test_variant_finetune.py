@@ -184,6 +184,7 @@ def test_files_that_do_not_fit_are_named(files: VariantFiles, tmp_path: Path) ->
     assert (tmp_path / "stands.tsv").read_text() == "mine"
 
 
+@pytest.mark.usefixtures("no_gpu")
 def test_windows_of_a_fasta(files: VariantFiles, tmp_path: Path) -> None:
     from dnamamba.model.classifier import Classifier
     from dnamamba.model.heads import HeadConfig
