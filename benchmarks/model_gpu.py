@@ -24,8 +24,8 @@ from harness import machine, print_table, write_results
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
+from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.config import BackboneConfig, MambaConfig
 from dnamamba.inference.decoding import Decoder
 from dnamamba.model import LanguageModel
 from dnamamba.model.recompute import Recompute
@@ -38,11 +38,19 @@ WARM_UP = 3
 
 
 class RandomBatches(IterableDataset[dict[str, Tensor]]):
-    """One batch of random bases, already on the device, again and again."""
+    """One batch of random bases, already on the device, again and again.
 
-    def __init__(self, rows: int, length: int, device: str) -> None:
+    ``padded``: of each row the last third is padding.
+    """
+
+    def __init__(self, rows: int, length: int, device: str, padded: bool = False) -> None:
         ids = torch.tensor(Tokenizer().base_ids, device=device)
-        self.batch = {"tokens": ids[torch.randint(4, (rows, length), device=device)]}
+        tokens = ids[torch.randint(4, (rows, length), device=device)]
+        self.batch = {"tokens": tokens, "index": torch.arange(rows, device=device)}
+        if padded:
+            real = length - length // 3
+            tokens[:, real:] = PAD
+            self.batch["lengths"] = torch.full((rows,), real, device=device)
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         while True:
@@ -75,12 +83,13 @@ def synchronize() -> None:
 
 
 def train(
-    config: MambaConfig,
+    config: BackboneConfig,
     rows: int,
     length: int,
     steps: int,
     device: str,
     recompute: Recompute = "nothing",
+    padded: bool = False,
 ) -> dict[str, float]:
     """Tokens a second and peak bytes a token of ``steps`` steps after the warm-up."""
     clock = Clock()
@@ -92,7 +101,7 @@ def train(
     module = PretrainModule(
         config, Tokenizer(), OptimizerConfig(warmup_steps=1), recompute=recompute
     )
-    loader = DataLoader(RandomBatches(rows, length, device), batch_size=None)
+    loader = DataLoader(RandomBatches(rows, length, device, padded), batch_size=None)
     with warnings.catch_warnings():  # of few workers, where none is wanted
         warnings.simplefilter("ignore")
         trainer.fit(module, loader)
@@ -131,7 +140,7 @@ def seconds_of(work: Callable[[], object], repeats: int) -> float:
 
 
 @torch.inference_mode()
-def infer(config: MambaConfig, rows: int, length: int, repeats: int, device: str) -> float:
+def infer(config: BackboneConfig, rows: int, length: int, repeats: int, device: str) -> float:
     """Tokens a second of the forward."""
     model = LanguageModel(config).to(device).eval()
     tokens = RandomBatches(rows, length, device).batch["tokens"]
