@@ -96,7 +96,7 @@ def mamba_block(
     layer.check(x, residual)
     backend = choose(backend, x.device, torch.promote_types(x.dtype, in_weight.dtype))
     if backend == "triton":
-        from dnamamba_kernels.block.fused import mamba_block_fused
+        from dnamamba_kernels.block.fused.operators import mamba_block_fused
 
         return mamba_block_fused(x, residual, layer, recompute)
     if recompute and torch.is_grad_enabled():
