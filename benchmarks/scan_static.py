@@ -52,6 +52,7 @@ CONSTANTS = {
     "WHOLE": True,
     "CHANNELS": 512,
     "FOLDED": True,
+    "ADD": False,
     "U_ROW": 1024,
     "Z_ROW": 1024,
     **dict.fromkeys(["DELTA_ROW", "Y_ROW", "DY_ROW", "DZ_ROW", "DU_ROW", "DDELTA_ROW"], 512),

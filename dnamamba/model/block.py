@@ -35,7 +35,7 @@ class Block(nn.Module):
         """(branch, stream before it) -> (branch, stream before it, state)."""
         if self.mixer.fuses(self.norm, x, lengths):
             again = recomputes(recompute)
-            return self.mixer.fused(self.norm, x, residual, state, resets, again)
+            return self.mixer.fused(self.norm, x, residual, state, resets, lengths, again)
         block = recomputing(self._one_by_one, recompute)
         branch, stream, after = block(x, residual, state, resets, lengths)
         return branch, stream, after

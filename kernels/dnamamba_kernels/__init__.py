@@ -5,14 +5,21 @@ Triton (``fused``) and, where decoding needs it, one position at a time (``step`
 """
 
 from dnamamba_kernels.add_rms_norm import add_rms_norm
-from dnamamba_kernels.block import fuses_block, mamba_block
-from dnamamba_kernels.causal_conv1d import causal_conv1d, causal_conv1d_step
+from dnamamba_kernels.block import Direction, bidirectional_block, fuses_block, mamba_block
+from dnamamba_kernels.causal_conv1d import (
+    causal_conv1d,
+    causal_conv1d_step,
+    causal_conv1d_tail,
+)
 from dnamamba_kernels.selective_scan import selective_scan, selective_scan_step
 
 __all__ = [
+    "Direction",
     "add_rms_norm",
+    "bidirectional_block",
     "causal_conv1d",
     "causal_conv1d_step",
+    "causal_conv1d_tail",
     "fuses_block",
     "mamba_block",
     "selective_scan",

@@ -5,7 +5,7 @@ they are; the backend is an argument. Its arguments are listed once, by a NamedT
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -21,9 +21,18 @@ _KINDS: dict[Any, str] = {
 }
 
 
-def arguments(fields: type[tuple[Any, ...]]) -> str:
-    """A NamedTuple's fields as a schema names them: ``Tensor u, Tensor? z, bool reverse``."""
-    return ", ".join(f"{_KINDS[kind]} {name}" for name, kind in get_type_hints(fields).items())
+def arguments(fields: type[tuple[Any, ...]], prefix: str = "", each: Sequence[str] = ()) -> str:
+    """A NamedTuple's fields as a schema names them: ``Tensor u, Tensor? z, bool reverse``.
+
+    A field that holds a tuple of NamedTuples stands for theirs, once with each prefix of ``each``.
+    """
+    spelled = []
+    for name, kind in get_type_hints(fields).items():
+        if get_origin(kind) is tuple:
+            spelled += [arguments(get_args(kind)[0], side) for side in each]
+        else:
+            spelled.append(f"{_KINDS[kind]} {prefix}{name}")
+    return ", ".join(spelled)
 
 
 def differentiable(*values: Any) -> bool:

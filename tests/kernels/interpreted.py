@@ -12,7 +12,12 @@ from pathlib import Path
 
 __all__ = ["GROUPS", "Interpreted"]
 
-GROUPS = ["model", "selective_scan", "block", "math simple step strides add_rms_norm causal_conv1d"]
+GROUPS = [
+    "model",
+    "selective_scan",
+    "block bidirectional",
+    "math simple step strides add_rms_norm causal_conv1d",
+]
 """Ops whose tests share a process: to start one takes as long as the quick ones do."""
 
 _HERE = Path(__file__).parent

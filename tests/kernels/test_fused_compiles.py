@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from dnamamba_kernels import (
+    Direction,
     add_rms_norm,
+    bidirectional_block,
     causal_conv1d,
     causal_conv1d_step,
     selective_scan,
@@ -148,3 +150,20 @@ def test_steps(D: int, N: int, R: int, dtype: torch.dtype, compiled: set[str]) -
             dt_weight=dt_weight,
         )  # fmt: skip
     assert compiled == {"step_kernel"}
+
+
+def test_block_of_two_directions(compiled: set[str]) -> None:
+    """What adds up over directions, padded rows, and a width that is padded: rows of zeros."""
+    M, D, N, R, dtype = 70, 100, 16, 8, B16
+    x = torch.zeros(1, 9, M, dtype=dtype, requires_grad=True)
+    direction = Direction(
+        torch.zeros(D, 4), torch.zeros(D), torch.zeros(R + 2 * N, D, dtype=dtype),
+        torch.zeros(D, R, dtype=dtype), torch.zeros(D), torch.zeros(D, N), torch.zeros(D),
+    )  # fmt: skip
+    branch, _ = bidirectional_block(
+        x, None, torch.zeros(M), 1e-5, torch.zeros(2 * D, M, dtype=dtype), direction, direction,
+        torch.zeros(M, D, dtype=dtype), None, torch.zeros(1, dtype=torch.int32), recompute=True,
+        backend="triton",
+    )  # fmt: skip
+    branch.float().sum().backward()
+    assert compiled >= {"fill_kernel", "output_kernel", "prepare_kernel", "conv_backward_kernel"}

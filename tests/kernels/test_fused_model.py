@@ -42,7 +42,7 @@ def results(
 
 @pytest.mark.parametrize("recompute", ["nothing", "cheap", "everything"])
 @pytest.mark.parametrize(("autocast", "tolerance"), [(False, 1e-5), (True, 4e-2)])
-@pytest.mark.parametrize("padded", [False, True])  # only without padding is a block one op
+@pytest.mark.parametrize("padded", [False, True])
 def test_states_and_gradients(
     recompute: str, autocast: bool, tolerance: float, padded: bool
 ) -> None:

@@ -40,6 +40,7 @@ from dnamamba.model.state import State
 from dnamamba_kernels import (
     causal_conv1d,
     causal_conv1d_step,
+    causal_conv1d_tail,
     fuses_block,
     mamba_block,
     selective_scan,
@@ -142,7 +143,7 @@ class Mamba1Mixer(CausalMixer):
         u, tail = causal_conv1d(inputs, *taps, initial_state=conv_state, resets=resets)
         delta, bias, B, C = self._select(u)
         if lengths is not None and padding is not None:
-            tail = _tail(inputs, tail.shape[-1], conv_state, resets, lengths)
+            tail = causal_conv1d_tail(inputs, tail.shape[-1], conv_state, resets, lengths)
             # softplus(-inf) = 0: such a position leaves the state as it found it.
             delta = delta.masked_fill(padding[..., None], -math.inf)
         y, final = selective_scan(
@@ -176,7 +177,7 @@ class Mamba1Mixer(CausalMixer):
         return self.out_proj(y), Mamba1State(tail, final)
 
     def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:
-        plain = lengths is None and is_plain(norm, RMSNorm) and self._is_plain()
+        plain = is_plain(norm, RMSNorm) and self._is_plain()
         return plain and fuses_block(x.device, x.dtype)
 
     def fused(
@@ -186,6 +187,7 @@ class Mamba1Mixer(CausalMixer):
         residual: Tensor | None,
         state: Mamba1State | None,
         resets: Tensor | None,
+        lengths: Tensor | None,
         recompute: bool,
     ) -> tuple[Tensor, Tensor, Mamba1State]:
         device = x.device.type
@@ -208,6 +210,7 @@ class Mamba1Mixer(CausalMixer):
             None if state is None else state.conv.to(dtype),
             None if state is None else state.ssm,
             resets,
+            lengths,
             recompute=recompute,
         )
         return branch, stream, Mamba1State(conv, ssm)
@@ -233,27 +236,3 @@ class Mamba1Mixer(CausalMixer):
         x = self.x_proj(u)
         rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
         return rank, B, C
-
-
-def _tail(
-    x: Tensor, taps: int, state: Tensor | None, resets: Tensor | None, lengths: Tensor
-) -> Tensor:
-    """(B, D, taps): the last inputs of a convolution before each row's length.
-
-    Positions before the chunk come from ``state`` (zeros if None), positions before a row's last
-    reset are zeros. x is (B, L, D); ``resets`` holds no mark in the padding.
-    """
-    at = lengths[:, None] - taps + torch.arange(taps, device=x.device)  # (B, taps) positions
-    D = x.shape[2]
-    inside = x.gather(1, at.clamp(min=0)[..., None].expand(-1, -1, D)).transpose(1, 2)
-    if state is None:
-        before = torch.zeros_like(inside)
-    else:
-        before = state.gather(2, (at + taps).clamp(max=taps - 1)[:, None].expand(-1, D, -1))
-    tail = torch.where((at >= 0)[:, None], inside, before)
-    if resets is not None:
-        positions = torch.arange(1, x.shape[1] + 1, device=x.device)
-        last = (resets * positions).amax(dim=1) - 1  # -1: no reset
-        dropped = (at < last[:, None]) & (last >= 0)[:, None]
-        tail = tail.masked_fill(dropped[:, None], 0.0)
-    return tail

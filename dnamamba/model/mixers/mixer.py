@@ -48,6 +48,7 @@ class Mixer(nn.Module, ABC):
         residual: Tensor | None,
         state: Any,
         resets: Tensor | None,
+        lengths: Tensor | None,
         recompute: bool,
     ) -> tuple[Tensor, Tensor, Any]:
         """Norm and mixer as one op: (branch, stream before it, state); see ``Block.forward``."""

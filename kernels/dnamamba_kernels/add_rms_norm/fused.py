@@ -15,7 +15,7 @@ __all__ = ["backward", "forward", "outputs", "run_forward"]
 
 @triton.jit
 def norm_kernel(
-    x, residual, weight, y, total, n_rows, width, x_row, residual_row, eps,
+    x, residual, weight, y, total, n_rows, width, x_row, residual_row, y_row, eps,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
@@ -28,7 +28,8 @@ def norm_kernel(
     scale = tl.rsqrt(tl.sum(r * r, 1) / width + eps)[:, None]
     if total is not None:
         tl.store(total + row * width + column, r, mask=real)
-    tl.store(y + row * width + column, r * scale * w, mask=real)
+    # Rows of y may be wider than what is normalised: the rest is zero.
+    tl.store(y + row * y_row + column, r * scale * w, mask=(row < n_rows) & (column < y_row))
 
 
 @triton.jit
@@ -79,16 +80,19 @@ def forward(norm: Norm) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def run_forward(norm: Norm, y: Tensor, total: Tensor | None) -> None:
-    """Fill ``y`` and, unless it is None, ``total``."""
+    """Fill ``y`` and, unless it is None, ``total``.
+
+    Rows of y lie one after the other; they may be longer than those of x, and end in zeros then.
+    """
     x, residual, weight, eps, _ = norm
     if not x.numel():
         return
     rows, width = _rows(x), x.shape[-1]
     before = None if residual is None else _rows(residual)
-    block, tile, warps = _tile(width, 16)
+    block, tile, warps = _tile(y.shape[-1], 16)
     norm_kernel[(triton.cdiv(len(rows), tile),)](
         rows, before, weight.contiguous(), y, total, len(rows), width,
-        rows.stride(0), 0 if before is None else before.stride(0), eps,
+        rows.stride(0), 0 if before is None else before.stride(0), y.shape[-1], eps,
         ROWS=tile, BLOCK=block, num_warps=warps,
     )  # fmt: skip
 

@@ -96,8 +96,12 @@ def conv_backward_kernel(
     x_batch, dy_batch, dx_batch, weight_channel, weight_tap, resets_batch,
     W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, BLOCKS: tl.constexpr,
     REVERSE: tl.constexpr, X_ROW: tl.constexpr, DY_ROW: tl.constexpr, DX_ROW: tl.constexpr,
+    ADD: tl.constexpr,
 ):  # fmt: skip
-    """dx, and this program's share of the gradients of weight (nearest tap first) and bias."""
+    """dx, and this program's share of the gradients of weight (nearest tap first) and bias.
+
+    With ``ADD`` dx is added to what stands there.
+    """
     pid = tl.program_id(0).to(tl.int64)
     d = (pid % n_blocks) * BLOCK_D + tl.arange(0, BLOCK_D)
     part = pid // n_blocks % n_rows
@@ -158,6 +162,9 @@ def conv_backward_kernel(
                 q = s0 + i
                 if i >= 0:
                     t = length - 1 - q if REVERSE else q
+                    if ADD:
+                        other = tl.load(dx + t * DX_ROW, mask=real & (q < length), other=0.0)
+                        total += other.to(tl.float32)
                     tl.store(dx + t * DX_ROW, total, mask=real & (q < length))
                 else:
                     tl.store(dstate + (q + W - 1), total, mask=real & (q < 0))

@@ -49,9 +49,9 @@ def backward(conv: Convolution, dy: Tensor | None, dfinal: Tensor | None) -> lis
 
 
 def run_backward(
-    conv: Convolution, dy: Tensor, dfinal: Tensor | None, out: list[Tensor]
+    conv: Convolution, dy: Tensor, dfinal: Tensor | None, out: list[Tensor], add: bool = False
 ) -> list[Tensor]:
-    """``out``, filled: ``conv.gradients()``."""
+    """``out``, filled: ``conv.gradients()``. With ``add`` that of x is added to what is in it."""
     x, (batch, length, channels) = dense(conv.x), conv.x.shape
     if not x.numel():
         return [gradient.zero_() for gradient in out]
@@ -65,7 +65,7 @@ def run_backward(
         length, channels, n_blocks, n_rows, x.stride(0), dy.stride(0), dx.stride(0),
         *conv.weight.stride(), 0 if marks is None else marks.stride(0),
         W=W, BLOCK_D=BLOCK_D, ROWS=BACK_ROWS, BLOCKS=BLOCKS, REVERSE=conv.reverse,
-        X_ROW=x.stride(1), DY_ROW=dy.stride(1), DX_ROW=dx.stride(1), num_warps=1,
+        X_ROW=x.stride(1), DY_ROW=dy.stride(1), DX_ROW=dx.stride(1), ADD=add, num_warps=1,
     )  # fmt: skip
     total = shares.sum(0)
     dweight.copy_(total[:W].flip(0).t())

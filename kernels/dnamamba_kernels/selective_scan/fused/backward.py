@@ -37,13 +37,14 @@ def prepare_kernel(
     N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
     U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
     Z_ROW: tl.constexpr, WHOLE: tl.constexpr, DY_ROW: tl.constexpr,
-    Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr, STEPS: tl.constexpr,
+    Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr, STEPS: tl.constexpr, ADD: tl.constexpr,
 ):  # fmt: skip
     """One chunk swept in scan order, one thread a channel.
 
     Writes the gate's gradient, y once more if there is a gate and anybody asks for it, the states
     that enter every STEPS positions, and the chunk's adjoint summary: with a the adjoint of the
     state that leaves the chunk, the adjoint of the state that enters it is ``local + product * a``.
+    With ``ADD`` y and the gate's gradient are added to what stands there.
     """
     batch, k, d, real, pair, nd, a, shift, through = program_tile(
         bias, skip, decay, zero, n_chunks, n_blocks, N, CHANNELS, BLOCK_D
@@ -82,6 +83,9 @@ def prepare_kernel(
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
+        if ADD:
+            other_dzs = fetch(dz, s0, length, real, DZ_ROW, STEPS, REVERSE, WHOLE)
+            other_ys = fetch(y, s0, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
         bs, cs = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         dzs, ys = (), ()
@@ -113,9 +117,11 @@ def prepare_kernel(
             for i in tl.static_range(STEPS):
                 t = row(s0 + i, length, REVERSE)
                 inside = real if WHOLE else real & (s0 + i < length)
-                tl.store(dz + t * DZ_ROW, dzs[i], mask=inside)
+                gradient = dzs[i] + other_dzs[i].to(tl.float32) if ADD else dzs[i]
+                tl.store(dz + t * DZ_ROW, gradient, mask=inside)
                 if y is not None:
-                    tl.store(y + t * Y_ROW, ys[i], mask=inside)
+                    out = ys[i] + other_ys[i].to(tl.float32) if ADD else ys[i]
+                    tl.store(y + t * Y_ROW, out, mask=inside)
         tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
         us, deltas = widened(next_us), widened(next_deltas)
         zs, dys = widened(next_zs), widened(next_dys)

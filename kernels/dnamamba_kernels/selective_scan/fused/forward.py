@@ -149,9 +149,11 @@ def output_kernel(
     N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
     U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
     Z_ROW: tl.constexpr, WHOLE: tl.constexpr,
-    Y_ROW: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr,
+    Y_ROW: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr, ADD: tl.constexpr,
 ):  # fmt: skip
     """y of one span from the state that enters it; the last span leaves the final state.
+
+    With ``ADD`` y is added to what stands there: that of a scan from the other side.
 
     ``states`` keeps the state that enters each chunk, for the backward; spans are whole chunks.
     """
@@ -190,6 +192,8 @@ def output_kernel(
         next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
+        if ADD:
+            others = fetch(y, s0, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
         bs, cs = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         ys = ()
@@ -211,7 +215,8 @@ def output_kernel(
         for i in tl.static_range(STEPS):
             t = row(s0 + i, length, REVERSE)
             inside = real if WHOLE else real & (s0 + i < length)
-            tl.store(y + t * Y_ROW, ys[i], mask=inside)
+            out = ys[i] + others[i].to(tl.float32) if ADD else ys[i]
+            tl.store(y + t * Y_ROW, out, mask=inside)
         us, deltas, zs = widened(next_us), widened(next_deltas), widened(next_zs)
     if k == n_spans - 1:
         tl.store(final + batch * N * CHANNELS + nd, h, mask=real[None, :])

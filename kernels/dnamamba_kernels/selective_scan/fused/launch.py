@@ -24,8 +24,10 @@ from dnamamba_kernels.selective_scan.scan import Scan
 __all__ = ["backward", "forward", "outputs", "run_backward"]
 
 
-def outputs(u: Tensor, A: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Room for y, the final state and, if kept, the states that enter each chunk.
+def outputs(
+    u: Tensor, A: Tensor, keep: bool, y: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for y, unless there is, the final state and, if kept, the states that enter each chunk.
 
     The latter lie as (B, chunks, N, D), N padded.
     """
@@ -33,17 +35,17 @@ def outputs(u: Tensor, A: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     p = plan(batch, length, channels, n_states)
     kept = (batch, p.n_chunks, p.states, channels) if keep else (0,)
     return (
-        u.new_empty(batch, length, channels),
+        u.new_empty(batch, length, channels) if y is None else y,
         u.new_empty(batch, channels, n_states, dtype=torch.float32),
         u.new_empty(kept, dtype=torch.float32),
     )
 
 
-def forward(scan: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """``outputs``, filled."""
-    y, final_state, states = outputs(scan.u, scan.A, keep)
+def forward(scan: Scan, keep: bool, onto: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """``outputs``, filled; y is added to ``onto``, in its place, if there is one."""
+    y, final_state, states = outputs(scan.u, scan.A, keep, onto)
     if scan.u.numel():
-        _run_forward(_dense(scan), y, final_state, states if keep else None)
+        _run_forward(_dense(scan), y, final_state, states if keep else None, onto is not None)
     return y, final_state, states
 
 
@@ -71,8 +73,8 @@ def _dense(scan: Scan) -> Scan:
     return scan._replace(u=dense(scan.u), delta=dense(scan.delta), z=dense(scan.z))
 
 
-def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None) -> None:
-    """Fill ``y``, ``final_state`` and, unless it is None, ``states`` (B, chunks, N, D)."""
+def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None, add: bool) -> None:
+    """Fill ``y``, or ``add`` to it; ``final_state``; and ``states`` (B, chunks, N, D) if any."""
     p = _plan(s)
     walk, entering = Walk.of(s, p, decay_of(s, p)), by_state(s.initial_state, p)
     batch, _, channels = s.u.shape
@@ -89,6 +91,7 @@ def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None)
     output_kernel[walk.programs(p.n_spans, p.block)](
         **shared, **walk.gated(), chunk=p.chunk, span=p.span, n_spans=p.n_spans,
         carried=entering, y=y, y_batch=y.stride(0), Y_ROW=y.stride(1), final=final, states=states,
+        ADD=add,
     )  # fmt: skip
     final_state.copy_(s.leave(final[:, : s.A.shape[1]].transpose(1, 2)))
 
@@ -141,12 +144,14 @@ def run_backward(
     dfinal: Tensor | None,
     out: list[Tensor],
     y: Tensor | None = None,
+    add: bool = False,
 ) -> None:
     """Fill ``out``, of which those are left alone that the scan has no argument for.
 
     u, delta, z and dy are dense along the channels. The gradients of u and delta may be ``s.u`` and
     ``s.delta`` themselves: a program reads a tile of each before it writes there. ``y``, of a scan
-    with a gate, is filled with its output once more.
+    with a gate, is filled with its output once more. With ``add`` the output and the gradient of z
+    are added to what stands in their places.
     """
     p, (batch, _, channels) = _plan(s), s.u.shape
     decay, grads = decay_of(s, p), _Gradients.of(s, p, out, y)
@@ -157,7 +162,7 @@ def run_backward(
         adjoint = by_state(None if dfinal is None else dfinal[rows], p)
         for first, count in pieces:
             adjoint = _segment(
-                walk, grads.rows(rows), states[rows], dy[rows], adjoint, first, count
+                walk, grads.rows(rows), states[rows], dy[rows], adjoint, first, count, add
             )
         if dinitial.numel():
             assert adjoint is not None
@@ -185,6 +190,7 @@ def _segment(
     adjoint: Tensor | None,
     first: int,
     count: int,
+    add: bool,
 ) -> Tensor:
     """Chunks ``first`` to ``first + count``; the adjoint that enters, to the one that leaves."""
     p, (batch, _, channels) = walk.plan, walk.scan.u.shape
@@ -198,7 +204,7 @@ def _segment(
     local = new(batch, count, p.states, channels)
     product = torch.empty_like(local)
     prepare_kernel[walk.programs(count, p.block)](
-        **walk.shared(p.block, p.warps), **pieces, STEPS=STEPS,
+        **walk.shared(p.block, p.warps), **pieces, STEPS=STEPS, ADD=add,
         carried=states, borders=borders, local=local, product=product, dskip=grads.D,
         y=grads.y, y_batch=stride(grads.y, 0), Y_ROW=stride(grads.y, 1),
         dz=grads.z, dz_batch=stride(grads.z, 0), DZ_ROW=stride(grads.z, 1),

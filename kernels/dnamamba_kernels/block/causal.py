@@ -1,18 +1,17 @@
-"""A whole Mamba layer as one op: the public op and the choice of backend."""
+"""A whole Mamba layer of one direction as one op."""
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from dnamamba_kernels.backend import choose
-from dnamamba_kernels.block.by_ops import mamba_block_by_ops
-from dnamamba_kernels.block.layer import Layer
+from dnamamba_kernels.block.layer import Direction, Layer
+from dnamamba_kernels.block.run import run_block
 
 __all__ = ["fuses_block", "mamba_block"]
 
 
 def fuses_block(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether ``mamba_block`` would run there as one fused op: on Triton, in fp32 or less."""
+    """Whether a block would run there as one fused op: on Triton, in fp32 or less."""
     return choose(None, device, dtype) == "triton"
 
 
@@ -33,6 +32,7 @@ def mamba_block(
     conv_state: Tensor | None = None,
     ssm_state: Tensor | None = None,
     resets: Tensor | None = None,
+    lengths: Tensor | None = None,
     *,
     recompute: bool = False,
     backend: str | None = None,
@@ -76,6 +76,9 @@ def mamba_block(
         ssm_state: the scan's state before x (B, D, N), fp32 (fp64 if in_weight is fp64); None is
             zero.
         resets: (B, L) bool, the first base of each packed segment; None is none.
+        lengths: (B,) int32 or int64 from 0 to L, how many positions of each row are real; None is
+            all. From there on the branch is zero: what stands there, and a gradient that comes in
+            there, matters to nothing but the stream at its own position.
         recompute: keep only the stream and the states, two fifths of that or less; elsewhere x
             and residual.
         backend: "triton", "torch" or "reference"; None chooses by device
@@ -84,21 +87,15 @@ def mamba_block(
     Returns:
         The branch (B, L, d_model) in in_weight's dtype, which the next layer adds to the stream;
         the stream with x in it (B, L, d_model), fp32 (fp64 if x is fp64); and the two states after
-        the last position, as they came.
+        the last real position, as they came.
 
     Raises:
         ValueError: a shape, dtype or device does not fit; names the argument.
     """
+    direction = Direction(conv_weight, conv_bias, x_weight, dt_weight, dt_bias, A, D)
     layer = Layer(
-        norm_weight, in_weight, conv_weight, conv_bias, x_weight, dt_weight, dt_bias, A, D,
-        out_weight, conv_state, ssm_state, resets, eps,
+        norm_weight, in_weight, (direction,), out_weight, conv_state, ssm_state, resets, lengths,
+        eps,
     )  # fmt: skip
-    layer.check(x, residual)
-    backend = choose(backend, x.device, torch.promote_types(x.dtype, in_weight.dtype))
-    if backend == "triton":
-        from dnamamba_kernels.block.fused import mamba_block_fused
-
-        return mamba_block_fused(x, residual, layer, recompute)
-    if recompute and torch.is_grad_enabled():
-        return checkpoint(mamba_block_by_ops, x, residual, layer, backend, use_reentrant=False)
-    return mamba_block_by_ops(x, residual, layer, backend)
+    layer.check("mamba_block", x, residual, [""])
+    return run_block(x, residual, layer, recompute, backend)
