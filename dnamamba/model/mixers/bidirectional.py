@@ -12,8 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from dnamamba.config import SelectiveConfig
-from dnamamba.model.mixers.direction import Direction
-from dnamamba.model.mixers.mixer import Mixer
+from dnamamba.model.mixers.mixer import Mixer, compute_dtype, is_plain
+from dnamamba.model.mixers.selective import OneDirection
+from dnamamba.model.norm import RMSNorm
+from dnamamba.model.segments import parted
+from dnamamba_kernels import bidirectional_block, fuses_block
 
 __all__ = ["BiMambaMixer"]
 
@@ -26,8 +29,8 @@ class BiMambaMixer(Mixer):
     def __init__(self, config: SelectiveConfig) -> None:
         super().__init__(config)
         self.in_proj = nn.Linear(config.d_model, 2 * config.d_inner, bias=False)
-        self.mamba_fwd = Direction(config, reverse=False)
-        self.mamba_rev = Direction(config, reverse=True)
+        self.mamba_fwd = OneDirection(config, reverse=False)
+        self.mamba_rev = OneDirection(config, reverse=True)
         self.out_proj = nn.Linear(config.d_inner, config.d_model, bias=False)
         with torch.no_grad():
             # One branch a layer is added to the stream: its variance must not grow with depth.
@@ -36,6 +39,42 @@ class BiMambaMixer(Mixer):
     def forward(
         self, x: Tensor, state: None, resets: Tensor | None, lengths: Tensor | None
     ) -> tuple[Tensor, None]:
+        if lengths is not None:
+            resets = parted(resets, lengths, x.shape[1])
         inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
         y = self.mamba_fwd(inputs, z, resets) + self.mamba_rev(inputs, z, resets)
         return self.out_proj(y), None
+
+    def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:
+        plain = is_plain(norm, RMSNorm) and is_plain(self, BiMambaMixer)
+        linears = is_plain(self.in_proj, nn.Linear) and is_plain(self.out_proj, nn.Linear)
+        plain = plain and linears and self.in_proj.bias is None and self.out_proj.bias is None
+        for direction in (self.mamba_fwd, self.mamba_rev):
+            plain = plain and is_plain(direction, OneDirection) and direction.parts_are_plain()
+        return plain and fuses_block(x.device, x.dtype)
+
+    def fused(
+        self,
+        norm: RMSNorm,
+        x: Tensor,
+        residual: Tensor | None,
+        state: None,
+        resets: Tensor | None,
+        lengths: Tensor | None,
+        recompute: bool,
+    ) -> tuple[Tensor, Tensor, None]:
+        dtype = compute_dtype(x)
+        branch, stream = bidirectional_block(
+            x,
+            residual,
+            norm.weight,
+            norm.eps,
+            self.in_proj.weight.to(dtype),
+            self.mamba_fwd.weights(dtype),
+            self.mamba_rev.weights(dtype),
+            self.out_proj.weight.to(dtype),
+            resets,
+            lengths,
+            recompute=recompute,
+        )
+        return branch, stream, None

@@ -26,15 +26,14 @@ names are those of the reference implementation, so published weights map one to
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from dnamamba.config import MambaConfig
-from dnamamba.model.mixers.mixer import CausalMixer, is_plain
+from dnamamba.config import SelectiveConfig
+from dnamamba.model.mixers.mixer import CausalMixer, compute_dtype, is_plain
+from dnamamba.model.mixers.selective import Selective
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 from dnamamba_kernels import (
@@ -48,8 +47,6 @@ from dnamamba_kernels import (
 )
 
 __all__ = ["Mamba1Mixer", "Mamba1State"]
-
-_DT_FLOOR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -65,51 +62,21 @@ class Mamba1State(State):
     ssm: Tensor
 
 
-class Mamba1Mixer(CausalMixer):
+class Mamba1Mixer(Selective, CausalMixer):
     """The selective state space layer: project, convolve, select, scan, gate, project."""
 
     state_type = Mamba1State
     adapter_targets = ("in_proj", "x_proj", "dt_proj", "out_proj")
-    no_weight_decay = frozenset({"A_log"})
 
-    def __init__(self, config: MambaConfig) -> None:
+    def __init__(self, config: SelectiveConfig) -> None:
         super().__init__(config)
-        D, N, R = config.d_inner, config.d_state, config.rank
-        self.in_proj = nn.Linear(config.d_model, 2 * D, bias=False)
-        self.conv1d = nn.Conv1d(D, D, config.d_conv, groups=D)
-        self.x_proj = nn.Linear(D, R + 2 * N, bias=False)
-        self.dt_proj = nn.Linear(R, D)
-        self.A_log = nn.Parameter(torch.empty(D, N, dtype=torch.float32))
-        self.D = nn.Parameter(torch.empty(D, dtype=torch.float32))
-        self.out_proj = nn.Linear(D, config.d_model, bias=False)
-        self._reset_parameters(config)
-
-    @torch.no_grad()
-    def _reset_parameters(self, config: MambaConfig) -> None:
-        """What differs from PyTorch's own initialisation (paper, section 3.6 and appendix E)."""
-        # S4D-real: A = -1, -2, ..., -N in every channel.
-        self.A_log.copy_(torch.arange(1, config.d_state + 1, dtype=torch.float32).log())
-        self.D.fill_(1.0)
-        nn.init.uniform_(self.dt_proj.weight, -(config.rank**-0.5), config.rank**-0.5)
-        # The bias is the inverse of softplus at a log-uniform Δ.
-        low, high = math.log(config.dt_min), math.log(config.dt_max)
-        dt = torch.empty_like(self.D).uniform_(low, high).exp().clamp_(min=_DT_FLOOR)
-        self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
-        # One branch a layer is added to the stream: its variance must not grow with depth.
-        self.out_proj.weight.div_(math.sqrt(config.n_layers))
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Mamba1Mixer":
-        # The error of a rounded A compounds along a sequence, so A_log and D stay in fp32 when
-        # the model is cast to half precision.
-        def keep(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            half = moved.dtype in (torch.bfloat16, torch.float16)
-            return tensor.to(moved.device) if half else moved
-
-        if recurse:
-            for child in self.children():
-                child._apply(fn)
-        return super()._apply(keep, recurse=False)
+        self.in_proj = nn.Linear(config.d_model, 2 * config.d_inner, bias=False)
+        self.add_parts(config)
+        self.out_proj = nn.Linear(config.d_inner, config.d_model, bias=False)
+        self.reset_parts(config)
+        with torch.no_grad():
+            # One branch a layer is added to the stream: its variance must not grow with depth.
+            self.out_proj.weight.div_(math.sqrt(config.n_layers))
 
     def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
         """Of ``conv`` and ``ssm``."""
@@ -141,7 +108,7 @@ class Mamba1Mixer(CausalMixer):
             padding = torch.arange(x.shape[1], device=x.device) >= lengths[:, None]
             resets = None if resets is None else resets & ~padding
         u, tail = causal_conv1d(inputs, *taps, initial_state=conv_state, resets=resets)
-        delta, bias, B, C = self._select(u)
+        delta, bias, B, C = self.select(u)
         if lengths is not None and padding is not None:
             tail = causal_conv1d_tail(inputs, tail.shape[-1], conv_state, resets, lengths)
             # softplus(-inf) = 0: such a position leaves the state as it found it.
@@ -158,7 +125,7 @@ class Mamba1Mixer(CausalMixer):
         weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
         before = state.conv if in_place else state.conv.to(inputs.dtype)
         u, tail = causal_conv1d_step(before, inputs, weight, bias, in_place=in_place)
-        rank, B, C = self._selected(u)
+        rank, B, C = self.selected(u)
         plain = is_plain(self.dt_proj, nn.Linear)
         y, final = selective_scan_step(
             state.ssm,
@@ -190,22 +157,15 @@ class Mamba1Mixer(CausalMixer):
         lengths: Tensor | None,
         recompute: bool,
     ) -> tuple[Tensor, Tensor, Mamba1State]:
-        device = x.device.type
-        autocast = torch.is_autocast_enabled(device)
-        dtype = torch.get_autocast_dtype(device) if autocast else x.dtype
+        dtype = compute_dtype(x)
+        direction = self.weights(dtype)
         branch, stream, conv, ssm = mamba_block(
             x,
             residual,
             norm.weight,
             norm.eps,
             self.in_proj.weight.to(dtype),
-            self.conv1d.weight[:, 0],
-            self.conv1d.bias,
-            self.x_proj.weight.to(dtype),
-            self.dt_proj.weight.to(dtype),
-            self.dt_proj.bias,
-            -torch.exp(self.A_log),
-            self.D,
+            *direction,
             self.out_proj.weight.to(dtype),
             None if state is None else state.conv.to(dtype),
             None if state is None else state.ssm,
@@ -217,22 +177,6 @@ class Mamba1Mixer(CausalMixer):
 
     def _is_plain(self) -> bool:
         """True where calling it is nothing but its weights: nothing wrapped, nowhere a hook."""
-        linears = (self.in_proj, self.x_proj, self.dt_proj, self.out_proj)
-        plain = all(is_plain(linear, nn.Linear) for linear in linears)
-        plain = plain and is_plain(self.conv1d, nn.Conv1d) and is_plain(self, Mamba1Mixer)
-        return plain and all(x.bias is None for x in (self.in_proj, self.x_proj, self.out_proj))
-
-    def _select(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
-        """delta, its bias (None where already added), B and C of u (..., D)."""
-        rank, B, C = self._selected(u)
-        if is_plain(self.dt_proj, nn.Linear):
-            # The scan adds the bias in fp32: in bf16 the sum would lose 1.5 % of a Δ of 1e-3.
-            return F.linear(rank, self.dt_proj.weight), self.dt_proj.bias, B, C
-        return self.dt_proj(rank), None, B, C
-
-    def _selected(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What delta is made of (..., R), B and C of u (..., D)."""
-        N = self.A_log.shape[1]
-        x = self.x_proj(u)
-        rank, B, C = x.split((x.shape[-1] - 2 * N, N, N), dim=-1)
-        return rank, B, C
+        ends = (self.in_proj, self.out_proj)
+        plain = all(is_plain(end, nn.Linear) and end.bias is None for end in ends)
+        return plain and self.parts_are_plain() and is_plain(self, Mamba1Mixer)

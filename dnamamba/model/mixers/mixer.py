@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 
-__all__ = ["CausalMixer", "Mixer", "is_plain"]
+__all__ = ["CausalMixer", "Mixer", "compute_dtype", "is_plain"]
 
 
 class Mixer(nn.Module, ABC):
@@ -86,3 +86,9 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
         module._backward_pre_hooks,
     )
     return type(module) is kind and not any(hooks)
+
+
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """That in which a projection of x runs: autocast's where it is on."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
