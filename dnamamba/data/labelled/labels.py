@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dnamamba.data.labelled.cells import bare, flag, is_missing
+from dnamamba.data.labelled.cells import bare, flag
+from dnamamba.missing import is_missing
 
 __all__ = ["Label", "Labels", "names_of"]
 
