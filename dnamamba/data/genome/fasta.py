@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnamamba import arguments
 from dnamamba.alphabet import Tokenizer, complement_bases
 from dnamamba.data.genome.build import default_cache_dir, file_hash, open_cache
 from dnamamba.data.genome.names import nearest_name
@@ -48,8 +49,10 @@ class Genome:
     """
 
     def __init__(self, path: str | Path, cache_dir: str | Path | None = None) -> None:
-        self.path = Path(path).absolute()
-        folder = default_cache_dir() if cache_dir is None else Path(cache_dir).absolute()
+        self.path = arguments.path("the FASTA", path).absolute()
+        folder = default_cache_dir()
+        if cache_dir is not None:
+            folder = arguments.path("cache_dir", cache_dir).absolute()
         self._contents, self._cache = open_cache(self.path, folder)
         self.name = _stem(self.path)
         self._lengths = self._contents.layout[:, 0]

@@ -4,17 +4,30 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from dnamamba.arguments import each_once, path_text, path_texts
 from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, text_lines
-from dnamamba.data.labelled.cells import is_missing
 from dnamamba.data.labelled.labels import Label, Labels
 from dnamamba.data.labelled.tables import is_table, read_rows
+from dnamamba.missing import is_missing
 
-__all__ = ["Example", "Fields", "Files", "read_examples", "read_fasta"]
+__all__ = ["Example", "Fields", "Files", "as_files", "read_examples", "read_fasta"]
 
 Files = str | list[str] | dict[str, str]
 """A table or FASTA, several of them, or class -> FASTA."""
+
+
+def as_files(name: str, value: Any) -> Files:
+    """What a user names files by, as text.
+
+    Raises:
+        ValueError: neither a path, nor a list of paths, nor class -> path; names the item.
+    """
+    if isinstance(value, Mapping):
+        # YAML reads an unquoted 0 as a number.
+        return {str(key): path_text(f"{name}[{key!r}]", item) for key, item in value.items()}
+    return path_texts(name, value)
 
 
 class Example(NamedTuple):
@@ -102,14 +115,16 @@ def read_examples(
         The records, and how many were left out.
 
     Raises:
-        ValueError: a file that cannot be read, a record without bases or label, an id that
-            stands twice, or no record at all; names file and record.
+        ValueError: a file that cannot be read or is listed twice, a record without bases or
+            label, an id that stands twice, or no record at all; names file and record.
     """
     skip = skip or (labels is not None and labels.missing == "skip")
     examples: list[Example] = []
     left_out = 0
     known: dict[str, str] = {}
-    for path, name in _listed(files):
+    listed = _listed(as_files("data.files", files))
+    each_once("data.files", [path for path, _ in listed])
+    for path, name in listed:
         if is_table(path):
             if name is not None:
                 raise ValueError(f"{path}: one file a class must be FASTA, not a table")
@@ -162,8 +177,7 @@ def read_fasta(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _listed(files: Files) -> list[tuple[Path, str | None]]:
     if isinstance(files, Mapping):
-        # YAML reads an unquoted 0 as a number.
-        return [(Path(path), str(name)) for name, path in files.items()]
+        return [(Path(path), name) for name, path in files.items()]
     return [(Path(path), None) for path in ([files] if isinstance(files, str) else files)]
 
 

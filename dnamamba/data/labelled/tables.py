@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dnamamba import arguments
 from dnamamba.data.labelled.delimited import delimited_rows
 from dnamamba.data.labelled.parquet import parquet_rows
 from dnamamba.data.labelled.rows import Row
@@ -34,7 +35,7 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> Iterator[Row]:
             nearest) or stands twice, or a row has too few or too many fields (names the line).
         ModuleNotFoundError: a Parquet file without pyarrow; names the extra.
     """
-    path = Path(path)
+    path = arguments.path("the table", path)
     kind = _kind(path)
     if kind in _PARQUET:
         yield from parquet_rows(path, columns)
