@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from dnamamba.data.genome.source import FOREIGN, check_end_block
+from dnamamba.data.genome.source import FOREIGN, WIDE_MARKS, check_end_block, wide_encoding
 
 __all__ = ["LONGEST_LINE", "LONGEST_SEQUENCE_LINE", "text_lines"]
 
@@ -19,14 +19,7 @@ LONGEST_SEQUENCE_LINE = 1 << 28
 
 _GZIP = b"\x1f\x8b"
 _HEAD = 4096
-# The marks of UTF-32 begin as those of UTF-16 do.
-_MARKS = {
-    codecs.BOM_UTF8: "UTF-8",
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
+_MARKS = {codecs.BOM_UTF8: "UTF-8", **WIDE_MARKS}
 
 
 def text_lines(
@@ -118,9 +111,10 @@ def _encoding(path: Path, stream: BinaryIO) -> str:
         raise ValueError(f"{path} is compressed twice; unpack it once (gzip -dc)")
     start = head[:64].rstrip(b"\0")  # NUL bytes at the end of a short file are its end
     if b"\0" in start or not start:
+        name = wide_encoding(head)
         raise ValueError(
-            f"{path} has NUL bytes; is it binary or UTF-16? Convert the latter "
-            "(iconv -f UTF-16 -t UTF-8)"
+            f"{path} has NUL bytes; is it binary or {name[:6]}? Convert the latter "
+            f"(iconv -f {name} -t UTF-8)"
         )
     stream.seek(0)
     return "UTF-8"

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.data.labelled.codec import strata_of
-from dnamamba.data.labelled.examples import Example, Fields, Files, read_examples
+from dnamamba.data.labelled.examples import Example, Fields, read_examples
+from dnamamba.data.labelled.files import Files
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.labelled.splits import (
     Split,

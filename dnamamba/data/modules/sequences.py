@@ -12,7 +12,8 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.labelled.cells import one_spelling
 from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.labelled.dataset import LabelledDataset, Length, Records, encode_examples
-from dnamamba.data.labelled.examples import Example, Fields, Files, as_files, read_examples
+from dnamamba.data.labelled.examples import Example, Fields, read_examples
+from dnamamba.data.labelled.files import Files, as_files
 from dnamamba.data.labelled.labels import Labels, names_of
 from dnamamba.data.labelled.reading import leaks, read_splits
 from dnamamba.data.labelled.splits import Split
