@@ -17,6 +17,7 @@ __all__ = [
     "NO_ROOM",
     "REWRAP",
     "WIDE_MARKS",
+    "DamagedArchiveError",
     "Identity",
     "Progress",
     "check_end",
@@ -57,6 +58,10 @@ WIDE_MARKS = {
 }
 # The empty block that ends every bgzip file (SAM specification, section 4.1.2).
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+class DamagedArchiveError(ValueError):
+    """A compressed file is cut short or not what was written."""
 
 
 class Identity(NamedTuple):
@@ -214,7 +219,7 @@ def check_end_block(source: Path, packed: BinaryIO) -> None:
     if head[3:4] == b"\x04" and head[12:14] == b"BC":
         packed.seek(max(0, identify(packed.fileno()).size - len(_BGZF_END)))
         if packed.read() != _BGZF_END:
-            raise ValueError(
+            raise DamagedArchiveError(
                 f"{source} is truncated: the block that ends a bgzip file is missing; "
                 "fetch or compress the file again"
             )

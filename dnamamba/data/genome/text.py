@@ -4,13 +4,20 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from dnamamba.data.genome.source import FOREIGN, WIDE_MARKS, check_end_block, wide_encoding
+from dnamamba.data.genome.source import (
+    FOREIGN,
+    WIDE_MARKS,
+    DamagedArchiveError,
+    check_end_block,
+    wide_encoding,
+)
 
-__all__ = ["LONGEST_LINE", "LONGEST_SEQUENCE_LINE", "text_lines"]
+__all__ = ["LONGEST_LINE", "LONGEST_SEQUENCE_LINE", "damage_first", "text_lines"]
 
 LONGEST_LINE = 1 << 26
 """Most characters in a line, its end included: a VCF of a million samples has less."""
@@ -18,7 +25,10 @@ LONGEST_SEQUENCE_LINE = 1 << 28
 """The same where a line may hold a whole sequence: human chromosome 1 has 249 million bases."""
 
 _GZIP = b"\x1f\x8b"
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 _HEAD = 4096
+_BLOCK = 1 << 20
+_CHECKED = 1 << 30  # most bytes of text that are read to see whether an archive is damaged
 _MARKS = {codecs.BOM_UTF8: "UTF-8", **WIDE_MARKS}
 
 
@@ -68,8 +78,8 @@ def text_lines(
             "the most that a line may have; is it binary, or do its lines end in CR alone "
             "(tr '\\r' '\\n')?"
         ) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
+    except _DAMAGE as error:
+        raise DamagedArchiveError(
             f"{path}: truncated or damaged gzip data after line {number:,} ({error}); "
             "fetch or compress the file again"
         ) from error
@@ -80,6 +90,42 @@ def text_lines(
         ) from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def damage_first(path: Path) -> Iterator[None]:
+    """What is wrong with a line of a damaged archive is that the archive is damaged.
+
+    The text of a gzip file is handed on before its checksum, which stands at the end, is read.
+    Whoever judges lines does so in this block: if it refuses one, the rest is read first.
+
+    Raises:
+        ValueError: the archive's damage, or the block's own error.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not isinstance(error, DamagedArchiveError):
+            _check_archive(path)
+        raise
+
+
+def _check_archive(path: Path) -> None:
+    """Read a gzip file through, or as much as takes seconds. Raises: ValueError: its damage."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(len(_GZIP)) != _GZIP:
+                return
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) as stream:
+                while stream.tell() < _CHECKED and stream.read(_BLOCK):
+                    pass
+    except _DAMAGE as error:
+        raise DamagedArchiveError(
+            f"{path}: truncated or damaged gzip data ({error}); fetch or compress the file again"
+        ) from error
+    except OSError:  # whoever opens it says what is wrong
+        pass
 
 
 def _decompressed(path: Path, file: BinaryIO) -> BinaryIO:

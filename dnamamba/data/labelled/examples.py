@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dnamamba.data.genome.source import old_mac
-from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, text_lines
+from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, damage_first, text_lines
 from dnamamba.data.labelled.files import Files, listed_files
 from dnamamba.data.labelled.labels import Label, Labels
 from dnamamba.data.labelled.tables import is_table, read_rows
@@ -110,27 +110,33 @@ def read_examples(
     left_out = 0
     known: dict[str, str] = {}
     for path, name in listed_files(files):
-        if is_table(path):
-            if name is not None:
-                raise ValueError(f"{path}: one file a class must be FASTA, not a table")
-            records = _from_table(path, fields, labels, part_column, skip)
-        else:
-            records = _from_fasta(path, fields, labels, name)
-        for example in records:
-            if example is None:
-                left_out += 1
-                continue
-            if not example.sequence:
-                raise ValueError(f"{example.where}: the sequence is empty; remove the record")
-            if (first := known.setdefault(example.id, example.where)) != example.where:
-                raise ValueError(
-                    f"{example.where}: the id {example.id!r} stands at {first} too; ids must be "
-                    "unique: rename one"
-                )
-            examples.append(example)
+        with damage_first(path):
+            if is_table(path):
+                if name is not None:
+                    raise ValueError(f"{path}: one file a class must be FASTA, not a table")
+                records = _from_table(path, fields, labels, part_column, skip)
+            else:
+                records = _from_fasta(path, fields, labels, name)
+            for example in records:
+                if example is None:
+                    left_out += 1
+                else:
+                    _check(example, known)
+                    examples.append(example)
     if not examples:
         raise ValueError(f"{_shown(files)}: no record{' is left' if left_out else ''}")
     return examples, left_out
+
+
+def _check(example: Example, known: dict[str, str]) -> None:
+    """Note where its id stands. Raises: ValueError: no bases, or an id that stands elsewhere."""
+    if not example.sequence:
+        raise ValueError(f"{example.where}: the sequence is empty; remove the record")
+    if (first := known.setdefault(example.id, example.where)) != example.where:
+        raise ValueError(
+            f"{example.where}: the id {example.id!r} stands at {first} too; ids must be "
+            "unique: rename one"
+        )
 
 
 def read_fasta(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -188,7 +194,10 @@ def _from_table(
             raise ValueError(_lacks(where, f"column {column!r} (the {role})", cell))
         if fields.id and is_missing(name):
             state = f"a missing value, {name!r}" if name else "empty"
-            raise ValueError(f"{where}: column {fields.id!r} (the id) is {state}")
+            raise ValueError(
+                f"{where}: column {fields.id!r} (the id) is {state}; fill it in, remove the "
+                "record, or leave fields.id out"
+            )
         if is_missing(sequence):
             raise ValueError(_lacks(where, "the sequence", sequence))
         name = name or f"{path.name}:{where.rsplit(maxsplit=1)[1]}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dnamamba import arguments
+from dnamamba.data.genome.text import damage_first
 from dnamamba.data.labelled.delimited import delimited_rows
 from dnamamba.data.labelled.parquet import parquet_rows
 from dnamamba.data.labelled.rows import Row
@@ -40,7 +41,8 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> Iterator[Row]:
     if kind in _PARQUET:
         yield from parquet_rows(path, columns)
     elif kind in _SEPARATORS:
-        yield from delimited_rows(path, columns, _SEPARATORS[kind])
+        with damage_first(path):
+            yield from delimited_rows(path, columns, _SEPARATORS[kind])
     else:
         raise ValueError(
             f"{path} is no table by its name; expected .csv, .tsv or .tab (also with .gz), "

@@ -202,6 +202,32 @@ def test_parquet_reads_like_text(tmp_path: Path) -> None:
         list(read_rows(path, ["sequences"]))
 
 
+def test_damage_that_parquet_can_tell(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = pa.table({"sequence": ["ACGT" + "ACGT"[i % 4] * i for i in range(300)]})
+    pq.write_table(table, path, write_page_checksum=True, compression="none")
+    whole = path.read_bytes()
+    at = whole.index(b"ACGTCCCCCCCCC") + 8
+    path.write_bytes(whole[:at] + b"G" + whole[at + 1 :])
+    with pytest.raises(ValueError, match=r"cannot read Parquet .*t\.parquet: .*checksum"):
+        list(read_rows(path, ["sequence"]))
+    for cut in (0, 4, 11, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match=r"cannot read Parquet .*t\.parquet: "):
+            list(read_rows(path, ["sequence"]))
+
+
+def test_what_parquet_cannot_hold_in_a_cell(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"sequence": ["A"], "label": [["x", "y"]]}), path)
+    with pytest.raises(ValueError, match=r"column 'label' holds list<.*> in each cell; expected"):
+        list(read_rows(path, ["sequence", "label"]))
+    assert [row.values for row in read_rows(path, ["sequence"])] == [("A",)]
+    pq.write_table(pa.table({}), path)
+    with pytest.raises(ValueError, match="has no column 'sequence'; it has none"):
+        list(read_rows(path, ["sequence"]))
+
+
 def test_bad_utf8_in_parquet_is_named(tmp_path: Path) -> None:
     good = [b"ACGT"] * 5_000
     column = pa.array([*good, b"AC\xff", b"GG"]).view(pa.string())

@@ -254,3 +254,27 @@ def test_a_missing_cell_of_the_split_column(ending: str, tmp_path: Path) -> None
         data = read("skip")
     sizes = [len(data.dataset(part)) for part in ("train", "validation", "test")]  # type: ignore[arg-type]
     assert sizes == [3, 1, 1]
+
+
+@pytest.mark.parametrize("column", ["sequence", "label", "group", "part", "id"])
+def test_a_null_in_each_column_of_parquet(column: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"sequence": ["AC" * (i + 1) for i in range(6)], "label": list("ababab")})
+    frame = frame.assign(group=frame["sequence"], id=frame["sequence"], part="train")
+    frame.loc[3, column] = None
+    frame.to_parquet(tmp_path / "t.parquet")
+    fields, split = Fields(group="group", id="id"), Split(validation=0, test=0, column="part")
+
+    def read(missing: Any) -> int:
+        labels, files = Labels(missing=missing), LabelledFiles(str(tmp_path / "t.parquet"))
+        data = LabelledSequenceDataModule(files, fields, labels, split)
+        data.read()
+        return len(data.dataset("train"))
+
+    remedy = r"leave fields\.id out" if column == "id" else r"labels\.missing=skip"
+    for missing in ("error", "skip"):
+        if missing == "skip" and column != "id":
+            with pytest.warns(UserWarning, match="leaves out 1 records"):
+                assert read(missing) == 5
+            continue
+        with pytest.raises(ValueError, match=rf"t\.parquet, row 4: .*{column}.*{remedy}"):
+            read(missing)
