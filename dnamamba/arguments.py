@@ -13,7 +13,7 @@ def path(name: str, value: Any) -> Path:
     """Where a file is.
 
     Raises:
-        ValueError: of another type, or empty; names the argument.
+        ValueError: of another type, empty, or with a NUL; names the argument.
     """
     return Path(path_text(name, value))
 
@@ -21,7 +21,7 @@ def path(name: str, value: Any) -> Path:
 def path_text(name: str, value: Any) -> str:
     """Where a file is, as it was written. Raises: see ``path``."""
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not (isinstance(text, str) and text):
+    if not (isinstance(text, str) and text) or "\0" in text:
         raise ValueError(f"{name} must be a path, got {value!r:.60}")
     return text
 

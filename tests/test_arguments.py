@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 import dnamamba
+from dnamamba import checkpoint
+from dnamamba.commands.evaluate import evaluate_fasta
+from dnamamba.commands.generate import generate_fasta
+from dnamamba.commands.mutagenesis import mutagenesis
 from dnamamba.commands.predict import predict_file
 from dnamamba.commands.score import score_vcf
 from dnamamba.data.genome.fasta import Genome
@@ -39,6 +43,10 @@ USES: dict[str, Callable[[Any], Any]] = {
     "embed_fasta": lambda value: dnamamba.embed_fasta("model", "g.fa", value),
     "predict_file": lambda value: predict_file("model", "g.fa", value),
     "score_vcf": lambda value: score_vcf("model", "g.fa", value, vcf="v.vcf"),
+    "generate_fasta": lambda value: generate_fasta("model", value),
+    "mutagenesis": lambda value: mutagenesis("model", "g.fa", value, region="c:0-9"),
+    "evaluate_fasta": lambda value: evaluate_fasta("model", ["g.fa"], value),
+    "save": lambda value: checkpoint.save(value, None, None),  # type: ignore[arg-type]
     "LabelledFiles, a class": lambda value: LabelledFiles({"a": value}),
     "species": lambda value: SpeciesDataModule({"a": value, "b": "g.fa"}),
     "VariantFiles, genome": VariantFiles,
@@ -53,6 +61,7 @@ LISTS: dict[str, Callable[[Any], Any]] = {
     "GenomeDataModule": GenomeDataModule,
     "species, predict": lambda value: SpeciesDataModule({"a": "g.fa", "b": "h.fa"}, predict=value),
     "read_examples": lambda value: read_examples(value, Fields(), Labels()),
+    "evaluate_fasta": lambda value: evaluate_fasta("model", value),
 }
 
 
@@ -66,16 +75,17 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("v.vcf").write_text(VCF)
 
 
-@pytest.mark.parametrize("value", [3, b"g.fa", "", ["g.fa"], 1.5], ids=repr)
+@pytest.mark.parametrize("value", [3, b"g.fa", "", "g\0.fa", ["g.fa"], 1.5], ids=repr)
 @pytest.mark.parametrize("name", USES)
 def test_what_is_no_path_is_refused(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=r" must be a path, got .") as caught:
+    with pytest.raises(ValueError, match=r" must be (a path, |how the .*; )got .") as caught:
         USES[name](value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in USES if name not in ("its cache", "labels of variants")]
+    "name",
+    [name for name in USES if name not in ("its cache", "labels of variants", "evaluate_fasta")],
 )
 def test_none_is_no_path(name: str) -> None:
     with pytest.raises(ValueError, match=r" must be a path, got None"):
@@ -128,6 +138,7 @@ TWICE: dict[str, tuple[str, Callable[[list[str]], Any]]] = {
     ),
     "genomes": ("g.fa", open_genomes),
     "species": ("g.fa", lambda both: SpeciesDataModule(dict(zip("ab", both, strict=True))).read()),
+    "evaluate_fasta": ("g.fa", lambda both: evaluate_fasta("model", both)),
     "VCF": (
         "v.vcf",
         lambda both: read_labelled_variants(
@@ -145,5 +156,5 @@ TWICE: dict[str, tuple[str, Callable[[list[str]], Any]]] = {
 @pytest.mark.parametrize("name", TWICE)
 def test_a_file_listed_twice_is_refused(name: str, other: str) -> None:
     file, use = TWICE[name]
-    with pytest.raises(ValueError, match=rf"{file} is given more than once in data\.\w+.*; name"):
+    with pytest.raises(ValueError, match=rf"{file} is given more than once in [.a-z]+.*; name"):
         use([file, OTHER_NAMES[other](file)])
