@@ -21,6 +21,7 @@ Sequences = Any
 """Several sequences, in one of the containers above."""
 
 _CHARACTERS = ("u1", "S1", "U1")
+_SHORT = 32  # bytes; no word for a missing value has as many
 
 
 def letters(sequence: Any, name: str) -> bytes | bytearray:
@@ -65,7 +66,7 @@ def present(sequence: Any, name: str) -> Any:
         ValueError: it is one; names it.
     """
     value = _unpacked(sequence, name)
-    if isinstance(value, bytes):
+    if isinstance(value, bytes) and len(value) < _SHORT:
         value = value.decode("latin-1")
     if isinstance(value, str) and (problem := missing_for_sequence(value)):
         raise ValueError(f"{name} {problem}")

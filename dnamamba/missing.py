@@ -31,8 +31,10 @@ def missing_for_sequence(text: str) -> str | None:
         None for a sequence, and for an empty text.
     """
     word = text.strip()
+    if not word or not is_missing(word):
+        return None
     spelt = _SPELT_IN_BASES.get(word.lower())
-    if not word or not is_missing(word) or word not in (spelt or (word,)):
+    if spelt and word not in spelt:
         return None
     other = word.lower() if word.isupper() else word.upper()
     remedy = f"; if it stands for bases, write it {other!r}" if spelt else ""

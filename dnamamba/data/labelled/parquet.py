@@ -15,6 +15,9 @@ _ROWS_AT_ONCE = 4096
 def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """Named columns of a Parquet file; numbers come as Python prints them.
 
+    Changed bytes within a page are noticed if the file was written with checksums of its pages
+    (``write_page_checksum=True`` of pyarrow).
+
     Raises:
         ValueError: see ``tables.read_rows``.
         ModuleNotFoundError: pyarrow is missing; names the extra.
