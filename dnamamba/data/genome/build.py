@@ -61,7 +61,7 @@ def open_cache(path: Path, cache_dir: Path) -> tuple[Contents, Path]:
     plain = cache_file(path, cache_dir)
     own, foreign = own_name(plain), not is_trusted(plain, cache_dir)
     for target in [own] if foreign else [plain, own]:
-        if (contents := _current(path, target)) is not None:
+        if (contents := _current(path, target, warn=True)) is not None:
             return contents, target
     if foreign:
         warnings.warn(
@@ -94,20 +94,20 @@ def _locked_build(path: Path, target: Path, compressed: bool) -> Contents:
         return _current(path, target) or _build(path, target, compressed)
 
 
-def _current(path: Path, target: Path) -> Contents | None:
+def _current(path: Path, target: Path, warn: bool = False) -> Contents | None:
     """The cache, if it is whole, of this file, and lacks no bases that there is room for now."""
     contents = read_contents(target)
     if contents is None or contents.source != identify(path):
         return None
     if contents.room_wanted and _free(target) >= contents.room_wanted:
         return None
-    if not is_whole(target, contents):
+    if is_whole(target, contents):
+        return contents
+    if warn:
         warnings.warn(
-            f"the cache {target} is damaged, not what was written; it is built again",
-            stacklevel=4,
+            f"the cache {target} is damaged, not what was written; it is built again", stacklevel=4
         )
-        return None
-    return contents
+    return None
 
 
 def _free(target: Path) -> int:
