@@ -3,7 +3,8 @@
 One sequence is text or bytes, Biopython's ``Seq`` and ``SeqRecord``, a record or a piece of
 ``pyfaidx``, a scalar of ``pyarrow``, or a NumPy array of characters. Several of them are anything
 that gives them in an order (a list, tuple, generator, array, column or index), or a mapping of
-names to them (a dict, ``SeqIO.to_dict``, ``pyfaidx.Fasta``).
+names to them (a dict, ``SeqIO.to_dict``, ``pyfaidx.Fasta``). One of several that is the word for a
+missing value, as NA or nan, is refused (see ``present``).
 """
 
 import os
@@ -12,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Sequences", "letters", "members"]
+from dnamamba.missing import missing_for_sequence
+
+__all__ = ["Sequences", "letters", "members", "present"]
 
 Sequences = Any
 """Several sequences, in one of the containers above."""
 
 _CHARACTERS = ("u1", "S1", "U1")
+_SHORT = 32  # bytes; no word for a missing value has as many
 
 
 def letters(sequence: Any, name: str) -> bytes | bytearray:
@@ -47,7 +51,26 @@ def letters(sequence: Any, name: str) -> bytes | bytearray:
         except Exception as error:  # Biopython's, of a sequence of which only the length is known
             raise ValueError(f"{name} gives no bases: {error}") from error
     kind = f"an array of {plain.dtype}" if isinstance(plain, np.ndarray) else type(plain).__name__
-    raise ValueError(f"{name} must be a string or bytes, got {kind}")
+    remedy = "; leave missing values out" if _is_no_value(plain) else ""
+    raise ValueError(f"{name} must be a string or bytes, got {kind}{remedy}")
+
+
+def present(sequence: Any, name: str) -> Any:
+    """An item of a container, unless it is the word for a missing value.
+
+    That is what a cast to text makes of values that are missing. Text and bytes can be such a
+    word (see ``dnamamba.missing``); records, arrays and a ``Seq`` hold the bases that they hold,
+    as a FASTA does.
+
+    Raises:
+        ValueError: it is one; names it.
+    """
+    value = _unpacked(sequence, name)
+    if isinstance(value, bytes) and len(value) < _SHORT:
+        value = value.decode("latin-1")
+    if isinstance(value, str) and (problem := missing_for_sequence(value)):
+        raise ValueError(f"{name} {problem}")
+    return sequence
 
 
 def members(inputs: Any, what: str, plural: str) -> Iterator[tuple[str, Any]]:
@@ -86,18 +109,28 @@ def members(inputs: Any, what: str, plural: str) -> Iterator[tuple[str, Any]]:
 
 def _plain(sequence: Any, name: str) -> Any:
     """Free of the shells of other libraries."""
-    if hasattr(sequence, "as_py"):  # pyarrow
-        try:
-            sequence = sequence.as_py()
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{name} is not UTF-8: {error}") from error
-    if isinstance(sequence, np.ndarray) and sequence.ndim == 0:
-        sequence = sequence.item()
+    sequence = _unpacked(sequence, name)
     if _is_record(sequence):
         sequence = sequence[:]
     if hasattr(sequence, "seq") and not hasattr(sequence, "__bytes__"):  # pyfaidx, pysam
         sequence = sequence.seq
     return sequence
+
+
+def _unpacked(value: Any, name: str) -> Any:
+    """A scalar of a library of columns as Python's."""
+    if hasattr(value, "as_py"):  # pyarrow
+        try:
+            value = value.as_py()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name} is not UTF-8: {error}") from error
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _is_no_value(value: Any) -> bool:
+    """None, NaN, or the NA of pandas."""
+    is_nan = isinstance(value, float) and value != value
+    return value is None or is_nan or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _is_record(value: Any) -> bool:

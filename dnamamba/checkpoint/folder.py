@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from dnamamba import arguments
 from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint.kinds import Model, assembled, check_vocabulary, described, kind_of
 from dnamamba.checkpoint.parts import CheckpointError, check_keys
@@ -68,7 +69,7 @@ def save(
             metadata is not JSON.
         OSError: the folder cannot be written or the disk is full; what stood there is intact.
     """
-    folder = Path(folder)
+    folder = arguments.path("folder", folder)
     weights = _checked_weights(model, tokenizer)
     standing = [name for name in (CONFIG, WEIGHTS) if (folder / name).exists()]
     if standing and not overwrite:

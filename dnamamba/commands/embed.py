@@ -91,8 +91,8 @@ def embed_fasta(
         _write_parts(job, parts, world)
         world.wait()
         if world.rank == 0:
-            metadata = {"model": model, "fasta": Path(fasta).name, "pooling": pooling or "none"}
-            _merge(job, parts, path, {**metadata, "layer": str(layer)})
+            names = {"model": str(model), "fasta": Path(fasta).name}
+            _merge(job, parts, path, {**names, "pooling": pooling or "none", "layer": str(layer)})
 
 
 def _pieces(

@@ -4,8 +4,9 @@ The sequences, in their order, are divided into parts of about a million bases. 
 depends on the sequences alone, never on how many processes there are or where an earlier run
 stopped, so neither changes a number. A part's vectors are one file, written whole or not at all,
 whose name holds a hash of all that decides on its content: what an earlier run left of the very
-same work is taken over, anything else is not looked at. Behind the vectors stands their checksum:
-what is no more as it was written is not believed.
+same work is taken over, anything else is not looked at. Behind the vectors stands a checksum of
+them and of the file's name: what is no more as it was written, or stands under the name of another
+part, is not believed.
 """
 
 import hashlib
@@ -54,11 +55,11 @@ class Piece(Source, Protocol):
         ...
 
 
-def _checksum(path: Path, size: int) -> bytes:
-    """BLAKE2b of the first ``size`` bytes of a file."""
-    digest, left = hashlib.blake2b(digest_size=_DIGEST), size
-    with path.open("rb") as file:
-        while left > 0 and (block := file.read(min(left, _BLOCK))):
+def _checksum(part: str, file: str | Path, size: int) -> bytes:
+    """BLAKE2b of a part's name and the first ``size`` bytes of a file."""
+    digest, left = hashlib.blake2b(part.encode(), digest_size=_DIGEST), size
+    with open(file, "rb") as vectors:
+        while left > 0 and (block := vectors.read(min(left, _BLOCK))):
             digest.update(block)
             left -= len(block)
     return digest.digest()
@@ -139,7 +140,7 @@ class EmbeddingJob:
                     file.write(part.astype("<f4").tobytes())
                 file.seek(0, os.SEEK_END)
             file.flush()
-            file.write(_checksum(Path(file.name), file.tell()))
+            file.write(_checksum(path.name, file.name, file.tell()))
 
     def verified(self, path: Path) -> bool:
         """Whether a part's file is there, and is what was written."""
@@ -147,7 +148,7 @@ class EmbeddingJob:
             size = path.stat().st_size - _DIGEST
             with path.open("rb") as file:
                 file.seek(max(0, size))
-                return file.read() == _checksum(path, size)
+                return file.read() == _checksum(path.name, path, size)
         except OSError:
             return False
 
@@ -188,7 +189,8 @@ class EmbeddingJob:
 
     def _fingerprint(self, genome: str) -> str:
         """A hash of the weights, the sequences and the settings that change a vector."""
-        digest = hashlib.sha256(genome.encode())
+        config = repr(backbone_of(self.model).config)
+        digest = hashlib.sha256(f"{genome} {config}".encode())
         for name, tensor in self.model.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())

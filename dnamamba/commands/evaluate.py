@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from dnamamba.arguments import each_once, path_texts
 from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
@@ -58,6 +59,11 @@ def evaluate_fasta(
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
     """
+    texts = path_texts("fasta", fasta)
+    fasta = [texts] if isinstance(texts, str) else texts
+    if not fasta:
+        raise ValueError("no FASTA is named; name at least one")
+    each_once("fasta", fasta)
     if bed is not None and len(fasta) != 1:
         raise ValueError(f"bed goes with one FASTA file, got {len(fasta)}")
     if output is not None:

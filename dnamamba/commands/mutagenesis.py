@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dnamamba.arguments import path_text
 from dnamamba.checkpoint import load
 from dnamamba.commands.mutagenesis_plot import plot_effects
 from dnamamba.commands.output import check_output
@@ -108,7 +109,7 @@ def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
 
 def _outputs(prefix: str, regions: int, overwrite: bool) -> list[Path]:
     """The files to write: table, two tracks, a picture a region."""
-    if not prefix or prefix.endswith("/"):
+    if prefix == "" or path_text("output", prefix).endswith("/"):
         raise ValueError(
             f"output must be how the names of the files begin, as {prefix}effects; got {prefix!r}"
         )

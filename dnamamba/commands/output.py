@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from dnamamba import arguments
+
 __all__ = ["check_output"]
 
 
@@ -11,7 +13,7 @@ def check_output(path: str | Path, endings: tuple[str, ...], overwrite: bool) ->
     Raises:
         ValueError: it exists and ``overwrite`` is False, or its ending is none of ``endings``.
     """
-    path = Path(path)
+    path = arguments.path("output", path)
     if not path.name.endswith(endings):
         raise ValueError(f"output must end in {' or '.join(endings)}, got {str(path)!r}")
     if path.is_dir():

@@ -104,7 +104,7 @@ def predict_table(
     elif isinstance(network, Classifier):
         of_variants = {"vcf": vcf, "checks": None if checks == VariantChecks() else checks}
         _refuse(fasta, of_variants, "a FASTA, which this model labels")
-        if fasta.endswith(_VCF_ENDINGS):
+        if str(fasta).endswith(_VCF_ENDINGS):
             raise ValueError(f"the model labels sequences, but {fasta} is a VCF; give a FASTA")
         places, pieces = _read_sequences(tokenizer, fasta, bed, window)
         bases = sum(map(len, pieces))

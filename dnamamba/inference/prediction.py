@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import switch
-from dnamamba.containers import Sequences, members
+from dnamamba.containers import Sequences, members, present
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.sources import Encoded, Source, buckets, encode_all
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, stream
@@ -195,7 +195,7 @@ def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:
             f"bases right of it), got {alleles!r:.60}"
         )
     left, ref, alt, right = (
-        tokenizer.encode(part, contig=f"{where}, {name}")
+        tokenizer.encode(present(part, f"{where}, {name}"), contig=f"{where}, {name}")
         for name, part in zip(("left", "reference", "alternative", "right"), alleles, strict=True)
     )
     if not (len(ref) and len(alt)):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import whole
-from dnamamba.containers import Sequences, members
+from dnamamba.containers import Sequences, members, present
 
 __all__ = ["Encoded", "Source", "buckets", "encode_all"]
 
@@ -44,13 +44,14 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
 
     Raises:
         ValueError: one string in place of a list, an empty list or sequence, what is no sequence,
-            or a letter that the tokenizer refuses; names the sequence by its position or name.
+            the word for a missing value (see ``dnamamba.missing``), or a letter that the tokenizer
+            refuses; names the sequence by its position or name.
     """
     if not hasattr(tokenizer, "encode"):
         raise ValueError(f"tokenizer must be the model's, got {type(tokenizer).__name__}")
     encoded = []
     for name, sequence in members(sequences, "sequence", "sequences"):
-        encoded.append(Encoded(tokenizer.encode(sequence, contig=name)))
+        encoded.append(Encoded(tokenizer.encode(present(sequence, name), contig=name)))
         if not len(encoded[-1]):
             raise ValueError(f"{name} is empty; leave it out")
     if not encoded:

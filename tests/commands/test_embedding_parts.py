@@ -1,6 +1,8 @@
 """Embedding in parts: killed and resumed, shared among processes, of variants, to AnnData."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,6 +201,59 @@ def test_a_damaged_part_is_made_again(
     said = [r.getMessage() for r in caplog.records if "is damaged" in r.getMessage()]
     gone = damage is Path.unlink  # nothing to wonder at
     assert said == ([] if gone else [f"{part} is damaged, not what was written; it is made again"])
+
+
+def _cut_short(folder: Path, name: str, **settings: Any) -> list[Path]:
+    """The parts of a run that was killed before the merge."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "_merge", lambda *_: None)
+        _embed(folder, name, **settings)
+    return sorted((folder / f"{name}.parts").iterdir())
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("kind", ["swapped", "doubled", "of another run", "of other settings"])
+def test_a_part_under_the_name_of_another_is_made_again(
+    folder: Path, written: list[str], kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings: dict[str, Any] = {"window": 100, "device": "cpu"}
+    whole = _embed(folder, "whole.npz", **settings).read_bytes()
+    first, second, *_ = _cut_short(folder, "cut.npz", **settings)
+    bad = {first}
+    if kind == "swapped":
+        one, two = first.read_bytes(), second.read_bytes()
+        first.write_bytes(two)
+        second.write_bytes(one)
+        bad.add(second)
+    elif kind == "doubled":
+        first.write_bytes(second.read_bytes())
+    else:
+        (folder / "other").mkdir()
+        text = (folder / "g.fa").read_text().replace("ACG", "ACC")
+        (folder / "other" / "g.fa").write_text(text)
+        shutil.copytree(folder / "model", folder / "other" / "model")
+        more = {"pooling": "max"} if kind == "of other settings" else {}
+        where = folder if more else folder / "other"
+        first.write_bytes(_cut_short(where, "o.npz", **settings, **more)[0].read_bytes())
+    written.clear()
+    assert _embed(folder, "cut.npz", **settings).read_bytes() == whole
+    assert set(written) == {part.name for part in bad}
+    assert sum("is damaged" in record.getMessage() for record in caplog.records) == len(bad)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_another_configuration_of_the_same_weights_is_other_work(
+    folder: Path, written: list[str]
+) -> None:
+    parts = _cut_short(folder, "v.npz", window=100)
+    config = folder / "model" / "config.json"
+    content = json.loads(config.read_text())
+    content["config"]["norm_eps"] = 0.1
+    config.write_text(json.dumps(content))
+    written.clear()
+    _embed(folder, "v.npz", window=100)
+    assert len(written) == len(parts)
+    assert not set(written) & {part.name for part in parts}
 
 
 def _start(folder: Path, name: str, pause: float, **variables: str) -> "subprocess.Popen[bytes]":

@@ -21,6 +21,7 @@ from models import opinionated
 from dnamamba.alphabet import Tokenizer
 from dnamamba.api import Pretrained
 from dnamamba.config import MambaConfig
+from dnamamba.inference.sources import encode_all
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 
@@ -134,8 +135,8 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "empty generator": (lambda _: iter(()), "expected at least one (sequence|variant), got none"),
 }
 ITEMS: dict[str, tuple[Any, str]] = {
-    "None": ([LIST[0], None], r"sequences\[1\] must be a string or bytes, got NoneType"),
-    "NaN": ([LIST[0], float("nan")], r"sequences\[1\] must be a string or bytes, got float"),
+    "None": ([LIST[0], None], r"sequences\[1\] must be a string or bytes, got NoneType; leave mis"),
+    "NaN, a number": ([LIST[0], float("nan")], r"got float; leave missing values out"),
     "NA of pandas": (pd.array([LIST[0], None]), r"sequences\[1\] must be .*, got NAType"),
     "null of Arrow": (pa.array([LIST[0], None]), r"sequences\[1\] must be .*, got NoneType"),
     "pairs": (list(TEXTS.items()), r"sequences\[0\] must be a string or bytes, got tuple"),
@@ -151,9 +152,54 @@ ITEMS: dict[str, tuple[Any, str]] = {
         pa.array([b"AC", b"\xff"]).view(pa.string()),
         r"sequences\[1\] is not UTF-8",
     ),
+    "a missing value cast to text": (
+        pd.Series([LIST[0], None]).astype(str),
+        r"sequences\[1\] is 'None', the word for a missing value; leave it out$",
+    ),
+    "NaN cast to text": (
+        pd.Series([LIST[0], np.nan]).astype(str),
+        r"sequences\[1\] is 'nan', the word .*; leave it out; if it .* bases, write it 'NAN'",
+    ),
+    "NA of R": ({"KRAS": "NA"}, r"sequences\['KRAS'\] is 'NA', .* leave it out; .* write it 'na'"),
+    "NaN": ([LIST[0], "NaN"], r"sequences\[1\] is 'NaN', the word for a missing value"),
+    "NaT": ([LIST[0], " NaT "], r"sequences\[1\] is 'NaT', the word for a missing value"),
+    "bytes of a missing value": ([b"nan"], r"sequences\[0\] is 'nan', the word for"),
+    "array of missing values": (np.array([LIST[0], "nan"]), r"sequences\[1\] is 'nan', the word"),
+    "Arrow's text": (pa.array([LIST[0], "NA"]), r"sequences\[1\] is 'NA', the word for"),
+    "null": (["null"], r"sequences\[0\] is 'null', the word for a missing value; leave it out$"),
+    "NULL": (["NULL"], r"sequences\[0\] is 'NULL', the word for a missing value"),
+    "NA of pandas, cast": (["<NA>"], r"sequences\[0\] is '<NA>', the word for a missing value"),
+    "a dot": (["."], r"sequences\[0\] is '\.', the word for a missing value"),
     "an empty one": ({"a": "ACGT", "b": ""}, r"sequences\['b'\] is empty; leave it out"),
     "a letter": ({"KRAS": "AC-T"}, r"sequences\['KRAS'\], position 2 \(0-based\): '-' is a gap"),
 }
+
+
+# Bases, though they read like the word: no program writes a missing value so, or they came in
+# what holds nothing but bases.
+BASES: dict[str, tuple[Make, bytes]] = {
+    "upper case": (lambda _: ["NAN", "NAT"], b"NANNAT"),
+    "lower case": (lambda _: ["na", "nat"], b"nanat"),
+    "longer": (lambda _: ["NANA", "nann", "NAACGT"], b"NANAnannNAACGT"),
+    "Seq": (lambda _: [Seq("NA")], b"NA"),
+    "SeqRecord": (lambda _: list(SeqIO.parse(StringIO(">a\nNA\n"), "fasta")), b"NA"),
+    "uint8": (lambda _: [np.frombuffer(b"nan", np.uint8)], b"nan"),
+    "pyfaidx": (lambda path: pyfaidx.Fasta(str(_short(path))), b"NA"),
+    "pyfaidx, raw": (lambda path: pyfaidx.Fasta(str(_short(path)), as_raw=True), b"NA"),
+}
+
+
+def _short(path: Path) -> Path:
+    short = path.with_name("short.fa")
+    short.write_text(">a\nNA\n")
+    return short
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_bases_that_read_like_a_missing_value(name: str, fasta: Path) -> None:
+    make, bases = BASES[name]
+    encoded = encode_all(Tokenizer("byte"), make(fasta))
+    assert b"".join(sequence.tokens.tobytes() for sequence in encoded) == bases
 
 
 def pretrained(kind: str) -> Pretrained:
@@ -239,6 +285,19 @@ def test_what_is_no_container_of_variants_is_refused(name: str, fasta: Path) -> 
     make, message = REFUSED[name]
     with pytest.raises(ValueError, match=message):
         pretrained("variants").predict(make(fasta))
+
+
+@pytest.mark.parametrize(
+    ("alleles", "message"),
+    [
+        (("nan", "A", "C", "G"), r"variants\[0\], left is 'nan', the word for a missing value"),
+        (("ACG", "A", "NA", "G"), r"variants\[0\], alternative is 'NA', the word for a missing"),
+        (("ACG", "A", None, "G"), r"variants\[0\], alternative must be .*; leave missing values"),
+    ],
+)
+def test_a_missing_allele_is_named(alleles: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pretrained("variants").predict([alleles])
 
 
 def test_a_variant_in_a_mapping_is_named() -> None:

@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,9 +19,10 @@ from dnamamba.data.genome.cache import Contents, append_contents, digest_of, rea
 from dnamamba.data.genome.census import Census
 from dnamamba.data.genome.index import Record, index_records
 from dnamamba.data.genome.parse import parse
+from dnamamba.data.genome.places import cache_file, own_name
 from dnamamba.data.genome.scan import scan
+from dnamamba.data.genome.seal import file_hash, is_whole, seal
 from dnamamba.data.genome.source import (
-    BLOCK,
     NO_ROOM,
     Identity,
     Progress,
@@ -31,10 +31,10 @@ from dnamamba.data.genome.source import (
     is_compressed,
     unpack,
 )
-from dnamamba.data.genome.trust import is_trusted, own_name
+from dnamamba.data.genome.trust import is_trusted
 from dnamamba.files import sync_folder
 
-__all__ = ["cache_file", "default_cache_dir", "file_hash", "open_cache"]
+__all__ = ["open_cache"]
 
 _SLOW = 1 << 26  # bytes from which a build takes seconds: shows its progress
 _SPARE = 1 << 24  # bytes left free on the cache's disk
@@ -43,36 +43,6 @@ Stage = Callable[[str, int], Progress]
 Write = Callable[[bytes], object]
 Read = Callable[[Write, Write], tuple[list[Record], Census]]
 """Reads a FASTA once; calls the first function with all its bytes, the second with its bases."""
-
-
-def default_cache_dir() -> Path:
-    """``$DNAMAMBA_CACHE``, else ``~/.cache/dnamamba``.
-
-    A user without a home, as in many containers, has a folder of his own in the temporary one.
-    """
-    if named := os.environ.get("DNAMAMBA_CACHE"):
-        return Path(named)
-    try:
-        return Path.home() / ".cache" / "dnamamba"
-    except RuntimeError:  # neither HOME nor an entry among the users
-        return Path(tempfile.gettempdir()) / f"dnamamba-{os.geteuid()}"
-
-
-def cache_file(path: Path, cache_dir: Path) -> Path:
-    """Where the cache of a FASTA lies; links to one file share it."""
-    real = path.resolve()
-    key = hashlib.blake2b(os.fsencode(real), digest_size=8).hexdigest()
-    return cache_dir / f"{real.name[:100]}-{key}.genome"
-
-
-def file_hash(path: Path, size: int | None = None) -> str:
-    """BLAKE2b of a file, or of its first ``size`` bytes, in hexadecimal."""
-    digest, left = hashlib.blake2b(), identify(path).size if size is None else size
-    with open(path, "rb") as file:
-        while left and (block := file.read(min(left, BLOCK))):
-            digest.update(block)
-            left -= len(block)
-    return digest.hexdigest()
 
 
 def open_cache(path: Path, cache_dir: Path) -> tuple[Contents, Path]:
@@ -88,23 +58,23 @@ def open_cache(path: Path, cache_dir: Path) -> tuple[Contents, Path]:
             cannot be written; names the file and the remedy.
     """
     compressed = is_compressed(path)
-    target = cache_file(path, cache_dir)
-    if foreign := not is_trusted(target, cache_dir):
-        target = own_name(target)
-    contents = _current(path, target)
-    if contents is not None:
-        return contents, target
+    plain = cache_file(path, cache_dir)
+    own, foreign = own_name(plain), not is_trusted(plain, cache_dir)
+    for target in [own] if foreign else [plain, own]:
+        if (contents := _current(path, target, warn=True)) is not None:
+            return contents, target
     if foreign:
         warnings.warn(
-            f"{cache_file(path, cache_dir)} belongs to another user and is not read; {path} gets a "
-            "cache of your own. Name another place with cache_dir or $DNAMAMBA_CACHE",
+            f"{plain} belongs to another user and is not read; {path} gets a cache of your own. "
+            "Name another place with cache_dir or $DNAMAMBA_CACHE",
             stacklevel=3,
         )
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_suffix(".lock")):
-            # Another process may have built it while this one waited.
-            return _current(path, target) or _build(path, target, compressed), target
+        if not foreign:
+            with suppress(PermissionError):  # what is in the way may be another user's
+                return _locked_build(path, plain, compressed), plain
+        return _locked_build(path, own, compressed), own
     except NotImplementedError as error:
         raise ValueError(
             f"files in {cache_dir} cannot be locked; name another place with cache_dir or "
@@ -118,14 +88,26 @@ def open_cache(path: Path, cache_dir: Path) -> tuple[Contents, Path]:
         ) from error
 
 
-def _current(path: Path, target: Path) -> Contents | None:
-    """The cache, unless it is of another file or lacks bases that there is room for now."""
+def _locked_build(path: Path, target: Path, compressed: bool) -> Contents:
+    with FileLock(target.with_suffix(".lock")):
+        # Another process may have built it while this one waited.
+        return _current(path, target) or _build(path, target, compressed)
+
+
+def _current(path: Path, target: Path, warn: bool = False) -> Contents | None:
+    """The cache, if it is whole, of this file, and lacks no bases that there is room for now."""
     contents = read_contents(target)
     if contents is None or contents.source != identify(path):
         return None
     if contents.room_wanted and _free(target) >= contents.room_wanted:
         return None
-    return contents
+    if is_whole(target, contents):
+        return contents
+    if warn:
+        warnings.warn(
+            f"the cache {target} is damaged, not what was written; it is built again", stacklevel=4
+        )
+    return None
 
 
 def _free(target: Path) -> int:
@@ -144,6 +126,7 @@ def _build(path: Path, target: Path, compressed: bool) -> Contents:
             raise ValueError(f"{path} changed while it was read; open it again")
         os.replace(built, target)
         sync_folder(target.parent)
+        seal(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     contents = read_contents(target)

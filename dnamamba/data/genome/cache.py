@@ -10,7 +10,8 @@ It holds, one after the other,
 5. BLAKE2b (16 bytes) of 3 and 4, the length of 4 as little-endian int64, eight bytes of magic.
 
 A file that does not add up to its own size, whose index or JSON is not what was written, or that
-somebody else may have put there, is taken for absent and built again.
+somebody else may have put there, is taken for absent and built again. Of the bases, the file's
+seal answers for that (see ``seal``).
 """
 
 import hashlib

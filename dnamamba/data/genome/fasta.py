@@ -9,10 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnamamba import arguments
 from dnamamba.alphabet import Tokenizer, complement_bases
-from dnamamba.data.genome.build import default_cache_dir, file_hash, open_cache
+from dnamamba.data.genome.build import open_cache
 from dnamamba.data.genome.names import nearest_name
+from dnamamba.data.genome.places import default_cache_dir
 from dnamamba.data.genome.pread import BasesFile
+from dnamamba.data.genome.seal import file_hash
 
 __all__ = ["Genome"]
 
@@ -34,7 +37,8 @@ class Genome:
         cache_dir: where caches lie; ``$DNAMAMBA_CACHE``, else ``~/.cache/dnamamba``. A cache
             takes one byte a base. Without room for it a plain FASTA is read by its index, at
             about a third of the speed, and its lines must have one width; a compressed one is
-            refused. Caches of other users, but for root's, are not read.
+            refused. Caches of other users, but for root's, are not read, and one whose bases were
+            changed is built again.
 
     Attributes:
         path: the FASTA file.
@@ -48,8 +52,10 @@ class Genome:
     """
 
     def __init__(self, path: str | Path, cache_dir: str | Path | None = None) -> None:
-        self.path = Path(path).absolute()
-        folder = default_cache_dir() if cache_dir is None else Path(cache_dir).absolute()
+        self.path = arguments.path("the FASTA", path).absolute()
+        folder = default_cache_dir()
+        if cache_dir is not None:
+            folder = arguments.path("cache_dir", cache_dir).absolute()
         self._contents, self._cache = open_cache(self.path, folder)
         self.name = _stem(self.path)
         self._lengths = self._contents.layout[:, 0]
@@ -171,7 +177,8 @@ class Genome:
     def verify(self) -> None:
         """Read the FASTA and its cache in full and compare their hashes with the first reading's.
 
-        Catches what size, times and inode do not tell, as a damaged disk.
+        Catches what size, times and inode do not tell, as a damaged disk. (A cache that was
+        changed, or only touched or copied, has been hashed when the genome was opened.)
 
         Raises:
             ValueError: one of them is not what it was.

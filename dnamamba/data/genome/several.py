@@ -3,25 +3,25 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from dnamamba.arguments import each_once, path_texts
 from dnamamba.data.genome.fasta import Genome
 
 __all__ = ["open_genomes"]
 
 
 def open_genomes(
-    paths: Sequence[str | Path], cache_dir: str | Path | None = None
+    paths: str | Path | Sequence[str | Path], cache_dir: str | Path | None = None
 ) -> dict[str, Genome]:
     """Open FASTA files, each named by its file; by folder and file where names would repeat.
 
     Raises:
         ValueError: no file, one given twice, or one that ``Genome`` refuses.
     """
+    texts = path_texts("data.genomes", paths)
+    paths = [texts] if isinstance(texts, str) else texts
     if not paths:
         raise ValueError("no genome given; name at least one FASTA file in data.genomes")
-    resolved = [Path(path).resolve() for path in paths]
-    for path, named in zip(resolved, paths, strict=True):
-        if resolved.count(path) > 1:
-            raise ValueError(f"{named} is given more than once in data.genomes; name it once")
+    each_once("data.genomes", paths)
     genomes = [Genome(path, cache_dir) for path in paths]
     names = [genome.name for genome in genomes]
     if len(set(names)) < len(names):

@@ -1,5 +1,6 @@
 """A FASTA file as it lies on the disk: which file it is, how it is packed, its plain text."""
 
+import codecs
 import errno
 import gzip
 import os
@@ -15,6 +16,8 @@ __all__ = [
     "FOREIGN",
     "NO_ROOM",
     "REWRAP",
+    "WIDE_MARKS",
+    "DamagedArchiveError",
     "Identity",
     "Progress",
     "check_end",
@@ -24,6 +27,7 @@ __all__ = [
     "is_still",
     "old_mac",
     "unpack",
+    "wide_encoding",
 ]
 
 BLOCK = 1 << 22  # bytes read at a time: whatever the file's size, memory stays at a few of these
@@ -45,9 +49,19 @@ REWRAP = (
     "; a FASTA without room for its cache is read by the width of its lines: make room, name "
     "another place with cache_dir or $DNAMAMBA_CACHE, or rewrap the file (seqkit seq -w 80)"
 )
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# The marks of UTF-32 begin as those of UTF-16 do.
+WIDE_MARKS = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
 # The empty block that ends every bgzip file (SAM specification, section 4.1.2).
 _BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+class DamagedArchiveError(ValueError):
+    """A compressed file is cut short or not what was written."""
 
 
 class Identity(NamedTuple):
@@ -82,7 +96,7 @@ def is_compressed(path: Path) -> bool:
 
     Raises:
         ValueError: the file cannot be FASTA: missing, no regular file, unreadable, empty, in
-            another compression, UTF-16, FASTQ, or without a header at its start.
+            another compression, UTF-16 or UTF-32, FASTQ, or without a header at its start.
     """
     try:
         mode = os.stat(path).st_mode
@@ -106,14 +120,17 @@ def _check_head(path: Path, head: bytes) -> None:
     for magic, name in FOREIGN.items():
         if head.startswith(magic):
             raise ValueError(f"{path} is compressed with {name}; unpack it or use bgzip or gzip")
-    if head.startswith(_UTF_16):
-        raise ValueError(
-            f"{path} starts with a UTF-16 byte-order mark; convert it (iconv -f UTF-16 -t UTF-8)"
-        )
+    for mark, name in WIDE_MARKS.items():
+        if head.startswith(mark):
+            raise ValueError(
+                f"{path} starts with a {name} byte-order mark; convert it "
+                f"(iconv -f {name} -t UTF-8)"
+            )
     start = head[:64].rstrip(b"\0")  # NUL bytes at the end of a short file are its end
     if b"\0" in start or not start:
+        name = wide_encoding(head)
         raise ValueError(
-            f"{path} has NUL bytes at its start; is it UTF-16 (iconv -f UTF-16LE -t UTF-8) or a "
+            f"{path} has NUL bytes at its start; is it {name[:6]} (iconv -f {name} -t UTF-8) or a "
             "binary file?"
         )
     text = head.removeprefix(BYTE_ORDER_MARK).lstrip()
@@ -128,6 +145,13 @@ def _check_head(path: Path, head: bytes) -> None:
             f"{path} starts with {text[:20].decode('latin-1')!r}; "
             "expected FASTA, a header line that begins with '>'"
         )
+
+
+def wide_encoding(head: bytes) -> str:
+    """Of text with NUL bytes and no mark, by where they stand beside its first letter."""
+    nul = "".join("x" if byte else "0" for byte in head[:4])
+    known = {"x000": "UTF-32LE", "000x": "UTF-32BE"}
+    return known.get(nul) or ("UTF-16BE" if nul.startswith("0x") else "UTF-16LE")
 
 
 def check_end(plain: Path, shown: Path) -> None:
@@ -195,7 +219,7 @@ def check_end_block(source: Path, packed: BinaryIO) -> None:
     if head[3:4] == b"\x04" and head[12:14] == b"BC":
         packed.seek(max(0, identify(packed.fileno()).size - len(_BGZF_END)))
         if packed.read() != _BGZF_END:
-            raise ValueError(
+            raise DamagedArchiveError(
                 f"{source} is truncated: the block that ends a bgzip file is missing; "
                 "fetch or compress the file again"
             )

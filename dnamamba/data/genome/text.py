@@ -4,13 +4,20 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from dnamamba.data.genome.source import FOREIGN, check_end_block
+from dnamamba.data.genome.source import (
+    FOREIGN,
+    WIDE_MARKS,
+    DamagedArchiveError,
+    check_end_block,
+    wide_encoding,
+)
 
-__all__ = ["LONGEST_LINE", "LONGEST_SEQUENCE_LINE", "text_lines"]
+__all__ = ["LONGEST_LINE", "LONGEST_SEQUENCE_LINE", "damage_first", "text_lines"]
 
 LONGEST_LINE = 1 << 26
 """Most characters in a line, its end included: a VCF of a million samples has less."""
@@ -18,15 +25,11 @@ LONGEST_SEQUENCE_LINE = 1 << 28
 """The same where a line may hold a whole sequence: human chromosome 1 has 249 million bases."""
 
 _GZIP = b"\x1f\x8b"
+_DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 _HEAD = 4096
-# The marks of UTF-32 begin as those of UTF-16 do.
-_MARKS = {
-    codecs.BOM_UTF8: "UTF-8",
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
+_BLOCK = 1 << 20
+_CHECKED = 1 << 30  # most bytes of text that are read to see whether an archive is damaged
+_MARKS = {codecs.BOM_UTF8: "UTF-8", **WIDE_MARKS}
 
 
 def text_lines(
@@ -75,8 +78,8 @@ def text_lines(
             "the most that a line may have; is it binary, or do its lines end in CR alone "
             "(tr '\\r' '\\n')?"
         ) from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(
+    except _DAMAGE as error:
+        raise DamagedArchiveError(
             f"{path}: truncated or damaged gzip data after line {number:,} ({error}); "
             "fetch or compress the file again"
         ) from error
@@ -87,6 +90,42 @@ def text_lines(
         ) from error
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def damage_first(path: Path) -> Iterator[None]:
+    """What is wrong with a line of a damaged archive is that the archive is damaged.
+
+    The text of a gzip file is handed on before its checksum, which stands at the end, is read.
+    Whoever judges lines does so in this block: if it refuses one, the rest is read first.
+
+    Raises:
+        ValueError: the archive's damage, or the block's own error.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not isinstance(error, DamagedArchiveError):
+            _check_archive(path)
+        raise
+
+
+def _check_archive(path: Path) -> None:
+    """Read a gzip file through, or as much as takes seconds. Raises: ValueError: its damage."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(len(_GZIP)) != _GZIP:
+                return
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) as stream:
+                while stream.tell() < _CHECKED and stream.read(_BLOCK):
+                    pass
+    except _DAMAGE as error:
+        raise DamagedArchiveError(
+            f"{path}: truncated or damaged gzip data ({error}); fetch or compress the file again"
+        ) from error
+    except OSError:  # whoever opens it says what is wrong
+        pass
 
 
 def _decompressed(path: Path, file: BinaryIO) -> BinaryIO:
@@ -118,9 +157,10 @@ def _encoding(path: Path, stream: BinaryIO) -> str:
         raise ValueError(f"{path} is compressed twice; unpack it once (gzip -dc)")
     start = head[:64].rstrip(b"\0")  # NUL bytes at the end of a short file are its end
     if b"\0" in start or not start:
+        name = wide_encoding(head)
         raise ValueError(
-            f"{path} has NUL bytes; is it binary or UTF-16? Convert the latter "
-            "(iconv -f UTF-16 -t UTF-8)"
+            f"{path} has NUL bytes; is it binary or {name[:6]}? Convert the latter "
+            f"(iconv -f {name} -t UTF-8)"
         )
     stream.seek(0)
     return "UTF-8"

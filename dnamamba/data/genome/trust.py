@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["is_trusted", "own_name"]
+__all__ = ["is_trusted"]
 
 _ROOT = 0
 
@@ -20,11 +20,6 @@ def is_trusted(file: Path | int, folder: Path) -> bool:
     except OSError:
         return True  # nobody's; whoever opens it will say what is wrong
     return owner in (os.geteuid(), _ROOT) or owner == _owner_of_new_files(folder)
-
-
-def own_name(path: Path) -> Path:
-    """The name that this user takes where the file of the plain name is somebody else's."""
-    return path.with_suffix(f".u{os.geteuid()}{path.suffix}")
 
 
 def _owner_of_new_files(folder: Path) -> int | None:

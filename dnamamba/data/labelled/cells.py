@@ -5,28 +5,13 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-__all__ = ["MISSING", "bare", "flag", "is_missing", "number", "one_spelling", "sorted_names"]
+from dnamamba.missing import is_missing
 
-MISSING = frozenset(
-    {"", "na", "n/a", "n.a.", "#n/a", "#n/a n/a", "#na", "<na>", "nan", "-nan", "nat", "null",
-     "none", ".", "\\n", "1.#qnan", "-1.#qnan", "1.#ind", "-1.#ind",
-     "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!"}
-)  # fmt: skip
-"""What programs write where they have no value, in lower case."""
+__all__ = ["bare", "flag", "number", "one_spelling", "sorted_names"]
 
 _GREATEST = 3.4e38  # labels become float32
-_LONGEST_WORD = max(map(len, MISSING))
 _YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-
-
-def is_missing(text: str) -> bool:
-    """Whether the cell holds no value: white space alone, or a word such as NA, NaN, null or '.'.
-
-    Case does not matter.
-    """
-    text = text.strip()
-    return len(text) <= _LONGEST_WORD and text.lower() in MISSING
 
 
 def flag(value: str, column: str, where: str) -> bool:

@@ -2,13 +2,14 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dnamamba.data.labelled.alike import appearance, differing, look_alike
 from dnamamba.data.labelled.cells import bare, number, one_spelling, sorted_names
 from dnamamba.data.labelled.labels import Label, Labels, names_of
 from dnamamba.spelling import closest
@@ -46,8 +47,8 @@ class Codec:
                 class of ``labels.classes`` that does not occur there.
 
         Warns:
-            UserWarning: two classes that differ by case or white space alone, or a class with a
-                single example beside larger ones.
+            UserWarning: two classes that look alike (see ``alike.appearance``), which stay two,
+                or a class with a single example beside larger ones.
         """
         if labels.kind == "number":
             return cls("number", ())
@@ -69,7 +70,7 @@ class Codec:
         if absent:
             raise ValueError(
                 f"class {absent[0]!r} has no training example; the classes there are "
-                f"{', '.join(sorted_names(counted))}"
+                f"{', '.join(sorted_names(counted))}{_alike_hint(absent[0], counted)}"
             )
         if len(columns) < 2:
             _warn_of_likely_slips(counted)
@@ -138,6 +139,7 @@ class Codec:
     def _unknown(self, name: str, where: str) -> str:
         near = closest(name, self.classes)
         hint = f" (did you mean {near!r}?)" if near else ""
+        hint = _alike_hint(name, self.classes) or hint
         return (
             f"{where}: label {name!r} does not occur in training, which knows "
             f"{', '.join(self.classes)}{hint}; correct it, map it with labels.mapping, or give "
@@ -164,15 +166,22 @@ def strata_of(
     return tenths
 
 
+def _alike_hint(name: str, known: Iterable[str]) -> str:
+    """Where a name and a known one cannot be told apart in an error."""
+    near = look_alike(name, known)
+    how = "" if near is None else differing(near, name)
+    return f" (it differs from {near!r} by {how} alone)" if "signs" in how else ""
+
+
 def _warn_of_likely_slips(counted: Counter[str]) -> None:
     """Classes that are probably another one, written differently."""
     alike: dict[str, str] = {}
     for name in sorted_names(counted):
-        first = alike.setdefault("".join(name.split()).casefold(), name)
+        first = alike.setdefault(appearance(name), name)
         if first != name:
             warnings.warn(
-                f"classes {first!r} and {name!r} differ by case or white space alone; if they are "
-                "one class, correct the labels or map both to one name with labels.mapping",
+                f"classes {first!r} and {name!r} differ by {differing(first, name)} alone; if they "
+                "are one class, correct the labels or map both to one name with labels.mapping",
                 stacklevel=2,
             )
     single = [name for name, count in counted.items() if count == 1]

@@ -22,7 +22,8 @@ def delimited_rows(path: Path, columns: Sequence[str], usual: str) -> Iterator[R
     """Named columns of a table of text.
 
     The separator is that of comma, tab, ``;``, ``|`` and space under which the header has most of
-    the columns asked for, or what Excel's line ``sep=;`` says.
+    the columns asked for, or what Excel's line ``sep=;`` says. An error names any other sign that
+    parts the header into these columns.
 
     Args:
         path: plain, gzip or bgzip.
@@ -37,6 +38,7 @@ def delimited_rows(path: Path, columns: Sequence[str], usual: str) -> Iterator[R
     lines = _Lines(path)
     try:
         above, first, separator = _header_line(lines, columns, usual)
+        _check_separator(path, first, columns, separator)
         whole = chain(repeat("\n", above), [first], lines)
         reader = csv.reader(whole, delimiter=separator, strict=True)
         header = [name.strip() for name in next(filter(None, reader))]
@@ -53,7 +55,10 @@ def delimited_rows(path: Path, columns: Sequence[str], usual: str) -> Iterator[R
                 )
             yield Row(where, tuple(fields[number].strip() for number in places))
     except csv.Error as error:
-        what = "new-line character CR alone; save the file with line ends of Unix or Windows"
+        what = (
+            "new-line character CR alone; save the file with line ends of Unix or Windows "
+            "(tr '\\r' '\\n')"
+        )
         what = what if str(error).startswith("new-line") else str(error)
         raise ValueError(f"{path}, line {reader.line_num}: {what}") from error
     finally:
@@ -99,11 +104,32 @@ def _header_line(lines: _Lines, columns: Sequence[str], usual: str) -> tuple[int
 
 def _separator(line: str, columns: Sequence[str], usual: str) -> str:
     def fit(separator: str) -> tuple[int, bool, int]:
-        names: list[str] = []
-        with suppress(csv.Error):  # it comes again where the table is read
-            names = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+        names = _names(line, separator)
         matches = sum(column in names for column in columns)
         several = separator == usual and len(names) > 1
         return matches, several, 0 if matches else len(names)
 
     return max((usual, *_SEPARATORS), key=fit)
+
+
+def _check_separator(path: Path, line: str, columns: Sequence[str], separator: str) -> None:
+    """Refuse a header that another sign than those looked for parts into the columns."""
+    if any(column in _names(line, separator) for column in columns):
+        return
+    for sign in dict.fromkeys(line.strip()):
+        if sign.isalnum() or sign in "_\"'\\" or not sign.isprintable():
+            continue
+        if len(columns) < 2 and sign in ".-/":  # may be part of a name
+            continue
+        if set(columns) <= set(_names(line, sign)):
+            raise ValueError(
+                f"{path}: its columns are parted by {sign!r}, which is not looked for; put a line "
+                f"sep={sign} above the header (sed '1i sep={sign}'), or part them by commas or tabs"
+            )
+
+
+def _names(line: str, separator: str) -> list[str]:
+    """Of the columns; none where the line cannot be read, which is said when the table is."""
+    with suppress(csv.Error):
+        return [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    return []

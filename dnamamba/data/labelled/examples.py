@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, text_lines
-from dnamamba.data.labelled.cells import is_missing
+from dnamamba.data.genome.source import old_mac
+from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, damage_first, text_lines
+from dnamamba.data.labelled.files import Files, listed_files
 from dnamamba.data.labelled.labels import Label, Labels
 from dnamamba.data.labelled.tables import is_table, read_rows
+from dnamamba.missing import is_missing
 
-__all__ = ["Example", "Fields", "Files", "read_examples", "read_fasta"]
-
-Files = str | list[str] | dict[str, str]
-"""A table or FASTA, several of them, or class -> FASTA."""
+__all__ = ["Example", "Fields", "read_examples", "read_fasta"]
 
 
 class Example(NamedTuple):
@@ -96,53 +95,63 @@ def read_examples(
         fields: where a record keeps what.
         labels: how labels are written; None for records without labels.
         part_column: a table's column that names the split.
-        skip: leave records without a sequence out, as ``labels.missing=skip`` does.
+        skip: leave records without a sequence out, as ``labels.missing=skip`` does. (A FASTA has
+            no missing values: there NA is the bases N, A.)
 
     Returns:
         The records, and how many were left out.
 
     Raises:
-        ValueError: a file that cannot be read, a record without bases or label, an id that
-            stands twice, or no record at all; names file and record.
+        ValueError: a file that cannot be read or is listed twice, a record without bases or
+            label, an id that stands twice, or no record at all; names file and record.
     """
     skip = skip or (labels is not None and labels.missing == "skip")
     examples: list[Example] = []
     left_out = 0
     known: dict[str, str] = {}
-    for path, name in _listed(files):
-        if is_table(path):
-            if name is not None:
-                raise ValueError(f"{path}: one file a class must be FASTA, not a table")
-            records = _from_table(path, fields, labels, part_column, skip)
-        else:
-            records = _from_fasta(path, fields, labels, name)
-        for example in records:
-            if example is None:
-                left_out += 1
-                continue
-            if not example.sequence:
-                raise ValueError(f"{example.where}: the sequence is empty; remove the record")
-            if (first := known.setdefault(example.id, example.where)) != example.where:
-                raise ValueError(
-                    f"{example.where}: the id {example.id!r} stands at {first} too; ids must be "
-                    "unique: rename one"
-                )
-            examples.append(example)
+    for path, name in listed_files(files):
+        with damage_first(path):
+            if is_table(path):
+                if name is not None:
+                    raise ValueError(f"{path}: one file a class must be FASTA, not a table")
+                records = _from_table(path, fields, labels, part_column, skip)
+            else:
+                records = _from_fasta(path, fields, labels, name)
+            for example in records:
+                if example is None:
+                    left_out += 1
+                else:
+                    _check(example, known)
+                    examples.append(example)
     if not examples:
         raise ValueError(f"{_shown(files)}: no record{' is left' if left_out else ''}")
     return examples, left_out
+
+
+def _check(example: Example, known: dict[str, str]) -> None:
+    """Note where its id stands. Raises: ValueError: no bases, or an id that stands elsewhere."""
+    if not example.sequence:
+        raise ValueError(f"{example.where}: the sequence is empty; remove the record")
+    if (first := known.setdefault(example.id, example.where)) != example.where:
+        raise ValueError(
+            f"{example.where}: the id {example.id!r} stands at {first} too; ids must be "
+            "unique: rename one"
+        )
 
 
 def read_fasta(path: Path) -> Iterator[tuple[str, bytes]]:
     """Header (without ``>``) and bases of each record; lines of any width.
 
     Raises:
-        ValueError: the file is damaged or does not start with a header.
+        ValueError: the file is damaged, does not start with a header, or has lines that end in
+            CR alone.
     """
     header = ""
     pieces: list[str] = []
     for number, line in enumerate(text_lines(path, LONGEST_SEQUENCE_LINE), 1):
         text = line.strip()
+        if "\r" in text:
+            raise ValueError(old_mac(path))
         if text.startswith(">"):
             if header:
                 yield header, "".join(pieces).encode("latin-1", "replace")
@@ -160,15 +169,8 @@ def read_fasta(path: Path) -> Iterator[tuple[str, bytes]]:
         yield header, "".join(pieces).encode("latin-1", "replace")
 
 
-def _listed(files: Files) -> list[tuple[Path, str | None]]:
-    if isinstance(files, Mapping):
-        # YAML reads an unquoted 0 as a number.
-        return [(Path(path), str(name)) for name, path in files.items()]
-    return [(Path(path), None) for path in ([files] if isinstance(files, str) else files)]
-
-
 def _shown(files: Files) -> str:
-    return ", ".join(str(path) for path, _ in _listed(files)) or "no file"
+    return ", ".join(str(path) for path, _ in listed_files(files)) or "no file"
 
 
 def _from_table(
@@ -183,16 +185,20 @@ def _from_table(
         written = [next(cells) for _ in label_columns]
         group, name, part = (next(cells) if column else "" for column in optional)
         label = labels.parse(written, label_columns, where) if labels is not None else ""
-        lacking = is_missing(sequence) or (fields.group and is_missing(group))
-        if label is None or (lacking and skip):
+        relations = ((fields.group, "group", group), (part_column, "split", part))
+        lacking = [cell for cell in relations if cell[0] and is_missing(cell[2])]
+        if label is None or (skip and (lacking or is_missing(sequence))):
             yield None
             continue
-        if fields.group and is_missing(group):
-            raise ValueError(_lacks(where, f"column {fields.group!r} (the group)", group))
+        for column, role, cell in lacking:
+            raise ValueError(_lacks(where, f"column {column!r} (the {role})", cell))
         if fields.id and is_missing(name):
             state = f"a missing value, {name!r}" if name else "empty"
-            raise ValueError(f"{where}: column {fields.id!r} (the id) is {state}")
-        if lacking:
+            raise ValueError(
+                f"{where}: column {fields.id!r} (the id) is {state}; fill it in, remove the "
+                "record, or leave fields.id out"
+            )
+        if is_missing(sequence):
             raise ValueError(_lacks(where, "the sequence", sequence))
         name = name or f"{path.name}:{where.rsplit(maxsplit=1)[1]}"
         yield Example(where, name, sequence.encode("latin-1", "replace"), label, group, part)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dnamamba.data.labelled.cells import bare, flag, is_missing
+from dnamamba.data.labelled.cells import bare, flag
+from dnamamba.missing import is_missing
 
 __all__ = ["Label", "Labels", "names_of"]
 
@@ -27,10 +28,10 @@ class Labels:
             out and counted in a warning. For ``class`` alone.
         separator: between the names in one field of ``multilabel``; an empty field stands for
             no name at all.
-        missing: what becomes of a record whose label, or in a table whose sequence or group, is
-            a missing value (empty, NA, N/A, NaN, null, None or '.', in either case, unless
-            ``classes`` or ``mapping`` names it): it is refused (``error``), or left out and
-            counted in a warning (``skip``).
+        missing: what becomes of a record whose label, or in a table whose sequence, group or
+            cell of the split column, is a missing value (empty, NA, N/A, NaN, null, None or '.',
+            in either case, unless ``classes`` or ``mapping`` names it): it is refused
+            (``error``), or left out and counted in a warning (``skip``).
 
     Raises:
         ValueError: an unknown kind, a class named twice, or an option that its kind excludes.

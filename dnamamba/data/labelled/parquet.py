@@ -15,6 +15,9 @@ _ROWS_AT_ONCE = 4096
 def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     """Named columns of a Parquet file; numbers come as Python prints them.
 
+    Changed bytes within a page are noticed if the file was written with checksums of its pages
+    (``write_page_checksum=True`` of pyarrow).
+
     Raises:
         ValueError: see ``tables.read_rows``.
         ModuleNotFoundError: pyarrow is missing; names the extra.
@@ -23,10 +26,15 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         library(name, "io", f"reading {path}") for name in ("pyarrow", "pyarrow.parquet")
     )
     try:
-        with parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
+        with parquet.ParquetFile(path, page_checksum_verification=True) as file:
+            schema = file.schema_arrow
             for column in columns:
-                place(path, names, column)
+                kind = schema.types[place(path, schema.names, column)]
+                if pa.types.is_nested(kind):
+                    raise ValueError(
+                        f"{path}: column {column!r} holds {kind} in each cell; expected text or "
+                        "numbers"
+                    )
             number = 0
             for batch in file.iter_batches(_ROWS_AT_ONCE, columns=list(dict.fromkeys(columns))):
                 cells = [

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.data.labelled.codec import strata_of
-from dnamamba.data.labelled.examples import Example, Fields, Files, read_examples
+from dnamamba.data.labelled.examples import Example, Fields, read_examples
+from dnamamba.data.labelled.files import Files
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.labelled.splits import (
     Split,
@@ -44,10 +45,12 @@ def read_splits(
         The examples, and how many records were left out (see ``Labels.leaves_out``).
 
     Raises:
-        ValueError: bad files or records, a part given twice, an unknown name in the split
-            column, or no training example left.
+        ValueError: no training file, bad files or records, a part given twice, an unknown name in
+            the split column, or no training example left.
     """
     named = {name: part for name, part in files.items() if part}
+    if "train" not in named:
+        raise ValueError("there is nothing to train on; set data.files.train")
     if split.column and len(named) > 1:
         raise ValueError(
             f"split.column={split.column} divides the training files, but there are files for "

@@ -35,4 +35,4 @@ def place(path: Path, header: Sequence[str], column: str) -> int:
         raise ValueError(f"{path}: {count} columns are named {column!r}; names must be unique")
     near = closest(column, header, cutoff=0.4)
     hint = f"; did you mean {near!r}?" if near else ""
-    raise ValueError(f"{path} has no column {column!r}; it has {', '.join(header)}{hint}")
+    raise ValueError(f"{path} has no column {column!r}; it has {', '.join(header) or 'none'}{hint}")

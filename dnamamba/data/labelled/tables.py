@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dnamamba import arguments
+from dnamamba.data.genome.text import damage_first
 from dnamamba.data.labelled.delimited import delimited_rows
 from dnamamba.data.labelled.parquet import parquet_rows
 from dnamamba.data.labelled.rows import Row
@@ -34,12 +36,13 @@ def read_rows(path: str | Path, columns: Sequence[str]) -> Iterator[Row]:
             nearest) or stands twice, or a row has too few or too many fields (names the line).
         ModuleNotFoundError: a Parquet file without pyarrow; names the extra.
     """
-    path = Path(path)
+    path = arguments.path("the table", path)
     kind = _kind(path)
     if kind in _PARQUET:
         yield from parquet_rows(path, columns)
     elif kind in _SEPARATORS:
-        yield from delimited_rows(path, columns, _SEPARATORS[kind])
+        with damage_first(path):
+            yield from delimited_rows(path, columns, _SEPARATORS[kind])
     else:
         raise ValueError(
             f"{path} is no table by its name; expected .csv, .tsv or .tab (also with .gz), "

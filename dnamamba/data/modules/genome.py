@@ -7,6 +7,7 @@ from typing import Any
 from pytorch_lightning.utilities import rank_zero_info
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import path_texts
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.modules.resumable import DataPart, ResumableDataModule
@@ -70,13 +71,15 @@ class GenomeDataModule(ResumableDataModule):
         super().__init__(tokenizer, global_batch_size, seed, num_workers)
         self.window_config = typed(WindowConfig, windows)
         self.split = typed(GenomeSplit, split)
-        self.genome_paths = [genomes] if isinstance(genomes, str) else list(genomes)
+        texts = path_texts("data.genomes", list(genomes) if isinstance(genomes, dict) else genomes)
+        self.genome_paths = [texts] if isinstance(texts, str) else texts
         self.weights = list(genomes.values()) if isinstance(genomes, dict) else None
+        by_weight = dict(zip(self.genome_paths, self.weights or (), strict=False))
         self.length, self.soft_mask_weight, self.cache_dir = length, soft_mask_weight, cache_dir
         if not 0 <= soft_mask_weight <= 1:
             raise ValueError(f"data.soft_mask_weight must be 0 to 1, got {soft_mask_weight}")
         settings = {
-            "genomes": genomes if isinstance(genomes, dict) else self.genome_paths,
+            "genomes": by_weight or self.genome_paths,
             "tokenizer": self.tokenizer,
             "length": length,
             "global_batch_size": global_batch_size,

@@ -12,7 +12,8 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.labelled.cells import one_spelling
 from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.labelled.dataset import LabelledDataset, Length, Records, encode_examples
-from dnamamba.data.labelled.examples import Example, Fields, Files, read_examples
+from dnamamba.data.labelled.examples import Example, Fields, read_examples
+from dnamamba.data.labelled.files import Files, as_files
 from dnamamba.data.labelled.labels import Labels, names_of
 from dnamamba.data.labelled.reading import leaks, read_splits
 from dnamamba.data.labelled.splits import Split
@@ -36,12 +37,20 @@ class LabelledFiles:
         validation: to watch the run.
         test: for the end.
         predict: sequences without labels.
+
+    Raises:
+        ValueError: what is none of the three.
     """
 
     train: Files
     validation: Files | None = None
     test: Files | None = None
     predict: Files | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None:
+                object.__setattr__(self, name, as_files(f"data.files.{name}", value))
 
 
 class LabelledSequenceDataModule(LabelledDataModule):

@@ -1,5 +1,6 @@
 """``SpeciesDataModule``: windows of one FASTA a species, labelled by it, under Lightning."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import each_once, path_text, path_texts
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.labelled.codec import Codec
@@ -71,8 +73,14 @@ class SpeciesDataModule(LabelledDataModule):
         super().__init__(tokenizer, global_batch_size, seed, num_workers)
         self.window_config = typed(WindowConfig, windows)
         self.split = typed(GenomeSplit, split)
-        self.species, self.length, self.balanced = dict(species), length, balanced
-        self.predict = list(predict or ())
+        if not isinstance(species, Mapping):
+            raise ValueError(f"data.species must be name -> FASTA, got {species!r:.60}")
+        self.species = {
+            name: path_text(f"data.species[{name!r}]", path) for name, path in species.items()
+        }
+        self.length, self.balanced = length, balanced
+        unknown = path_texts("data.predict", [] if predict is None else predict)
+        self.predict = [unknown] if isinstance(unknown, str) else unknown
         if len(self.species) < 2:
             raise ValueError(
                 f"data.species must name at least 2 species, got {', '.join(species) or 'none'}"
@@ -85,7 +93,7 @@ class SpeciesDataModule(LabelledDataModule):
             "windows": self.window_config,
             "split": self.split,
             "balanced": balanced,
-            "predict": predict,
+            "predict": self.predict if predict else predict,
             "seed": seed,
             "num_workers": num_workers,
         }
@@ -100,6 +108,7 @@ class SpeciesDataModule(LabelledDataModule):
 
     def read_labelled(self) -> Codec:
         """Open the genomes and decide all windows; gives the species' numbers."""
+        each_once("data.species", self.species.values())
         genomes = {name: Genome(path) for name, path in self.species.items()}
         weights = [1.0] * len(self.species) if self.balanced else None
         where = self.length, self.window_config, self.split

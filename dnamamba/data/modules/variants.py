@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.arguments import each_once, path_text, path_texts
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.labelled.labels import Labels
@@ -39,6 +40,9 @@ class VariantFiles:
         validation: to watch the run.
         test: for the end.
         predict: variants without labels.
+
+    Raises:
+        ValueError: a genome that is no path, or VCFs that are none.
     """
 
     genome: str
@@ -46,6 +50,12 @@ class VariantFiles:
     validation: Vcfs | None = None
     test: Vcfs | None = None
     predict: Vcfs | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "genome", path_text("data.files.genome", self.genome))
+        for name in ("train", "validation", "test", "predict"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, path_texts(f"data.files.{name}", value))
 
 
 class VariantDataModule(LabelledDataModule):
@@ -146,9 +156,11 @@ class VariantDataModule(LabelledDataModule):
         """Read the VCFs to be predicted, if there are any, once."""
         if self.files.predict and "predict" not in self._variants:
             vcfs, longest = self.files.predict, self.length - self.length // 2
+            vcfs = [vcfs] if isinstance(vcfs, str) else vcfs
+            each_once("data.files.predict", vcfs)
             self._variants["predict"] = [
                 variant
-                for vcf in ([vcfs] if isinstance(vcfs, str) else vcfs)
+                for vcf in vcfs
                 for variant in read_variants(vcf, self.genome, self.checks, longest=longest)
             ]
 

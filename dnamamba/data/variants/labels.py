@@ -3,9 +3,9 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
+from dnamamba.arguments import each_once, path_text, path_texts
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.labelled.labels import Label, Labels
 from dnamamba.data.labelled.tables import read_rows
@@ -38,6 +38,8 @@ class VariantFields:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "key", tuple(self.key))  # YAML and JSON give lists
+        if self.table is not None:
+            object.__setattr__(self, "table", path_text("fields.table", self.table))
         if self.info and self.table:
             raise ValueError("labels come from fields.info or from fields.table, not from both")
         if len(self.key) not in (1, 4):
@@ -82,7 +84,10 @@ def read_labelled_variants(
     table = _read_table(fields, checks) if fields.table else None
     labelled: list[LabelledVariant] = []
     left_out = 0
-    for vcf in [vcfs] if isinstance(vcfs, str) else vcfs:
+    texts = path_texts("data.files", vcfs)
+    paths = [texts] if isinstance(texts, str) else texts
+    each_once("data.files", paths)
+    for vcf in paths:
         for variant in read_variants(vcf, genome, checks, fields.info, longest):
             where = f"{vcf}, line {variant.line}"
             written = variant.info
@@ -109,7 +114,7 @@ def read_labelled_variants(
 def _read_table(fields: VariantFields, checks: VariantChecks) -> dict[str, tuple[str, str]]:
     """Key of a variant -> where its row stands, and the label as written."""
     table: dict[str, tuple[str, str]] = {}
-    for where, (label, *cells) in read_rows(Path(str(fields.table)), [fields.label, *fields.key]):
+    for where, (label, *cells) in read_rows(str(fields.table), [fields.label, *fields.key]):
         if len(cells) == 4:
             contig, position, ref, alt = (cell.strip() for cell in cells)
             key = ":".join([checks.contig(contig), position, ref.upper(), alt.upper()])

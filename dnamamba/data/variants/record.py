@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from dnamamba import arguments
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.text import damage_first
 from dnamamba.data.variants.checks import (
     Problem,
     VariantChecks,
@@ -100,8 +102,9 @@ def read_variants(
     """
     checks = checks or VariantChecks()
     left_out = _LeftOut()
-    for record in read_records(vcf, info):
-        yield from _alleles(record, genome, checks, longest, left_out)
+    with damage_first(arguments.path("the VCF", vcf)):
+        for record in read_records(vcf, info):
+            yield from _alleles(record, genome, checks, longest, left_out)
     if skipped is not None:
         skipped.update(left_out.counts)
     if left_out.counts:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from dnamamba import arguments
 from dnamamba.data.genome.source import old_mac
 from dnamamba.data.genome.text import text_lines
 from dnamamba.extras import library
@@ -67,7 +68,7 @@ def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record | 
             names file and line.
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
-    path = Path(vcf)
+    path = arguments.path("the VCF", vcf)
     vcfpy = library("vcfpy", "variants", f"reading {path}")
     with closing(text_lines(path, undecodable="surrogateescape")) as text:
         lines = enumerate(text, 1)

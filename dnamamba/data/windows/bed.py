@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dnamamba import arguments
 from dnamamba.data.genome.source import old_mac
-from dnamamba.data.genome.text import text_lines
+from dnamamba.data.genome.text import damage_first, text_lines
 from dnamamba.data.windows.regions import Contigs, Regions
 
 __all__ = ["BedRow", "BedRows", "bed_rows", "parse_region", "read_bed"]
@@ -65,7 +66,13 @@ def bed_rows(path: str | Path, contigs: Contigs) -> Iterator[BedRow]:
         ValueError: a row with too few columns, coordinates that are no integers, start >= end, a
             contig that no genome has, or an end beyond it; names file, line and remedy.
     """
-    path, first = Path(path), True
+    path = arguments.path("the BED", path)
+    with damage_first(path):
+        yield from _rows(path, contigs)
+
+
+def _rows(path: Path, contigs: Contigs) -> Iterator[BedRow]:
+    first = True
     for number, text in enumerate(text_lines(path), 1):
         line = text.strip()
         if not line or line.startswith(_SKIPPED[0]) or line.split(None, 1)[0] in _SKIPPED:

@@ -20,8 +20,8 @@ from filelock import FileLock
 from rich.console import Console
 
 from dnamamba.data.genome import build, index, trust
-from dnamamba.data.genome.build import cache_file, default_cache_dir
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.places import cache_file, default_cache_dir
 from dnamamba.data.genome.source import identify
 from dnamamba.data.genome.trust import is_trusted
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from dnamamba.data.genome import build
-from dnamamba.data.genome.build import cache_file
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.places import cache_file
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
@@ -237,5 +237,5 @@ def test_one_of_them_is_killed(
     codes = sorted(worker.exitcode or 0 for worker in workers)
     assert codes == [-signal.SIGKILL, 0, 0, 0]
     left = {file.suffix for file in (tmp_path / "c").iterdir()}
-    assert left <= {".genome", ".lock"} | ({".tmp"} if step == "sync_folder" else set())
+    assert left <= {".genome", ".lock", ".seal"} | ({".tmp"} if step == "sync_folder" else set())
     open_and_check(path, tmp_path / "c", ready)

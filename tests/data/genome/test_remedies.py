@@ -25,6 +25,11 @@ FASTA: list[tuple[str, bytes, Bases]] = [
     ("CR twice", b">a\r\r\nACGT\r\r\n", {"a": b"ACGT"}),
     ("UTF-16", ">a\nACGT\n".encode("utf-16"), {"a": b"ACGT"}),
     ("UTF-16 without mark", ">a\nACGT\n".encode("utf-16-le"), {"a": b"ACGT"}),
+    ("UTF-16, big end first", ">a\nACGT\n".encode("utf-16-be"), {"a": b"ACGT"}),
+    ("UTF-32", ">a\nACGT\n".encode("utf-32"), {"a": b"ACGT"}),
+    ("UTF-32, little end first", ">a\nACGT\n".encode("utf-32-le"), {"a": b"ACGT"}),
+    ("UTF-32, big end first", ">a\nACGT\n".encode("utf-32-be"), {"a": b"ACGT"}),
+    ("UTF-32, with mark", b"\0\0\xfe\xff" + ">a\nACGT\n".encode("utf-32-be"), {"a": b"ACGT"}),
     ("latin-1", ">a Müller\nACGT\n".encode("latin-1"), {"a": b"ACGT"}),
     ("white space", b">a b\nAC GT \n \tAC\n", {"a": b"ACGTAC"}),
     ("gaps", b">a\nAC-GT\n", {"a": b"ACGT"}),
@@ -39,6 +44,9 @@ WITHOUT_ROOM: list[tuple[str, bytes, Bases]] = [
 ]
 TEXT: list[tuple[str, bytes, list[str]]] = [
     ("UTF-16 without mark", "chr1\t1\t2\n".encode("utf-16-le"), ["chr1\t1\t2\n"]),
+    ("UTF-16, big end first", "chr1\t1\t2\n".encode("utf-16-be"), ["chr1\t1\t2\n"]),
+    ("UTF-32 without mark", "chr1\t1\t2\n".encode("utf-32-le"), ["chr1\t1\t2\n"]),
+    ("UTF-32, big end first", "chr1\t1\t2\n".encode("utf-32-be"), ["chr1\t1\t2\n"]),
     ("latin-1", "chr1\t1\t2\té\n".encode("latin-1"), ["chr1\t1\t2\té\n"]),
 ]
 

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import re
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from Bio import bgzf
 
 from dnamamba.data.labelled import delimited
+from dnamamba.data.labelled.examples import read_fasta
 from dnamamba.data.labelled.tables import is_table, read_rows
 
 
@@ -86,6 +88,13 @@ BAD: list[tuple[str, str, bytes, str]] = [
     ("open quote", "t.csv", PLAIN + b'c,"AA,1\nd,GG,0\n', r"t\.csv, line \d: unexpected end"),
     ("open quote, many lines", "t.csv", PLAIN + b'c,"AA,1\n' + b"d,GG,0\n" * 1_001,
      r"t\.csv, line 4: a quote opens and is not closed within 1,000 lines"),
+    ("colons", "t.csv", PLAIN.replace(b",", b":"),
+     r"t\.csv: its columns are parted by ':', which is not looked for; put a line sep=: above"),
+    ("colons, in quotes", "t.csv", b'"sequence":"label"\n"A":"1"\n', "parted by ':'"),
+    ("carets in a .tsv", "t.tsv", PLAIN.replace(b",", b"^"), r"parted by '\^'"),
+    ("tildes", "t.csv.gz", gzip.compress(PLAIN.replace(b",", b"~")), "parted by '~'"),
+    ("a separator of bytes", "t.csv", PLAIN.replace(b",", b"\xc2\xa6"), "parted by '\u00a6'"),
+    ("UTF-32 without its mark", "t.csv", PLAIN.decode().encode("utf-32-le"), r"UTF-32\? Convert"),
     ("CR alone", "t.csv", PLAIN.replace(b"\n", b"\r"), r"t\.csv, line 1: new-line character"),
     ("not UTF-8", "t.csv", PLAIN + b"c,AA,caf\xe9\n",
      r"t\.csv, line 4: byte 0xe9 is not UTF-8.*iconv"),
@@ -126,6 +135,35 @@ def test_a_line_without_end_is_refused(
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("separator", [":", "^", "~", "!", "#", "@", "\u00a6"])
+def test_the_remedy_for_another_separator_works(separator: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(PLAIN.decode().replace(",", separator))
+    with pytest.raises(ValueError, match="its columns are parted by") as caught:
+        list(read_rows(path, ["sequence", "label"]))
+    path.write_text(
+        re.search(r"put a line (sep=.) above", str(caught.value))[1] + "\n" + path.read_text()
+    )  # type: ignore[index]
+    assert [row.values for row in read_rows(path, ["sequence", "label"])] == ROWS
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bgzip])
+def test_the_remedy_for_lines_that_end_in_cr_works(
+    pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    for name, text, read in (
+        ("t.csv", PLAIN, lambda path: [r.values for r in read_rows(path, ["sequence", "label"])]),
+        ("t.fa", b">a\nACGT\nAC\n>b\nGG\n", lambda path: list(read_fasta(path))),
+        ("t.fa", b">a b\nACGT\rAC\n>b\nGG\n", lambda path: list(read_fasta(path))),
+    ):
+        path = tmp_path / name
+        path.write_bytes(pack(text.replace(b"\n", b"\r") if b"\r" not in text else text))
+        with pytest.raises(ValueError, match=r"CR alone.*\(tr '\\r' '\\n'\)"):
+            read(path)
+        path.write_bytes(pack(text.replace(b"\r", b"\n")))
+        assert len(read(path)) == 2
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot read .*absent\.csv: No such file"):
         list(read_rows(tmp_path / "absent.csv", ["a"]))
@@ -162,6 +200,32 @@ def test_parquet_reads_like_text(tmp_path: Path) -> None:
     assert rows[1].where == f"{path}, row 2"
     with pytest.raises(ValueError, match=r"no column 'sequences'.*did you mean 'sequence'"):
         list(read_rows(path, ["sequences"]))
+
+
+def test_damage_that_parquet_can_tell(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    table = pa.table({"sequence": ["ACGT" + "ACGT"[i % 4] * i for i in range(300)]})
+    pq.write_table(table, path, write_page_checksum=True, compression="none")
+    whole = path.read_bytes()
+    at = whole.index(b"ACGTCCCCCCCCC") + 8
+    path.write_bytes(whole[:at] + b"G" + whole[at + 1 :])
+    with pytest.raises(ValueError, match=r"cannot read Parquet .*t\.parquet: .*checksum"):
+        list(read_rows(path, ["sequence"]))
+    for cut in (0, 4, 11, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match=r"cannot read Parquet .*t\.parquet: "):
+            list(read_rows(path, ["sequence"]))
+
+
+def test_what_parquet_cannot_hold_in_a_cell(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"sequence": ["A"], "label": [["x", "y"]]}), path)
+    with pytest.raises(ValueError, match=r"column 'label' holds list<.*> in each cell; expected"):
+        list(read_rows(path, ["sequence", "label"]))
+    assert [row.values for row in read_rows(path, ["sequence"])] == [("A",)]
+    pq.write_table(pa.table({}), path)
+    with pytest.raises(ValueError, match="has no column 'sequence'; it has none"):
+        list(read_rows(path, ["sequence"]))
 
 
 def test_bad_utf8_in_parquet_is_named(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -202,6 +203,15 @@ def test_a_test_set_may_spell_numbers_otherwise(tmp_path: Path) -> None:
 SLIPS: list[tuple[list[str], str | None]] = [
     (["enhancer", "Enhancer"], r"classes 'Enhancer' and 'enhancer' differ by case or white space"),
     (["non coding", "noncoding"], r"'non coding' and 'noncoding' differ by case or white space"),
+    (["caf\u00e9", "cafe\u0301"], r"by signs that look alike \('cafe\\u0301' and 'caf\\xe9'\)"),
+    (["A1", "\u04101"], r"by signs that look alike \('A1' and '\\u04101'\) alone; if they"),
+    (["CTCF", "\u0421\u0422\u0421F"], r"signs that look alike \('CTCF' and '\\u0421"),
+    (["x", "\uff58"], r"signs that look alike \('x' and '\\uff58'\)"),
+    (["x", "x\u200b"], r"signs that look alike \('x' and 'x\\u200b'\)"),
+    (["x-y", "x\u2013y"], r"signs that look alike \('x-y' and 'x\\u2013y'\)"),
+    (["x y", "x\u00a0y"], r"differ by case or white space"),
+    (["\u0416", "\u042f"], None),
+    (["cafe", "caf\u00e9"], None),
     (["x"] * 8 + ["y"] * 4 + ["promotor"], r"a single training example has the class 'promotor'"),
     (["x"] * 4 + ["y"] * 2, None),
     (["x", "y"], None),
@@ -213,3 +223,58 @@ def test_likely_slips_are_said(labels: list[str], expected: str | None) -> None:
     with maybe_warns(expected is not None, expected or ""):
         codec = Codec.of_training(Labels(), labels)
     assert set(codec.classes) == set(labels)
+
+
+def test_a_label_that_looks_like_a_class_is_told_from_it() -> None:
+    codec = Codec.of_training(Labels(), ["A", "C"])
+    with pytest.raises(ValueError, match=r"it differs from 'A' by .* \('A' and '\\u0410'\) alone"):
+        codec.encode(["\u0410"], ["t.csv, line 2"])
+    with pytest.raises(ValueError, match=r"'A' has no training .* by signs that look alike"):
+        Codec.of_training(Labels(classes=["A", "C"]), ["\u0410", "C"])
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_missing_cell_of_the_split_column(ending: str, tmp_path: Path) -> None:
+    parts = ["train", "train", None, "test", "NA", "validation", "train"]
+    frame = pd.DataFrame({"sequence": ["AC" * (i + 1) for i in range(7)], "part": parts})
+    frame["label"] = list("abababa")
+    path = tmp_path / f"t.{ending}"
+    frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+
+    def read(missing: Any) -> LabelledSequenceDataModule:
+        labels, split = Labels(missing=missing), Split(column="part")
+        data = LabelledSequenceDataModule(LabelledFiles(str(path)), labels=labels, split=split)
+        data.read()
+        return data
+
+    message = r"(line 4|row 3): column 'part' \(the split\) is empty; .* labels\.missing=skip"
+    with pytest.raises(ValueError, match=message):
+        read("error")
+    with pytest.warns(UserWarning, match="leaves out 2 records"):
+        data = read("skip")
+    sizes = [len(data.dataset(part)) for part in ("train", "validation", "test")]  # type: ignore[arg-type]
+    assert sizes == [3, 1, 1]
+
+
+@pytest.mark.parametrize("column", ["sequence", "label", "group", "part", "id"])
+def test_a_null_in_each_column_of_parquet(column: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"sequence": ["AC" * (i + 1) for i in range(6)], "label": list("ababab")})
+    frame = frame.assign(group=frame["sequence"], id=frame["sequence"], part="train")
+    frame.loc[3, column] = None
+    frame.to_parquet(tmp_path / "t.parquet")
+    fields, split = Fields(group="group", id="id"), Split(validation=0, test=0, column="part")
+
+    def read(missing: Any) -> int:
+        labels, files = Labels(missing=missing), LabelledFiles(str(tmp_path / "t.parquet"))
+        data = LabelledSequenceDataModule(files, fields, labels, split)
+        data.read()
+        return len(data.dataset("train"))
+
+    remedy = r"leave fields\.id out" if column == "id" else r"labels\.missing=skip"
+    for missing in ("error", "skip"):
+        if missing == "skip" and column != "id":
+            with pytest.warns(UserWarning, match="leaves out 1 records"):
+                assert read(missing) == 5
+            continue
+        with pytest.raises(ValueError, match=rf"t\.parquet, row 4: .*{column}.*{remedy}"):
+            read(missing)
