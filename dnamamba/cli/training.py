@@ -8,7 +8,7 @@ that names a ``class_path`` takes that class instead, with its arguments in ``in
 import dataclasses
 import sys
 from contextlib import ExitStack
-from typing import Any, NoReturn
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -19,14 +19,16 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.cli.errors import UsageError, explain, innermost, unknown_key
+from dnamamba.cli.errors import UsageError, innermost, unknown_key
 from dnamamba.cli.launched import end_with_launcher
 from dnamamba.cli.lock import only_writer
+from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
 from dnamamba.cli.run_config import SaveConfig, changes
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.cli.strategies import check_strategy
+from dnamamba.cli.trainer_values import check_trainer
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
@@ -69,7 +71,7 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     return 0
 
 
-class _Parser(LightningArgumentParser):
+class _Parser(CheckedParser, LightningArgumentParser):
     def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
         """Of settings that are an object of their own, null is one left at its defaults.
 
@@ -84,10 +86,6 @@ class _Parser(LightningArgumentParser):
                     raise UsageError(f"{name} takes settings by their names, got {value!r}")
                 named.pop(name, None)
         return super().instantiate(named, *args, **kwargs)
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        known = [action.dest for action in self._actions]
-        raise UsageError(explain(message, known)) from ex
 
 
 class TrainingCLI(LightningCLI):
@@ -152,11 +150,21 @@ class TrainingCLI(LightningCLI):
         for key in self.sections:  # jsonargparse passes over unknown sections in silence
             if key not in known:
                 raise UsageError(unknown_key(key, known))
+        if self.sections.get("data", {}) is None:
+            raise UsageError("data holds no settings; indent them under it")
         self.config = parser.parse_args(args)
+        if self.sections.get("trainer", {}) is None:  # flags may have set some of it
+            flags = vars(self.config.get("trainer") or Namespace())
+            self.config["trainer"] = Namespace(
+                **{**vars(parser.get_defaults()["trainer"]), **flags}
+            )
+        if not self.config["run_dir"].strip():
+            raise ValueError("run_dir is empty; name the folder of everything that the run writes")
         if self.config["checkpoint_every"] < 1:
             raise ValueError(
                 f"checkpoint_every must be at least 1 step, got {self.config['checkpoint_every']}"
             )
+        check_trainer(self.config["trainer"])
         check_strategy(self.config["trainer.strategy"])
         self.folder = RunFolder(self.config["run_dir"])
 
@@ -199,7 +207,10 @@ class TrainingCLI(LightningCLI):
         extra = callbacks(self.folder, self.model, every, config["log_every_n_steps"], progress_bar)
         if not fit:
             self.save_config_callback = None
-        return self._instantiate_trainer(config, extra)
+        try:
+            return self._instantiate_trainer(config, extra)
+        except (TypeError, OverflowError) as error:  # as a list of devices, where there are none
+            raise ValueError(f"{error} Check the flags --trainer.*") from error
 
     def run(self) -> None:
         """Train, or apply a checkpoint."""
