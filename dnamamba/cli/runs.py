@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
 from dnamamba.training.callbacks import (
+    BEFORE,
     BestCheckpoint,
     ExportModel,
     LastCheckpoint,
@@ -79,8 +80,9 @@ class RunFolder:
             if existing and not overwrite:
                 self._refuse(existing[0], resume_from)
             # Results of the run before are not those of the one that comes.
-            for path in [*existing, *(p for name in _RESULTS for p in self.path.glob(name))]:
-                path.unlink()
+            results = [path for name in _RESULTS for path in self.path.glob(name)]
+            for path in [*existing, *results, self.checkpoints / BEFORE]:
+                path.unlink(missing_ok=True)
         return None
 
     def refuse_predictions(self, overwrite: bool) -> None:
