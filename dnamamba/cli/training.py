@@ -25,10 +25,9 @@ from dnamamba.cli.lock import only_writer
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
 from dnamamba.cli.run_config import SaveConfig, changes
+from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
-from dnamamba.cli.strategies import check_strategy
-from dnamamba.cli.trainer_values import check_trainer
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
@@ -158,17 +157,11 @@ class TrainingCLI(LightningCLI):
             self.config["trainer"] = Namespace(
                 **{**vars(parser.get_defaults()["trainer"]), **flags}
             )
-        if not self.config["run_dir"].strip():
-            raise ValueError("run_dir is empty; name the folder of everything that the run writes")
-        if self.config["checkpoint_every"] < 1:
-            raise ValueError(
-                f"checkpoint_every must be at least 1 step, got {self.config['checkpoint_every']}"
-            )
-        check_trainer(self.config["trainer"])
-        check_strategy(self.config["trainer.strategy"])
+        check_run(self.config)
         self.folder = RunFolder(self.config["run_dir"])
 
     def before_instantiate_classes(self) -> None:
+        self.folder.check_writable(self.command)
         if self.command == "fit":
             if self.stack is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 self.stack.enter_context(only_writer(self.folder.path))

@@ -149,7 +149,7 @@ def test_of_a_callback(
         (
             "run_dir",
             "/dev/null",
-            "cannot write the run's folder /dev/null (File exists); name another with --run_dir",
+            "/dev/null is no folder; make way for it, or name another --run_dir",
         ),
         ("data", None, "data holds no settings; indent them under it"),
     ],

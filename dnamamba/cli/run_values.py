@@ -1,13 +1,15 @@
-"""Which of the trainer's values make no sense, said before any work is done.
+"""Which values of a run's settings make no sense, said before any work is done.
 
-Lightning looks at some of them only in the middle of a run, and at some not at all.
+Lightning looks at some of the trainer's only in the middle of a run, and at some not at all.
 """
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["check_trainer"]
+from dnamamba.cli.strategies import check_strategy
+
+__all__ = ["check_run"]
 
 _MOST_DEVICES = 1024  # of one machine
 _LEAST = {
@@ -25,15 +27,27 @@ _LEAST = {
 _MOST = {"num_nodes": 1_000_000}
 
 
-def check_trainer(values: Mapping[str, Any]) -> None:
+def check_run(config: Mapping[str, Any]) -> None:
     """Refuse what would fail late, hang, or train otherwise than was meant.
 
     Args:
-        values: the arguments of the trainer as parsed.
+        config: all settings of a command that trains or tests, as parsed.
 
     Raises:
         ValueError: a value is out of range; names it, and what it may be.
     """
+    if not config["run_dir"].strip():
+        raise ValueError("run_dir is empty; name the folder of everything that the run writes")
+    if config["checkpoint_every"] < 1:
+        raise ValueError(
+            f"checkpoint_every must be at least 1 step, got {config['checkpoint_every']}"
+        )
+    _check_trainer(config["trainer"])
+    _check_devices(config["trainer"].get("devices"))
+    check_strategy(config["trainer"].get("strategy"))
+
+
+def _check_trainer(values: Mapping[str, Any]) -> None:
     for name, (least, unit) in _LEAST.items():
         value = values.get(name)
         # Where a share of an epoch may stand, Lightning sees that it is one.
@@ -44,7 +58,6 @@ def check_trainer(values: Mapping[str, Any]) -> None:
             raise ValueError(f"trainer.{name} must be at least {least} {unit}, got {value}")
         if value > _MOST.get(name, value):
             raise ValueError(f"trainer.{name} must be at most {_MOST[name]:,}, got {value}")
-    _check_devices(values.get("devices"))
 
 
 def _check_devices(devices: Any) -> None:
