@@ -44,6 +44,21 @@ class CheckedParser(ArgumentParser):
             if value is not _ABSENT:
                 _check(action, value)
 
+    def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
+        """Of settings that are an object of their own, null is one left at its defaults.
+
+        Raises:
+            UsageError: something else stands in the place of such an object.
+        """
+        named = namespace.clone()
+        for group in self._action_groups:
+            name = group.dest if hasattr(group, "group_class") else None
+            if name and not isinstance(value := named.get(name), Namespace):
+                if value is not None:
+                    raise UsageError(f"{name} takes settings by their names, got {value!r}")
+                named.pop(name, None)
+        return super().instantiate(named, *args, **kwargs)
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         known = [action.dest for action in self._actions]
         raise UsageError(explain(message, known)) from ex
