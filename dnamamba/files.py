@@ -11,10 +11,31 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-__all__ = ["replacing", "replacing_together", "sync_folder"]
+__all__ = ["Opened", "replacing", "replacing_together", "sync_folder", "why_not_writable"]
+
+Opened = Callable[[str | Path], AbstractContextManager[IO[bytes]]]
+"""How a function that writes opens its file: ``replacing``, or as ``replacing_together`` yields."""
 
 _DAY = 24 * 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def why_not_writable(target: Path) -> str:
+    """What stands in the way of a file, as far as can be seen before it is written; or nothing.
+
+    Returns:
+        What follows the file's name in a sentence, with a remedy; empty if nothing is seen.
+    """
+    if target.is_dir():
+        return "is a folder; name a file in it"
+    if target.exists() and not target.is_file():
+        return "is no regular file, but a device or a pipe; name a file"
+    folder = next(path for path in target.absolute().parents if path.exists())
+    if not folder.is_dir():
+        return f"cannot be written, {folder} is no folder; name a file elsewhere"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"cannot be written, {folder} is read-only to you; name a file elsewhere"
+    return ""
 
 
 @contextmanager
@@ -35,16 +56,14 @@ def replacing(target: str | Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-Opened = Callable[[str | Path], AbstractContextManager[IO[bytes]]]
-
-
 @contextmanager
 def replacing_together() -> Iterator[Opened]:
     """Open several files for writing that take the places of their targets together.
 
     Yields a function that opens one as ``replacing`` does; what it wrote waits, complete and
-    synced, until the block ends. If anything in the block fails, a full disk say, every target is
-    what it was before.
+    synced, until the block ends. If anything in the block fails, a full disk say, or one of the
+    last moves, every target is what it was before. (Only a kill between two of these moves, which
+    write nothing, can leave some of the new files beside some of the old.)
 
     Raises:
         OSError: see ``replacing``.
@@ -59,11 +78,7 @@ def replacing_together() -> Iterator[Opened]:
 
     try:
         yield opened
-        for temporary, target in waiting:
-            try:
-                temporary.replace(target)
-            except OSError as error:
-                raise _explained(error, target) from error
+        _move(waiting)
         for folder in {target.parent for _, target in waiting}:
             sync_folder(folder)
     except BaseException:
@@ -73,11 +88,54 @@ def replacing_together() -> Iterator[Opened]:
         raise
 
 
+def _move(waiting: list[tuple[Path, Path]]) -> None:
+    """Each to its target; or, where one cannot, none."""
+    backups: list[Path | None] = []
+    moved = 0
+    try:
+        for _, target in waiting[:-1]:
+            backups.append(_backup(target))  # nothing comes after the last
+        for temporary, target in waiting:
+            try:
+                temporary.replace(target)
+            except OSError as error:
+                raise _explained(error, target) from error
+            moved += 1
+    except BaseException:
+        for (_, target), backup in list(zip(waiting, backups, strict=False))[:moved]:
+            with suppress(OSError):
+                target.unlink() if backup is None else backup.replace(target)
+        raise
+    finally:
+        for backup in backups:
+            if backup is not None:
+                with suppress(OSError):
+                    backup.unlink(missing_ok=True)
+
+
+def _backup(target: Path) -> Path | None:
+    """Another name for the file that stands there; None if none does."""
+    backup = _hidden(target)
+    try:
+        os.link(target, backup)
+    except FileNotFoundError:
+        return None
+    except OSError:  # a filesystem without hard links
+        shutil.copyfile(target, backup)
+    return backup
+
+
+def _hidden(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
+
+
 @contextmanager
 def _written(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
     """A hidden file beside the target, and its name; whole and synced when the block ends well."""
-    temporary = target.with_name(f".{target.name}.{_owner()}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _hidden(target)
     try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
         with temporary.open("xb") as file:

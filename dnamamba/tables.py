@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from dnamamba.extras import library
-from dnamamba.files import replacing
+from dnamamba.files import Opened, replacing
 
 __all__ = ["TABLE_ENDINGS", "check_table", "write_table"]
 
 TABLE_ENDINGS = (".parquet", ".tsv")
 
 
-def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
+def write_table(
+    path: Path, columns: Mapping[str, Sequence[Any]], opened: Opened = replacing
+) -> None:
     """Write equally long columns under their names; a file that stands there is replaced.
 
     Args:
         path: ends in .parquet, or anything else for tab-separated text, in which floats have six
             digits.
         columns: name -> values: text, integers or floats.
+        opened: how the file is opened.
 
     Raises:
         ModuleNotFoundError: Parquet without pyarrow; names the extra.
@@ -32,7 +35,7 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         import pyarrow.parquet as pq
 
         table = pa.table({name: list(values) for name, values in columns.items()})
-        with replacing(path) as file:
+        with opened(path) as file:
             pq.write_table(table, file)
         return
     text = io.StringIO()
@@ -42,7 +45,7 @@ def write_table(path: Path, columns: Mapping[str, Sequence[Any]]) -> None:
         [f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row]
         for row in zip(*columns.values(), strict=True)
     )
-    with replacing(path) as file:
+    with opened(path) as file:
         file.write(text.getvalue().encode())
 
 

@@ -9,11 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from dnamamba.files import replacing, replacing_together
+from dnamamba.files import replacing, replacing_together, why_not_writable
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def write_together(folder: Path, files: int) -> None:
+    with replacing_together() as opened:
+        for number in range(files):
+            with opened(folder / str(number)) as file:
+                file.write(b"new")
 
 
 def write(target: Path, content: bytes, error: BaseException | None = None) -> None:
@@ -138,3 +145,50 @@ def test_several_files_are_replaced_together_or_not_at_all(
         write_all()
     assert names(tmp_path) == ["0"]
     assert (tmp_path / "0").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("fails_at", [0, 1, 2])
+def test_a_move_that_fails_takes_back_those_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_at: int, links: bool
+) -> None:
+    for number in (0, 2):
+        (tmp_path / str(number)).write_bytes(b"old")
+    replace = Path.replace
+
+    def replace_or_fail(self: Path, target: Path) -> Path:
+        if target.name == str(fails_at) and self.read_bytes() == b"new":
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+        return replace(self, target)
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "replace", replace_or_fail)
+    if not links:
+        monkeypatch.setattr(os, "link", lambda a, b: no_links() if Path(a).exists() else os.stat(a))
+    with pytest.raises(OSError, match=rf"cannot write .*/{fails_at}: Operation not permitted"):
+        write_together(tmp_path, 3)
+    assert names(tmp_path) == ["0", "2"]
+    assert {(tmp_path / name).read_bytes() for name in ("0", "2")} == {b"old"}
+
+
+def test_a_folder_in_the_place_of_a_file_is_seen_before_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    with pytest.raises(OSError, match=r"cannot write .*/1: it is a folder"):
+        write_together(tmp_path, 2)
+    assert names(tmp_path) == ["1"]
+
+
+def test_what_stands_in_the_way_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    assert why_not_writable(tmp_path).startswith("is a folder")
+    assert why_not_writable(tmp_path / "file") == ""
+    assert why_not_writable(tmp_path / "a" / "b" / "new") == ""
+    assert why_not_writable(Path("new")) == ""
+    assert why_not_writable(tmp_path / "pipe").startswith("is no regular file")
+    assert why_not_writable(Path("/dev/full")).startswith("is no regular file")
+    assert "/file is no folder" in why_not_writable(tmp_path / "file" / "a" / "b")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # of root too
+    assert f"{tmp_path} is read-only" in why_not_writable(tmp_path / "new" / "a")

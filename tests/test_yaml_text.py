@@ -82,3 +82,34 @@ def test_a_run_s_configuration_that_would_grow(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(BOMBS["lists"])
     with pytest.raises(ValueError, match=r"config\.yaml is damaged, it is not YAML: its aliases"):
         open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\nb: {c: 1, 'c': 2}\n",
+        "a:\n  - {b: 1}\n  - b: [1, {x: 2}]\n    c: 3\n    b: 4\n",
+        "? a\n: 1\n? a\n: 2\n",
+    ],
+)
+def test_a_key_twice_in_one_section_is_refused(text: str) -> None:
+    with pytest.raises(yaml.YAMLError, match="stands twice in one section, in lines"):
+        load_yaml(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: a\nb: {a: 1}\nc: [{a: 1}, {a: 2}]\n",
+        "x: &x {a: 1}\ny: {<<: *x, a: 2}\n",
+        "x: &x a\ny: {*x : x, b: x}\n",
+        "version: '" + "1" * 400 + "'\n",
+    ],
+)
+def test_what_only_looks_like_it_is_read_as_ever(text: str) -> None:
+    assert load_yaml(text) == yaml.safe_load(text)
+
+
+def test_a_number_without_end_is_refused() -> None:
+    with pytest.raises(yaml.YAMLError, match="a number of 5,000 digits"):
+        load_yaml("a: -" + "9" * 5000)

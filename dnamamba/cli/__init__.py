@@ -67,6 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _say(command, error, debug, status=2)
     except (ValueError, OSError, FloatingPointError, ModuleNotFoundError) as error:
         return _say(command, error, debug, status=1)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "t allocate memory" not in str(error):  # torch's
+            raise
+        full = MemoryError(f"the memory is full: {' '.join(str(error).split())}. Ask for less")
+        return _say(command, full, debug, status=1)
 
 
 def _run(command: str, arguments: list[str]) -> int:

@@ -56,9 +56,12 @@ def explain(message: str, known: Iterable[str]) -> str:
 
 def _types(message: str) -> str:
     """Types by their names in YAML, and a mismatch with several types in one line."""
+    if value := re.search(r"^ *- .*?([\w.]+ must be .*, got .*)$", message, re.MULTILINE):
+        return f"{message.partition(': ')[0]}: {value[1]}"
     message = innermost(message)
     message = re.sub(r"<class '(?:[\w.]+\.)?(\w+)'>", r"\1", message).replace("NoneType", "null")
     message = re.sub(r"typing\.Literal\[([^]]*)\]", r"\1", message)
+    message = re.sub(r"\b([vV]alue: )None$", r"\1null, leave it out for its default", message)
     union = re.fullmatch(
         r"(.*?: ).*Subtypes: \[(.*?)\]\n.*Given value: (.*)", message.strip(), re.DOTALL
     )

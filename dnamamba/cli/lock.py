@@ -27,8 +27,15 @@ def only_writer(folder: str | Path) -> Iterator[None]:
     """
     path = Path(folder) / ".lock"
     made = not path.parent.exists()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _locked(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _locked(path)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write the run's folder {path.parent} ({error.strerror}); name another with "
+            "--run_dir",
+        ) from error
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())

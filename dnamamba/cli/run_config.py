@@ -9,6 +9,8 @@ import yaml
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
+from dnamamba.yaml_text import read_yaml
+
 __all__ = ["SaveConfig", "changes"]
 
 # Of a resume itself, or where files lie.
@@ -44,7 +46,7 @@ def changes(saved: Path, now: str) -> str:
         now: YAML of the one at hand.
     """
     try:
-        before = yaml.safe_load(saved.read_text())
+        before = read_yaml(saved)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return ""
     old, new = dict(_flat(before)), dict(_flat(yaml.safe_load(now)))

@@ -7,7 +7,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
+from dnamamba.files import why_not_writable
 from dnamamba.training.callbacks import (
+    BEFORE,
     BestCheckpoint,
     ExportModel,
     LastCheckpoint,
@@ -79,8 +81,9 @@ class RunFolder:
             if existing and not overwrite:
                 self._refuse(existing[0], resume_from)
             # Results of the run before are not those of the one that comes.
-            for path in [*existing, *(p for name in _RESULTS for p in self.path.glob(name))]:
-                path.unlink()
+            results = [path for name in _RESULTS for path in self.path.glob(name)]
+            for path in [*existing, *results, self.checkpoints / BEFORE]:
+                path.unlink(missing_ok=True)
         return None
 
     def refuse_predictions(self, overwrite: bool) -> None:
@@ -92,6 +95,20 @@ class RunFolder:
         existing = sorted(self.path.glob("predictions*.tsv"))
         if existing and not overwrite:
             raise ValueError(f"{existing[0]} exists; set --overwrite to replace it")
+
+    def check_writable(self, command: str) -> None:
+        """Say before the work, not after it, that what it makes cannot be written.
+
+        Raises:
+            ValueError: a folder is read-only, or something else has the name of a file or folder.
+        """
+        results = [self.path / name.replace("*", "") for name in _RESULTS]
+        written = {"fit": [self.last, *self._files()], "test": results, "predict": results}
+        for path in written.get(command, []):
+            if why := why_not_writable(path):
+                raise ValueError(
+                    f"{path} {why.partition('; ')[0]}; make way for it, or name another --run_dir"
+                )
 
     def _refuse(self, existing: Path, resume_from: str | None) -> None:
         """Refuse to write over a run, but for one that was cut short before its last.ckpt."""

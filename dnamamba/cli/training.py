@@ -8,7 +8,7 @@ that names a ``class_path`` takes that class instead, with its arguments in ``in
 import dataclasses
 import sys
 from contextlib import ExitStack
-from typing import Any, NoReturn
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -19,14 +19,15 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.cli.errors import UsageError, explain, innermost, unknown_key
+from dnamamba.cli.errors import UsageError, innermost, unknown_key
 from dnamamba.cli.launched import end_with_launcher
 from dnamamba.cli.lock import only_writer
+from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
 from dnamamba.cli.run_config import SaveConfig, changes
+from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
-from dnamamba.cli.strategies import check_strategy
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
@@ -69,25 +70,8 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     return 0
 
 
-class _Parser(LightningArgumentParser):
-    def instantiate(self, namespace: Namespace, *args: Any, **kwargs: Any) -> Namespace:
-        """Of settings that are an object of their own, null is one left at its defaults.
-
-        Raises:
-            UsageError: something else stands in the place of such an object.
-        """
-        named = namespace.clone()
-        for group in self._action_groups:
-            name = group.dest if hasattr(group, "group_class") else None
-            if name and not isinstance(value := named.get(name), Namespace):
-                if value is not None:
-                    raise UsageError(f"{name} takes settings by their names, got {value!r}")
-                named.pop(name, None)
-        return super().instantiate(named, *args, **kwargs)
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        known = [action.dest for action in self._actions]
-        raise UsageError(explain(message, known)) from ex
+class _Parser(CheckedParser, LightningArgumentParser):
+    """Lightning's, with the checks of all commands."""
 
 
 class TrainingCLI(LightningCLI):
@@ -152,15 +136,19 @@ class TrainingCLI(LightningCLI):
         for key in self.sections:  # jsonargparse passes over unknown sections in silence
             if key not in known:
                 raise UsageError(unknown_key(key, known))
+        if self.sections.get("data", {}) is None:
+            raise UsageError("data holds no settings; indent them under it")
         self.config = parser.parse_args(args)
-        if self.config["checkpoint_every"] < 1:
-            raise ValueError(
-                f"checkpoint_every must be at least 1 step, got {self.config['checkpoint_every']}"
+        if self.sections.get("trainer", {}) is None:  # flags may have set some of it
+            flags = vars(self.config.get("trainer") or Namespace())
+            self.config["trainer"] = Namespace(
+                **{**vars(parser.get_defaults()["trainer"]), **flags}
             )
-        check_strategy(self.config["trainer.strategy"])
+        check_run(self.config)
         self.folder = RunFolder(self.config["run_dir"])
 
     def before_instantiate_classes(self) -> None:
+        self.folder.check_writable(self.command)
         if self.command == "fit":
             if self.stack is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 self.stack.enter_context(only_writer(self.folder.path))
@@ -199,7 +187,10 @@ class TrainingCLI(LightningCLI):
         extra = callbacks(self.folder, self.model, every, config["log_every_n_steps"], progress_bar)
         if not fit:
             self.save_config_callback = None
-        return self._instantiate_trainer(config, extra)
+        try:
+            return self._instantiate_trainer(config, extra)
+        except (TypeError, OverflowError) as error:  # as a list of devices, where there are none
+            raise ValueError(f"{error} Check the flags --trainer.*") from error
 
     def run(self) -> None:
         """Train, or apply a checkpoint."""

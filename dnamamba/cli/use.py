@@ -5,13 +5,13 @@ import inspect
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import docstring_parser
 import jsonargparse
 
 from dnamamba.cli.commands import COMMANDS
-from dnamamba.cli.errors import UsageError, explain
+from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.spellings import one_spelling
 
 __all__ = ["make_parser", "run"]
@@ -22,12 +22,6 @@ class _Help(jsonargparse.DefaultHelpFormatter, argparse.RawDescriptionHelpFormat
 
     def _get_default_metavar_for_positional(self, action: argparse.Action) -> str:
         return action.dest.upper()
-
-
-class _Parser(jsonargparse.ArgumentParser):
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        known = [action.dest for action in self._actions]
-        raise UsageError(explain(message, known)) from ex
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -57,7 +51,7 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
     flags = [n for n in needed if parameters[n].kind is inspect.Parameter.KEYWORD_ONLY]
     lists = [n for n in needed if parameters[n].annotation == list[str]]
     switches = [n for n, p in parameters.items() if p.default is False]
-    parser = _Parser(
+    parser = CheckedParser(
         prog=f"dnamamba {command}",
         usage=_usage(command, [n for n in needed if n not in flags], lists, flags),
         description=text.description,

@@ -6,7 +6,7 @@ from pathlib import Path
 from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
 from dnamamba.device import best_device
-from dnamamba.files import replacing
+from dnamamba.files import Opened, replacing
 from dnamamba.inference.generation import generate
 
 __all__ = ["ENDINGS", "generate_fasta", "write_fasta"]
@@ -70,9 +70,9 @@ def generate_fasta(
     write_fasta(path, records)
 
 
-def write_fasta(path: Path, records: Sequence[tuple[str, str]]) -> None:
+def write_fasta(path: Path, records: Sequence[tuple[str, str]], opened: Opened = replacing) -> None:
     """Header lines (without ">") and bases, 60 to a line; the file is whole or not there."""
-    with replacing(path) as file:
+    with opened(path) as file:
         for header, bases in records:
             file.write(f">{header}\n".encode())
             file.writelines(_wrapped(bases))

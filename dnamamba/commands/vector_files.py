@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.extras import library
-from dnamamba.files import replacing
+from dnamamba.files import Opened, replacing
 
 __all__ = ["COLUMNS", "ENDINGS", "VectorFile", "check_vectors", "open_vectors"]
 
@@ -160,7 +160,11 @@ class _H5ad:
 
 @contextmanager
 def open_vectors(
-    path: Path, shape: tuple[int, int], metadata: dict[str, str], columns: tuple[str, ...] = COLUMNS
+    path: Path,
+    shape: tuple[int, int],
+    metadata: dict[str, str],
+    columns: tuple[str, ...] = COLUMNS,
+    opened: Opened = replacing,
 ) -> Iterator[VectorFile]:
     """Write ``path`` piece by piece; it appears when the block ends well.
 
@@ -171,8 +175,9 @@ def open_vectors(
         shape: rows, d_model.
         metadata: of the file: Parquet's metadata, npz entries, AnnData's uns.
         columns: names; ``start`` and ``end`` hold integers, all others text.
+        opened: how the file is opened.
     """
-    with replacing(path) as file:
+    with opened(path) as file:
         output: VectorFile
         if path.suffix == ".npz":
             output = _Npz(file, metadata, shape)

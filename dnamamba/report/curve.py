@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dnamamba.files import replacing
+from dnamamba.files import Opened, replacing
 from dnamamba.report.comparison import UNIFORM_BITS
 
 __all__ = ["Curve", "plot_curve", "read_curve"]
@@ -52,6 +52,7 @@ def plot_curve(
     bases_per_step: int,
     markov: float,
     name: str,
+    opened: Opened = replacing,
 ) -> None:
     """Bits per base against bases seen, with the lines to beat.
 
@@ -62,6 +63,7 @@ def plot_curve(
         bases_per_step: positions that one optimiser step sees.
         markov: bits per base of the best Markov chain.
         name: what the legend calls it.
+        opened: how the file is opened.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -91,5 +93,5 @@ def plot_curve(
     axes.set_xlim(left=0)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, loc="outside upper center", ncols=4, fontsize=9, columnspacing=1.5)
-    with replacing(output) as file:
+    with opened(output) as file:
         FigureCanvasAgg(figure).print_png(file)

@@ -15,7 +15,7 @@ from dnamamba.api import Pretrained
 from dnamamba.commands.generate import write_fasta
 from dnamamba.commands.vector_files import open_vectors
 from dnamamba.device import best_device
-from dnamamba.files import replacing
+from dnamamba.files import Opened, replacing_together, why_not_writable
 from dnamamba.report.comparison import UNIFORM_BITS, Comparison, compare
 from dnamamba.report.comparison_table import print_comparison
 from dnamamba.report.curve import Curve, plot_curve, read_curve
@@ -26,6 +26,7 @@ from dnamamba.version import installed_version
 
 __all__ = ["report"]
 
+_FILES = ("summary.json", "loss.png", "generated.fa", "embeddings.npz")
 _K = 31
 _EMBEDDED = 8
 
@@ -53,6 +54,9 @@ def report(
     """
     if max_windows < 1:
         raise ValueError(f"max_windows must be at least 1, got {max_windows}")
+    for name in _FILES:
+        if why := why_not_writable(path := Path(run) / name):
+            raise ValueError(f"{path} {why.partition('; ')[0]}, and the report would go there")
     began = time.monotonic()
     finished = open_run(run, best_device(device))
     metrics = finished.folder / "metrics.csv"
@@ -64,21 +68,23 @@ def report(
     comparison = _compare(markov, finished.pretrained, test)
     leaking = held_out_windows_with_shared_kmers(train, list(test), _K).size
     print_comparison(comparison, leaking, _K)
-    _plot(finished, curves, markov, comparison)
     bases = finished.pretrained.generate(length=generate_length)
-    write_fasta(finished.folder / "generated.fa", [("generated_0 seed=0 temperature=1.0", bases)])
-    _embed(finished)
-    summary = {
-        "bits_per_base": _bits_per_base(comparison),
-        "test": _part(test) | {f"windows_sharing_{_K}_bases_with_training": leaking},
-        "training": _training(finished, train, curves[1]),
-        "markov_strengths": markov.strengths,
-        "model": _model(finished.pretrained, finished.weights),
-        "report": _circumstances(finished.pretrained, time.monotonic() - began),
-    }
-    with replacing(finished.folder / "summary.json") as file:
-        file.write((json.dumps(summary, indent=2) + "\n").encode())
-    print(f"written to {finished.folder}: summary.json, loss.png, generated.fa, embeddings.npz")
+    sample = [("generated_0 seed=0 temperature=1.0", bases)]
+    with replacing_together() as opened:
+        _plot(finished, curves, markov, comparison, opened)
+        write_fasta(finished.folder / "generated.fa", sample, opened)
+        _embed(finished, opened)
+        summary = {
+            "bits_per_base": _bits_per_base(comparison),
+            "test": _part(test) | {f"windows_sharing_{_K}_bases_with_training": leaking},
+            "training": _training(finished, train, curves[1]),
+            "markov_strengths": markov.strengths,
+            "model": _model(finished.pretrained, finished.weights),
+            "report": _circumstances(finished.pretrained, time.monotonic() - began),
+        }
+        with opened(finished.folder / "summary.json") as file:
+            file.write((json.dumps(summary, indent=2) + "\n").encode())
+    print(f"written to {finished.folder}: {', '.join(_FILES)}")
 
 
 def _compare(markov: MarkovModels, pretrained: Pretrained, windows: RunWindows) -> Comparison:
@@ -95,6 +101,7 @@ def _plot(
     curves: tuple[Curve, Curve],
     markov: MarkovModels,
     test: Comparison,
+    opened: Opened,
 ) -> None:
     """The curve is of the windows that were validated, and so is the line beside it."""
     order, line, part = test.best_order, test.markov[test.best_order], "test"
@@ -102,10 +109,10 @@ def _plot(
         bits, bases = markov.score(run.validated)
         line, part = float(bits[:, order].sum() / bases.sum()), "validation"
     name = f"Markov order {order} ({part})"
-    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, line, name)
+    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, line, name, opened)
 
 
-def _embed(run: Run) -> None:
+def _embed(run: Run, opened: Opened) -> None:
     """Mean embeddings of a few test windows, with their places."""
     windows = RunWindows(run.data, "test", _EMBEDDED)
     names = list(run.data.genomes)
@@ -119,7 +126,7 @@ def _embed(run: Run) -> None:
     }
     vectors = run.pretrained.embed(list(windows))
     path = run.folder / "embeddings.npz"
-    with open_vectors(path, vectors.shape, {"pooling": "mean"}) as file:
+    with open_vectors(path, vectors.shape, {"pooling": "mean"}, opened=opened) as file:
         file.write(columns, vectors)
 
 

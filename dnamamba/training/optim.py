@@ -18,6 +18,8 @@ __all__ = [
     "weight_decayed",
 ]
 
+_MOST = 1e30  # torch raises an error of its own where a product leaves float32
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -53,6 +55,11 @@ class OptimizerConfig:
             raise ValueError(f"optimizer.betas must be two numbers in [0, 1), got {self.betas}")
         if not 0 < self.eps < math.inf:
             raise ValueError(f"optimizer.eps must be positive, got {self.eps}")
+        for name in ("lr", "weight_decay", "eps"):
+            if getattr(self, name) > _MOST:
+                raise ValueError(
+                    f"optimizer.{name} must be at most {_MOST}, got {getattr(self, name)}"
+                )
         if self.warmup_steps < 0:
             raise ValueError(f"optimizer.warmup_steps must be 0 or more, got {self.warmup_steps}")
         if not 0 <= self.min_lr_ratio <= 1:

@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torchmetrics.functional import classification as tm
 
-from dnamamba.files import replacing
+from dnamamba.files import Opened
 from dnamamba.model.heads import Head
 from dnamamba.training.held_out import Outcomes
 
 __all__ = ["plot_test"]
 
+Figures = dict[str, Figure]  # by the names of their files
+
 _INCHES = (5.0, 4.4)
 
 
-def plot_test(folder: Path, outcomes: Outcomes, head: Head, labels: tuple[str, ...]) -> list[Path]:
+def plot_test(
+    folder: Path, outcomes: Outcomes, head: Head, labels: tuple[str, ...], opened: Opened
+) -> list[Path]:
     """Draw what suits the head; files that stand there are replaced.
 
     Args:
@@ -26,15 +29,21 @@ def plot_test(folder: Path, outcomes: Outcomes, head: Head, labels: tuple[str, .
         outcomes: the samples, at least one.
         head: what gave them; its ``plots`` are of ``PLOTS``.
         labels: names of the classes; empty for regression.
+        opened: how the files are opened.
 
     Returns:
         The files.
     """
-    drawn = [PLOTS[name](folder, outcomes, head, labels) for name in head.plots]
-    return [path for paths in drawn for path in paths]
+    files = []
+    for plot in head.plots:
+        for name, figure in PLOTS[plot](outcomes, head, labels).items():
+            files.append(folder / name)
+            with opened(files[-1]) as file:
+                figure.savefig(file, format="png", dpi=150)
+    return files
 
 
-def _confusion(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str]) -> list[Path]:
+def _confusion(outcomes: Outcomes, head: Head, labels: Sequence[str]) -> Figures:
     """``confusion.png``, of one label a sample."""
     C = len(labels)
     counts = tm.multiclass_confusion_matrix(outcomes.probabilities, outcomes.label, C).numpy()
@@ -50,10 +59,10 @@ def _confusion(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[st
         shade = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, str(count), ha="center", va="center", color=shade)
     axes.set(xlabel="predicted", ylabel="true (samples)")
-    return [_saved(figure, folder / "confusion.png")]
+    return {"confusion.png": figure}
 
 
-def _rankings(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str]) -> list[Path]:
+def _rankings(outcomes: Outcomes, head: Head, labels: Sequence[str]) -> Figures:
     """``roc.png`` and ``pr.png``, one curve a label that has both kinds of samples."""
     figures = [Figure(figsize=_INCHES, layout="constrained") for _ in range(2)]
     roc, pr = (figure.subplots() for figure in figures)
@@ -75,11 +84,10 @@ def _rankings(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str
     for axes in (roc, pr):
         if axes.get_legend_handles_labels()[0]:
             axes.legend(fontsize="small")
-    names = "roc.png", "pr.png"
-    return [_saved(figure, folder / name) for figure, name in zip(figures, names, strict=True)]
+    return dict(zip(("roc.png", "pr.png"), figures, strict=True))
 
 
-def _scatter(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str]) -> list[Path]:
+def _scatter(outcomes: Outcomes, head: Head, labels: Sequence[str]) -> Figures:
     """``scatter.png``, of numbers."""
     figure = Figure(figsize=_INCHES, layout="constrained")
     axes = figure.subplots()
@@ -88,16 +96,10 @@ def _scatter(folder: Path, outcomes: Outcomes, head: Head, labels: Sequence[str]
     ends = [float(f(torch.cat([outcomes.label.double(), values]))) for f in (torch.min, torch.max)]
     axes.plot(ends, ends, color="grey", linewidth=0.8, linestyle=":")
     axes.set(xlabel="true", ylabel="predicted")
-    return [_saved(figure, folder / "scatter.png")]
+    return {"scatter.png": figure}
 
 
-def _saved(figure: Any, path: Path) -> Path:
-    with replacing(path) as file:
-        figure.savefig(file, format="png", dpi=150)
-    return path
-
-
-PLOTS: dict[str, Callable[[Path, Outcomes, Head, Sequence[str]], list[Path]]] = {
+PLOTS: dict[str, Callable[[Outcomes, Head, Sequence[str]], Figures]] = {
     "confusion": _confusion,
     "rankings": _rankings,
     "scatter": _scatter,

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ import yaml
 from cli_cases import config, step
 
 from dnamamba.cli import main
+from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 
 STOPPED = """
 import os, signal, sys
@@ -128,6 +130,93 @@ def test_a_moved_run_remembers_its_best(
     after = torch.load(moved / "checkpoints" / "best.ckpt", weights_only=True)
     assert after["global_step"] == before
     assert "best validation" in capsys.readouterr().err
+
+
+KEPT = ".best.ckpt.before"
+
+
+def a_better_step_behind_the_last(folder: Path) -> tuple[dict[str, Path], str]:
+    """Runs of one configuration: whole, and killed behind a validation that last.ckpt misses.
+
+    The best of ``whole`` is its last validation; that of ``run``, by its last.ckpt, is before.
+    """
+    path = config(
+        folder,
+        trainer={"max_steps": 6, "val_check_interval": 2},
+        model={"optimizer": {"lr": 1e-2, "warmup_steps": 0, "min_lr_ratio": 1.0}},
+        checkpoint_every=4,
+    )
+    runs = {name: folder / name for name in ("whole", "run", "ahead")}
+    assert main(["fit", "-c", path, f"--run_dir={runs['whole']}"]) == 0
+    assert main(["fit", "-c", path, f"--run_dir={runs['run']}", "--trainer.max_steps=4"]) == 0
+    assert [best_step(runs[name]) for name in ("whole", "run")] == [6, 4]
+    return runs, path
+
+
+def best_step(run: Path) -> int:
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    return int(checkpoint["global_step"])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_best_that_the_last_does_not_know_is_put_back(
+    kept: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a GPU, or at another learning rate, the run need not come by that step again."""
+    runs, path = a_better_step_behind_the_last(tmp_path)
+    shutil.copytree(runs["run"], runs["ahead"])
+    checkpoints = runs["ahead"] / "checkpoints"
+    if kept:
+        (checkpoints / "best.ckpt").rename(checkpoints / KEPT)
+    shutil.copy(runs["whole"] / "checkpoints" / "best.ckpt", checkpoints / "best.ckpt")
+    for name in ("run", "ahead"):  # worse from here on, so that the best stays that of step 4
+        worse = ["--model.optimizer.lr=30", f"--run_dir={runs[name]}", "--ckpt_path=last"]
+        assert main(["fit", "-c", path, *worse]) == 0
+    assert best_step(runs["run"]) == 4
+    assert best_step(runs["ahead"]) == (4 if kept else 6)
+    assert not (checkpoints / KEPT).exists()
+    if kept:
+        exported = [(runs[name] / "model" / "model.safetensors") for name in ("run", "ahead")]
+        assert exported[0].read_bytes() == exported[1].read_bytes()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_and_is_found_again_where_nothing_else_is_set(kept: bool, tmp_path: Path) -> None:
+    runs, path = a_better_step_behind_the_last(tmp_path)
+    checkpoints = runs["run"] / "checkpoints"
+    if kept:
+        (checkpoints / "best.ckpt").rename(checkpoints / KEPT)
+    shutil.copy(runs["whole"] / "checkpoints" / "best.ckpt", checkpoints / "best.ckpt")
+    assert main(["fit", "-c", path, "--ckpt_path=last"]) == 0
+    assert losses(runs["run"]) == losses(runs["whole"])
+    assert best_step(runs["run"]) == 6
+    exported = [runs[name] / "model" / "model.safetensors" for name in ("run", "whole")]
+    assert exported[0].read_bytes() == exported[1].read_bytes()
+
+
+def test_the_best_of_before_is_kept_until_the_last_knows_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill at any moment finds the best that last.ckpt knows."""
+    path = config(tmp_path, trainer={"max_steps": 9, "val_check_interval": 1}, checkpoint_every=4)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    states = []
+    save = AtomicCheckpointIO.save_checkpoint
+
+    def save_and_look(self: AtomicCheckpointIO, *args: Any, **kwargs: Any) -> None:
+        save(self, *args, **kwargs)
+        if (checkpoints / "last.ckpt").is_file():
+            last = torch.load(checkpoints / "last.ckpt", weights_only=True)["callbacks"]
+            known = next(v["best_step"] for k, v in last.items() if k.startswith("ModelCheckpoint"))
+            files = [p for p in (checkpoints / "best.ckpt", checkpoints / KEPT) if p.is_file()]
+            steps = [torch.load(p, weights_only=True)["global_step"] for p in files]
+            states.append(known in steps)
+
+    monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save_and_look)
+    assert main(["fit", "-c", path]) == 0
+    assert len(states) > 4
+    assert all(states)
+    assert not (checkpoints / KEPT).exists()
 
 
 def test_validation_is_counted_in_optimiser_steps(tmp_path: Path) -> None:

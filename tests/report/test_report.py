@@ -1,5 +1,7 @@
+import errno
 import json
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -182,3 +184,44 @@ def test_a_damaged_run_is_named(
 def test_arguments_out_of_range(finished: Path) -> None:
     with pytest.raises(ValueError, match="max_windows must be at least 1, got 0"):
         report(str(finished), max_windows=0)
+
+
+_WRITTEN = ("generated.fa", "loss.png", "embeddings.npz", "summary.json")
+
+
+def _contents(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in _WRITTEN]
+
+
+def test_a_full_disk_leaves_the_report_of_before(
+    reported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(reported, folder)
+    sync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if "/.summary.json." in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"no room to write .*summary\.json.* there is intact"):
+        report(str(folder), generate_length=90, device="cpu")
+    assert _contents(folder) == _contents(reported)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        path.name for path in reported.iterdir()
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_work(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "loss.png").mkdir()
+    with pytest.raises(ValueError, match=r"loss\.png is a folder, and the report would go there"):
+        report(str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # of root too
+    with pytest.raises(
+        ValueError, match=r"summary\.json cannot be written, .* is read-only to you"
+    ):
+        report(str(finished))

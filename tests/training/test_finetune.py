@@ -1,8 +1,10 @@
 """Fine-tuning: what moves, what is logged, what a checkpoint and a test leave behind."""
 
 import csv
+import errno
 import json
 import math
+import os
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
@@ -346,6 +348,32 @@ def test_a_resumed_run_ends_as_the_uninterrupted_one(
     make(max_steps=7).fit(resumed, data(table), ckpt_path=tmp_path / "half.ckpt")
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_a_full_disk_leaves_what_the_test_before_left(
+    table: Path, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, source = module(), data(table)
+    make(max_steps=1).fit(net, source)
+    make().test(net, source, verbose=False)
+    names = ("predictions.parquet", "test.json", "confusion.png", "roc.png", "pr.png")
+    files = [tmp_path / "run" / name for name in names]
+    before = [path.read_bytes() for path in files]
+    make(max_steps=3).fit(net, source)  # from where it stands
+    sync = os.fsync
+
+    def full(descriptor: int) -> None:
+        if "/.pr.png." in os.readlink(f"/proc/self/fd/{descriptor}"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"no room to write .*pr\.png"):
+            make().test(net, source, verbose=False)
+    assert [path.read_bytes() for path in files] == before
+    make().test(net, source, verbose=False)
+    assert files[0].read_bytes() != before[0]
 
 
 @pytest.mark.parametrize("label", ["two", "names", "number"])

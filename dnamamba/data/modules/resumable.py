@@ -21,6 +21,9 @@ __all__ = ["DataPart", "ResumableDataModule"]
 
 DataPart = Literal["train", "validation", "test", "predict"]
 
+_MOST_SAMPLES = 1 << 24
+_MOST_WORKERS = 256  # each is a process, with memory of its own
+
 
 class ResumableDataModule(pl.LightningDataModule, ABC):
     """Loaders over datasets whose i-th sample is a function of the seed and i.
@@ -40,7 +43,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         global_batch_size: samples in one optimiser step, over all devices and all batches whose
             gradients are accumulated.
         seed: of all that is random; 0 to 2**63 - 1.
-        num_workers: processes that read ahead.
+        num_workers: processes that read ahead; at most 256.
 
     Raises:
         ValueError: a value out of range.
@@ -56,6 +59,12 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             raise ValueError(f"data.seed must be 0 to 2**63 - 1, got {seed}")
         if num_workers < 0:
             raise ValueError(f"data.num_workers must be 0 or more, got {num_workers}")
+        if global_batch_size > _MOST_SAMPLES:
+            raise ValueError(
+                f"data.global_batch_size must be at most {_MOST_SAMPLES:,}, got {global_batch_size}"
+            )
+        if num_workers > _MOST_WORKERS:
+            raise ValueError(f"data.num_workers must be at most {_MOST_WORKERS}, got {num_workers}")
         self.tokenizer = typed(Tokenizer, tokenizer)
         self.global_batch_size, self.seed, self.num_workers = global_batch_size, seed, num_workers
         self._position = Position(global_batch_size)

@@ -1,6 +1,7 @@
 """What happens around the training loop, one concern a file."""
 
-from dnamamba.training.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from dnamamba.training.callbacks.best_checkpoint import BEFORE, BestCheckpoint
+from dnamamba.training.callbacks.checkpoints import LastCheckpoint
 from dnamamba.training.callbacks.export import ExportModel
 from dnamamba.training.callbacks.held_out_report import HeldOutReport
 from dnamamba.training.callbacks.non_finite import NonFiniteError, StopOnNonFinite
@@ -12,6 +13,7 @@ from dnamamba.training.callbacks.stop_together import StopTogether
 from dnamamba.training.callbacks.summary import RunSummary
 
 __all__ = [
+    "BEFORE",
     "BestCheckpoint",
     "ExportModel",
     "HeldOutReport",

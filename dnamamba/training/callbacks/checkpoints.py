@@ -1,4 +1,4 @@
-"""The checkpoints of a run: the last one, to resume from, and the best one."""
+"""The last checkpoint of a run, to resume from."""
 
 import logging
 from pathlib import Path
@@ -9,6 +9,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from dnamamba.training.callbacks.best_checkpoint import BestCheckpoint
 from dnamamba.training.callbacks.non_finite import NonFiniteError
 from dnamamba.training.callbacks.resume_point import ResumePoint
 from dnamamba.training.lightning_private import (
@@ -20,7 +21,7 @@ from dnamamba.training.lightning_private import (
     save_checkpoint,
 )
 
-__all__ = ["BestCheckpoint", "LastCheckpoint"]
+__all__ = ["LastCheckpoint"]
 
 _log = logging.getLogger(__name__)
 
@@ -151,52 +152,7 @@ class LastCheckpoint(ModelCheckpoint):
         self._due = False
         if saved:
             self.best_model_path = str(self.path)
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, BestCheckpoint):
+                    callback.settle(trainer)
         return saved
-
-
-class BestCheckpoint(ModelCheckpoint):
-    """Keeps ``best.ckpt``: the step at which a validation metric was best.
-
-    The folder may be moved or renamed between a run and its resume. Without a ``best.ckpt`` in
-    it, as in a new folder that goes on from a checkpoint elsewhere, the best is looked for anew.
-
-    Args:
-        folder: where ``best.ckpt`` is kept.
-        metric: the name under which it is logged.
-        mode: ``min`` or ``max``.
-    """
-
-    def __init__(self, folder: str | Path, metric: str, mode: str) -> None:
-        super().__init__(
-            folder,
-            "best",
-            monitor=metric,
-            mode=mode,
-            save_on_train_epoch_end=False,
-            enable_version_counter=False,
-        )
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return Path(self.format_checkpoint_name({}))
-
-    @property
-    def state_key(self) -> str:
-        # Runs of before this class kept the state under Lightning's name.
-        return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        path, score = str(self.path), state_dict["best_model_score"]
-        if score is None:
-            return
-        if not self.path.is_file():
-            _log.warning("there is no %s; the best step is looked for anew", path)
-            return
-        paths = {
-            "best_model_path": path,
-            "kth_best_model_path": path,
-            "best_k_models": {path: score},
-        }
-        super().load_state_dict({**state_dict, **paths, "dirpath": self.dirpath})
-        self.current_score = state_dict["current_score"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from dnamamba.files import replacing
+from dnamamba.files import Opened, replacing_together
 from dnamamba.model.heads import Head
 from dnamamba.tables import write_table
 from dnamamba.training.held_out import Outcomes
@@ -25,7 +25,7 @@ class HeldOutReport(pl.Callback):
     """Writes the outcome of ``test`` of a fine-tuning module.
 
     In the trainer's ``default_root_dir``, which the command line sets to the run's folder: files
-    of an earlier test are replaced.
+    of an earlier test are replaced, all together.
 
     - ``predictions.parquet`` (``.tsv`` without pyarrow): ``id``, ``label``, ``predicted`` and the
       probability of each label;
@@ -56,9 +56,10 @@ class HeldOutReport(pl.Callback):
             counts["windows that do not overlap"] = apart
         ending = "parquet" if find_spec("pyarrow") else "tsv"
         files = [folder / f"predictions.{ending}", folder / "test.json"]
-        write_table(files[0], _columns(head, outcomes, labels, data))
-        _write_json(files[1], {**counts, "labels": list(labels), **metrics})
-        files += plot_test(folder, outcomes, head, labels)
+        with replacing_together() as opened:
+            write_table(files[0], _columns(head, outcomes, labels, data), opened)
+            _write_json(files[1], {**counts, "labels": list(labels), **metrics}, opened)
+            files += plot_test(folder, outcomes, head, labels, opened)
         self.console.print(_table(metrics, counts, head, head.counts(outcomes.label, labels)))
         self.console.print(
             f"written: {', '.join(map(str, files))}", highlight=False, soft_wrap=True
@@ -106,10 +107,10 @@ def _apart(data: Any, index: Tensor) -> int | None:
     return count
 
 
-def _write_json(path: Path, content: dict[str, Any]) -> None:
+def _write_json(path: Path, content: dict[str, Any], opened: Opened) -> None:
     plain = {
         name: None if isinstance(value, float) and math.isnan(value) else value
         for name, value in content.items()
     }
-    with replacing(path) as file:
+    with opened(path) as file:
         file.write((json.dumps(plain, indent=2) + "\n").encode())
