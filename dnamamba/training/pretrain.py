@@ -160,6 +160,9 @@ class PretrainModule(TrainedModule):
         # In a causal backbone nothing reaches a base from the padding on its right, and nobody
         # asks for the state behind it: without lengths a padded batch is fused as any other.
         lengths = None if self.model.backbone.causal else example.lengths
+        if lengths is None and not self.model.backbone.causal and self.hparams["compile"]:
+            # Left to see for itself that no row is padded, it would break the graph.
+            lengths = torch.full_like(example.tokens[:, 0], example.tokens.shape[1]).long()
         logits, _ = self.model(example.tokens, resets=example.resets, lengths=lengths)
         return token_losses(logits, example.targets), logits
 
