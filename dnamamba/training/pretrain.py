@@ -103,7 +103,7 @@ class PretrainModule(TrainedModule):
             raise ValueError(
                 f"model.objective {settings['objective']['name']} trains a "
                 f"{kinds[self.objective.causal]} backbone, but {type(backbone).__name__} is "
-                f"{kinds[backbone.causal]}"
+                f"{kinds[backbone.causal]}; leave model.objective out to take what it is for"
             )
         backbone.recompute = recompute
         if compile:
