@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from dnamamba.alphabet import Tokenizer
+from dnamamba.alphabet import MASK, PAD, Tokenizer
 from dnamamba.config import BackboneConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
@@ -37,15 +37,18 @@ def check_complement(config: BackboneConfig, tokenizer: Tokenizer) -> None:
     Raises:
         ValueError: names the first id that is paired otherwise.
     """
-    pairs = getattr(config, "complement", None)
-    theirs = tokenizer.complement_table[: config.vocab_size]
-    if pairs is None or tuple(pairs) == tuple(theirs):
+    pairs, theirs = getattr(config, "complement", None), tokenizer.complement_table
+    if pairs is None:
         return
-    token = next(i for i, pair in enumerate(pairs) if pair != theirs[i])
-    raise ValueError(
-        f"model.complement pairs id {token} with {pairs[token]}, the {tokenizer.name} tokenizer "
-        f"with {theirs[token]}; leave model.complement out to take the tokenizer's"
-    )
+    # Of letters that the tokenizer refuses it has no complement, and none is ever read.
+    read = {token for byte, token in enumerate(tokenizer.table) if tokenizer.accepts(byte)}
+    for token in sorted(read | {PAD, MASK}):
+        if pairs[token] != theirs[token]:
+            raise ValueError(
+                f"model.complement pairs id {token} with {pairs[token]}, the {tokenizer.name} "
+                f"tokenizer with {theirs[token]}; leave model.complement out to take the "
+                "tokenizer's"
+            )
 
 
 def check_metrics(head: HeadConfig, monitor: str, class_weights: bool) -> None:

@@ -166,6 +166,10 @@ def test_a_complement_must_be_the_tokenizer_s() -> None:
         PretrainModule(config)
     with pytest.raises(ValueError, match=message):
         ClassificationModule(model=config)
+    for name, size in (("nucleotide", 16), ("byte", 256)):
+        for policy in ("accept", "error"):
+            tokenizer = Tokenizer(name, iupac=policy, uracil=policy)  # type: ignore[arg-type]
+            PretrainModule(SymmetricBiMambaConfig(vocab_size=size, **SIZES), tokenizer)
 
 
 @pytest.mark.parametrize("pretrained", ["symmetric"], indirect=True)
