@@ -96,7 +96,7 @@ def test_it_learns_what_both_sides_tell(
 
     trainer = quiet_trainer(max_steps=80, limit_val_batches=0)
     net = pretraining(name, objective=Masked(mask=1, another=0, kept=0))
-    data = toy_data(128, length=32, batch_size=16, change=doubled)
+    data = toy_data(128, length=16, batch_size=16, change=doubled)
     before = quiet_trainer().validate(net, data, verbose=False)[0]
     trainer.fit(net, data)
     after = quiet_trainer().validate(net, data, verbose=False)[0]
