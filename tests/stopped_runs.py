@@ -150,7 +150,7 @@ def _stopping(**trainer: Any) -> dict[str, Any]:
     return {"callbacks": [stopping], **trainer}
 
 
-_PRETRAINING = {
+_PRETRAINING: dict[str, Any] = {
     "data": {
         "genomes": ["data/samples/phix174.fa"],
         "length": 128,
@@ -173,6 +173,14 @@ _SEQUENCES = _labelled(*_SEQUENCE_CLASSES, **_SEQUENCE_DATA)
 _BY_LAYER = {"tuning": {"unfreeze_every": 3, "layer_decay": 0.8}, "class_weights": True}
 KINDS: dict[str, dict[str, Any]] = {
     "pretraining": _PRETRAINING,
+    "masked": {
+        "data": _PRETRAINING["data"] | {"soft_mask_weight": 0.5},
+        "model": {
+            "model": _PRETRAINING["model"]["model"] | {"family": "bimamba"},
+            "objective": {"name": "masked_bases", "share": 0.3, "seed": 7},
+            "optimizer": _PRETRAINING["model"]["optimizer"],
+        },
+    },
     "accumulated": {**_PRETRAINING, "trainer": {"accumulate_grad_batches": 2}},
     "sequences": _SEQUENCES,
     "layer by layer": _labelled(*_SEQUENCE_CLASSES, _BY_LAYER, **_SEQUENCE_DATA),

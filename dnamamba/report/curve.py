@@ -50,8 +50,7 @@ def plot_curve(
     train: Curve,
     validation: Curve,
     bases_per_step: int,
-    markov: float,
-    name: str,
+    markov: tuple[float, str] | None,
     opened: Opened = replacing,
 ) -> None:
     """Bits per base against bases seen, with the lines to beat.
@@ -61,8 +60,8 @@ def plot_curve(
         train: logged while training.
         validation: logged after each validation.
         bases_per_step: positions that one optimiser step sees.
-        markov: bits per base of the best Markov chain.
-        name: what the legend calls it.
+        markov: bits per base of the best Markov chain, and what the legend calls it; None: the
+            curves are of masked bases, for which there is none.
         opened: how the file is opened.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -81,12 +80,13 @@ def plot_curve(
         markersize=3,
         label="Mamba validation",
     )
-    axes.axhline(markov, color="#c0392b", linestyle="--", linewidth=1.2, label=name)
+    if markov is not None:
+        axes.axhline(markov[0], color="#c0392b", linestyle="--", linewidth=1.2, label=markov[1])
     axes.axhline(UNIFORM_BITS, color="0.45", linestyle=":", linewidth=1.2, label="uniform")
     axes.set_xlabel("bases seen (millions)")
-    axes.set_ylabel("bits per base")
+    axes.set_ylabel("bits per base" if markov is not None else "bits per masked base")
     # The first steps, when all ids are still likely, would squeeze the rest into a line.
-    values = np.concatenate([train.bits, validation.bits, [markov]])
+    values = np.concatenate([train.bits, validation.bits, [markov[0] if markov else UNIFORM_BITS]])
     low, high = float(values.min()), max(UNIFORM_BITS, float(np.median(values)))
     margin = 0.15 * (high - low)
     axes.set_ylim(low - margin, high + margin)

@@ -21,6 +21,7 @@ from dnamamba.report.comparison_table import print_comparison
 from dnamamba.report.curve import Curve, plot_curve, read_curve
 from dnamamba.report.leakage import held_out_windows_with_shared_kmers
 from dnamamba.report.markov import MarkovModels, fit_markov
+from dnamamba.report.masked import measure_masked, print_masked
 from dnamamba.report.run import Run, RunWindows, open_run
 from dnamamba.version import installed_version
 
@@ -41,6 +42,9 @@ def report(
     the 95 % interval of the difference to the best of them. Writes into the run's folder, over
     what an earlier report wrote: summary.json (every figure), loss.png, generated.fa (from no
     prompt) and embeddings.npz (of a few test windows).
+
+    Of a model that was trained on masked bases it gives bits, perplexity and accuracy of the
+    masked bases of those windows; it holds them against no Markov chain, and generates nothing.
 
     Args:
         run: the folder of a run of dnamamba fit.
@@ -64,27 +68,54 @@ def report(
     train, test = RunWindows(finished.data, "train"), RunWindows(finished.data, "test", max_windows)
     if not len(test):
         raise ValueError(f"{run} holds nothing out for test; set data.split.test and fit again")
-    markov = fit_markov(train, both_strands=finished.data.window_config.reverse_complement)
-    comparison = _compare(markov, finished.pretrained, test)
     leaking = held_out_windows_with_shared_kmers(train, list(test), _K).size
-    print_comparison(comparison, leaking, _K)
-    bases = finished.pretrained.generate(length=generate_length)
-    sample = [("generated_0 seed=0 temperature=1.0", bases)]
     with replacing_together() as opened:
-        _plot(finished, curves, markov, comparison, opened)
-        write_fasta(finished.folder / "generated.fa", sample, opened)
+        if finished.pretrained.model.backbone.causal:
+            figures = _next_base(finished, curves, train, test, leaking, opened)
+            bases = finished.pretrained.generate(length=generate_length)
+            record = "generated_0 seed=0 temperature=1.0", bases
+            write_fasta(finished.folder / "generated.fa", [record], opened)
+            written = _FILES
+        else:
+            figures = _masked_bases(finished, curves, test, leaking, opened)
+            written = tuple(name for name in _FILES if name != "generated.fa")
         _embed(finished, opened)
         summary = {
-            "bits_per_base": _bits_per_base(comparison),
+            **figures,
             "test": _part(test) | {f"windows_sharing_{_K}_bases_with_training": leaking},
             "training": _training(finished, train, curves[1]),
-            "markov_strengths": markov.strengths,
             "model": _model(finished.pretrained, finished.weights),
             "report": _circumstances(finished.pretrained, time.monotonic() - began),
         }
         with opened(finished.folder / "summary.json") as file:
             file.write((json.dumps(summary, indent=2) + "\n").encode())
-    print(f"written to {finished.folder}: {', '.join(_FILES)}")
+    print(f"written to {finished.folder}: {', '.join(written)}")
+
+
+def _next_base(
+    run: Run,
+    curves: tuple[Curve, Curve],
+    train: RunWindows,
+    test: RunWindows,
+    leaking: int,
+    opened: Opened,
+) -> dict[str, Any]:
+    """Hold a causal model against Markov chains: prints, plots, and returns the figures."""
+    markov = fit_markov(train, both_strands=run.data.window_config.reverse_complement)
+    comparison = _compare(markov, run.pretrained, test)
+    print_comparison(comparison, leaking, _K)
+    _plot(run, curves, markov, comparison, opened)
+    return {"bits_per_base": _bits_per_base(comparison), "markov_strengths": markov.strengths}
+
+
+def _masked_bases(
+    run: Run, curves: tuple[Curve, Curve], test: RunWindows, leaking: int, opened: Opened
+) -> dict[str, Any]:
+    """Measure a model that reads both ways: prints, plots, and returns the figures."""
+    figures = measure_masked(run, test)
+    print_masked(figures, leaking, _K)
+    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, None, opened)
+    return {"masked_bases": asdict(figures) | {"uniform": UNIFORM_BITS}}
 
 
 def _compare(markov: MarkovModels, pretrained: Pretrained, windows: RunWindows) -> Comparison:
@@ -109,7 +140,7 @@ def _plot(
         bits, bases = markov.score(run.validated)
         line, part = float(bits[:, order].sum() / bases.sum()), "validation"
     name = f"Markov order {order} ({part})"
-    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, line, name, opened)
+    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, (line, name), opened)
 
 
 def _embed(run: Run, opened: Opened) -> None:

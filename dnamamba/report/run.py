@@ -29,6 +29,8 @@ class Run:
         data: its data module, set up from the settings that the run saved.
         pretrained: its model and tokenizer.
         weights: the file or folder that the model was read from.
+        objective: what it was trained for, as its checkpoint says; None: checkpoints of before
+            there were objectives do not.
         steps: optimiser steps of its last checkpoint.
         seconds: of training, resumes included; None where the checkpoint does not say.
         validated: the windows that each validation read.
@@ -38,6 +40,7 @@ class Run:
     data: "GenomeDataModule"
     pretrained: Pretrained
     weights: Path
+    objective: dict[str, Any] | None
     steps: int
     seconds: float | None
     validated: "RunWindows"
@@ -113,6 +116,7 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
     try:
         steps, callbacks = int(checkpoint["global_step"]), checkpoint["callbacks"].items()
         seconds = [v["seconds"] for k, v in callbacks if k.startswith("RunSummary")]
+        objective = checkpoint["hyper_parameters"].get("objective")
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{last} is no checkpoint of dnamamba fit: it lacks {error}") from error
     weights = folder / "model" if (folder / "model").is_dir() else last
@@ -123,6 +127,7 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
         data=data,
         pretrained=load(weights, device),
         weights=weights,
+        objective=objective,
         steps=steps,
         seconds=seconds[0] if seconds else None,
         validated=RunWindows(data, "validation", chosen=_validated(data, trainer)),

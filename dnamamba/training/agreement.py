@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from dnamamba.alphabet import Tokenizer
+from dnamamba.alphabet import MASK, PAD, Tokenizer
+from dnamamba.config import BackboneConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.model.heads import HEADS, HeadConfig, VariantHeadConfig, kind_for
 
-__all__ = ["check_metrics", "check_tokenizer", "resolve_head"]
+__all__ = ["check_complement", "check_metrics", "check_tokenizer", "resolve_head"]
 
 Settings = TypeVar("Settings", bound=HeadConfig)
 
@@ -24,6 +25,30 @@ def check_tokenizer(tokenizer: Tokenizer, data: Any) -> None:
         raise ValueError(
             f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to it"
         )
+
+
+def check_complement(config: BackboneConfig, tokenizer: Tokenizer) -> None:
+    """Refuse a model that pairs other ids than the bases that they stand for do.
+
+    Args:
+        config: sizes of a new model; only that of a symmetric one has a ``complement``.
+        tokenizer: with as many ids.
+
+    Raises:
+        ValueError: names the first id that is paired otherwise.
+    """
+    pairs, theirs = getattr(config, "complement", None), tokenizer.complement_table
+    if pairs is None:
+        return
+    # Of letters that the tokenizer refuses it has no complement, and none is ever read.
+    read = {token for byte, token in enumerate(tokenizer.table) if tokenizer.accepts(byte)}
+    for token in sorted(read | {PAD, MASK}):
+        if pairs[token] != theirs[token]:
+            raise ValueError(
+                f"model.complement pairs id {token} with {pairs[token]}, the {tokenizer.name} "
+                f"tokenizer with {theirs[token]}; leave model.complement out to take the "
+                "tokenizer's"
+            )
 
 
 def check_metrics(head: HeadConfig, monitor: str, class_weights: bool) -> None:

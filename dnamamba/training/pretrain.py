@@ -13,6 +13,7 @@ from dnamamba.model.families import Sizes, sizes_of
 from dnamamba.model.recompute import Recompute
 from dnamamba.settings import plain, typed
 from dnamamba.training.across_devices import mean_over_ranks
+from dnamamba.training.agreement import check_complement
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.objectives import Example, Objective, described, objective_of
 from dnamamba.training.optim import OptimizerConfig
@@ -31,7 +32,8 @@ class PretrainModule(TrainedModule):
     objective makes inputs, targets and weights of it. The loss is the sum of weight times
     cross-entropy over the sum of weights; both run over the batches of all devices, so that each
     base counts the same wherever it falls, and a window without any scored base counts nothing.
-    (Batches that are accumulated into one step are averaged as they are.)
+    (Batches that are accumulated into one step are averaged as they are.) All figures are of the
+    bases that the objective asks for: of every base, or of the masked ones alone.
 
     Every ``log_every_n_steps`` steps it logs ``train/loss``, ``/perplexity``,
     ``/bits_per_base`` and ``/accuracy`` over all bases since the last time, ``train/lr`` and
@@ -46,12 +48,13 @@ class PretrainModule(TrainedModule):
         recompute: what each block computes again in the backward instead of keeping it, for less
             memory and more time: ``nothing``, ``cheap`` (all but the scan), ``everything``; on a
             GPU the latter two are the same, and no block scans twice.
-        objective: what is predicted from what: ``next_base``, or ``name`` and the settings of
-            another of ``OBJECTIVES``; from Python also an objective itself.
+        objective: what is predicted from what: ``next_base``, ``masked_bases``, or ``name`` and
+            the settings of one of ``OBJECTIVES``; from Python also an objective itself. None:
+            what the model's family is for, the next base or masked bases.
 
     Raises:
-        ValueError: the model's vocabulary is not the tokenizer's, or an objective that is
-            unknown, or is for another kind of backbone.
+        ValueError: the model's vocabulary or complement is not the tokenizer's, or an objective
+            that is unknown, or is for another kind of backbone or of tokenizer.
     """
 
     monitor = ("validation/bits_per_base", "min")  # what best.ckpt follows
@@ -69,18 +72,22 @@ class PretrainModule(TrainedModule):
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         compile: bool = False,
         recompute: Recompute = "nothing",
-        objective: str | dict[str, Any] | Objective = "next_base",
+        objective: str | dict[str, Any] | Objective | None = None,
     ) -> None:
         super().__init__()
         config = sizes_of(model)
         self.tokenizer = typed(Tokenizer, tokenizer)
         self.optimizer = typed(OptimizerConfig, optimizer)
-        self.objective = objective_of(objective)
         if config.vocab_size != self.tokenizer.vocab_size:
             raise ValueError(
                 f"model.vocab_size is {config.vocab_size}, but the {self.tokenizer.name} "
                 f"tokenizer has {self.tokenizer.vocab_size} ids; set it to that"
             )
+        check_complement(config, self.tokenizer)
+        self.model = LanguageModel(config)
+        backbone = self.model.backbone
+        self.objective = objective_of(objective, backbone.causal)
+        self.objective.check(self.tokenizer)
         settings: dict[str, Any] = {
             "model": config,
             "tokenizer": self.tokenizer,
@@ -91,14 +98,12 @@ class PretrainModule(TrainedModule):
         }
         self.save_hyperparameters(plain(settings))
 
-        self.model = LanguageModel(config)
-        backbone = self.model.backbone
         if backbone.causal != self.objective.causal:
             kinds = ("bidirectional", "causal")
             raise ValueError(
                 f"model.objective {settings['objective']['name']} trains a "
                 f"{kinds[self.objective.causal]} backbone, but {type(backbone).__name__} is "
-                f"{kinds[backbone.causal]}"
+                f"{kinds[backbone.causal]}; leave model.objective out to take what it is for"
             )
         backbone.recompute = recompute
         if compile:
@@ -122,7 +127,7 @@ class PretrainModule(TrainedModule):
         self._soft_mask_weight = getattr(data, "soft_mask_weight", 1.0)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Logits (B, L, V) of the token after each of ``tokens`` (B, L)."""
+        """Logits (B, L, V) at each of ``tokens`` (B, L), full rows; of what, see ``objective``."""
         logits: Tensor = self.model(tokens)[0]
         return logits
 
@@ -142,7 +147,7 @@ class PretrainModule(TrainedModule):
         self._measure(batch, self.held_out_metrics)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
-        """Of each window its ``index`` and ``bits_per_base`` (B,), NaN without scored bases."""
+        """Of each window its ``index`` and ``bits_per_base`` (B,), NaN where none is predicted."""
         example = self._example(batch)
         losses, _ = self._losses(example)
         nats = (losses * example.weight).sum(1) / example.weight.sum(1)
@@ -155,6 +160,9 @@ class PretrainModule(TrainedModule):
         # In a causal backbone nothing reaches a base from the padding on its right, and nobody
         # asks for the state behind it: without lengths a padded batch is fused as any other.
         lengths = None if self.model.backbone.causal else example.lengths
+        if lengths is None and not self.model.backbone.causal and self.hparams["compile"]:
+            # Left to see for itself that no row is padded, it would break the graph.
+            lengths = torch.full_like(example.tokens[:, 0], example.tokens.shape[1]).long()
         logits, _ = self.model(example.tokens, resets=example.resets, lengths=lengths)
         return token_losses(logits, example.targets), logits
 

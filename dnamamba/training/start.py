@@ -10,6 +10,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.config import BackboneConfig
 from dnamamba.model.families import sizes_of
 from dnamamba.settings import typed
+from dnamamba.training.agreement import check_complement
 
 __all__ = ["Start", "starting_point"]
 
@@ -34,7 +35,7 @@ def starting_point(
     """Read the pretrained model, or take the sizes as given.
 
     Raises:
-        ValueError: neither or both, or a vocabulary that is not the tokenizer's.
+        ValueError: neither or both, or a vocabulary or complement that is not the tokenizer's.
         CheckpointError: ``pretrained`` holds no model.
     """
     if (pretrained is None) == (model is None):
@@ -55,4 +56,5 @@ def starting_point(
             f"model.model.vocab_size is {config.vocab_size}, but the {letters.name} tokenizer has "
             f"{letters.vocab_size} ids; set it to that"
         )
+    check_complement(config, letters)
     return Start(config, letters, None)

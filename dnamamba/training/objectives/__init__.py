@@ -3,12 +3,14 @@
 from typing import Any
 
 from dnamamba.settings import plain
+from dnamamba.training.objectives.masked import Masked
 from dnamamba.training.objectives.next_base import NextBase
 from dnamamba.training.objectives.objective import Example, Objective, base_weights
 
 __all__ = [
     "OBJECTIVES",
     "Example",
+    "Masked",
     "NextBase",
     "Objective",
     "base_weights",
@@ -16,23 +18,26 @@ __all__ = [
     "objective_of",
 ]
 
-OBJECTIVES: dict[str, type[Objective]] = {"next_base": NextBase}
+OBJECTIVES: dict[str, type[Objective]] = {"next_base": NextBase, "masked_bases": Masked}
 """Name -> class: a new objective is a file and a row."""
 
 
-def objective_of(value: Objective | str | dict[str, Any] | None) -> Objective:
+def objective_of(value: Objective | str | dict[str, Any] | None, causal: bool = True) -> Objective:
     """The objective that a configuration or a checkpoint speaks of.
 
     Args:
         value: an objective as it is; a name; ``name`` and the settings of that class; or None,
-            which stands for the next base.
+            which stands for the first of ``OBJECTIVES`` that trains such a backbone.
+        causal: whether the backbone is.
 
     Raises:
         ValueError: an unknown name, or settings that its class does not have.
     """
     if isinstance(value, Objective):
         return value
-    settings = {"name": value or "next_base"} if not isinstance(value, dict) else dict(value)
+    if value is None:
+        value = next(name for name, kind in OBJECTIVES.items() if kind.causal == causal)
+    settings = dict(value) if isinstance(value, dict) else {"name": value}
     name = settings.pop("name", None)
     if name not in OBJECTIVES:
         raise ValueError(f"model.objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")

@@ -43,6 +43,13 @@ class Objective(ABC):
     """Whether it trains a backbone that sees nothing to the right of a position, or one that
     sees all."""
 
+    def check(self, tokenizer: Tokenizer) -> None:  # noqa: B027 (most need nothing)
+        """Refuse a tokenizer that lacks an id which the inputs need.
+
+        Raises:
+            ValueError: names what is lacking, and a remedy.
+        """
+
     @abstractmethod
     def example(
         self, batch: Mapping[str, Tensor], tokenizer: Tokenizer, soft_mask_weight: float = 1.0
@@ -61,12 +68,15 @@ def base_weights(
 ) -> Tensor:
     """(B, L) fp32, what each base of a raw batch counts.
 
-    0 for PAD, N, IUPAC codes and the like, else 1, or ``soft_mask_weight`` in lower case.
+    0 for padding, N, IUPAC codes and the like, else 1, or ``soft_mask_weight`` in lower case.
     Arguments are those of ``Objective.example``.
     """
     bases = batch["tokens"]
     scored = torch.from_numpy(tokenizer.scored.astype("float32")).to(bases.device)
     weight = scored[bases.int()]
+    if "lengths" in batch:  # whatever id pads
+        at = torch.arange(bases.shape[1], device=bases.device)
+        weight = weight.masked_fill(at >= batch["lengths"][:, None], 0)
     if "soft_mask" in batch:
         shifts = torch.arange(7, -1, -1, dtype=torch.uint8, device=bases.device)
         bits = batch["soft_mask"].unsqueeze(-1) >> shifts & 1

@@ -3,30 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from raw_batches import raw_batch
 
 from dnamamba.alphabet import BOS, PAD, Tokenizer
 from dnamamba.training.objectives import NextBase
-
-L = 64
-
-
-def raw_batch(tokenizer: Tokenizer, rows: int = 64) -> tuple[dict[str, Tensor], np.ndarray]:
-    """Rows of 0 to L bases as a dataset delivers them, and which bases are in lower case."""
-    draw = np.random.default_rng(3)
-    ids = np.full((rows, L), PAD, np.uint8)
-    lower = np.zeros((rows, L), np.bool_)
-    lengths = draw.integers(0, L + 1, rows)
-    for row, length in enumerate(lengths):
-        bases = draw.choice(list(b"ACGTacgtNnRyU"), length).astype(np.uint8).tobytes()
-        ids[row, :length] = tokenizer.encode(bases)
-        lower[row, :length] = tokenizer.soft_mask(bases)
-    return {
-        "tokens": torch.from_numpy(ids),
-        "soft_mask": torch.from_numpy(np.packbits(lower, axis=1)),
-        "lengths": torch.from_numpy(lengths),
-        "index": torch.arange(rows),
-    }, lower
 
 
 @pytest.mark.parametrize("name", ["nucleotide", "byte"])

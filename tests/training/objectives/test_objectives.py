@@ -12,7 +12,12 @@ from torch import Tensor
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
+from dnamamba.config import (
+    BackboneConfig,
+    BiMambaConfig,
+    MambaConfig,
+    SymmetricBiMambaConfig,
+)
 from dnamamba.training.objectives import (
     OBJECTIVES,
     Example,
@@ -56,6 +61,23 @@ def test_the_next_base_is_the_default_and_has_a_name(value: Any) -> None:
     assert described(objective_of(value)) == {"name": "next_base"}
 
 
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (CONFIG, "next_base"),
+        (BiMambaConfig(d_model=8, n_layers=1, d_state=2), "masked_bases"),
+        (SymmetricBiMambaConfig(d_model=8, n_layers=1, d_state=2), "masked_bases"),
+    ],
+)
+def test_the_default_is_what_the_family_is_for(config: BackboneConfig, name: str) -> None:
+    module = PretrainModule(config)
+    assert module.hparams["objective"]["name"] == name
+    assert module.objective == objective_of(name)
+    other = {"next_base": "masked_bases", "masked_bases": "next_base"}[name]
+    with pytest.raises(ValueError, match=rf"model\.objective {other} trains a .* backbone, but"):
+        PretrainModule(config, objective=other)
+
+
 @pytest.mark.usefixtures("registered")
 def test_settings_come_back() -> None:
     stored = described(SameBase(0.5))
@@ -65,11 +87,12 @@ def test_settings_come_back() -> None:
 
 
 def test_what_is_unknown_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"model\.objective must be one of next_base, got 'next'"):
+    known = r"model\.objective must be one of next_base, masked_bases, got"
+    with pytest.raises(ValueError, match=f"{known} 'next'"):
         PretrainModule(CONFIG, objective="next")
     with pytest.raises(ValueError, match=r"model\.objective next_base: .*'share'"):
         PretrainModule(CONFIG, objective={"name": "next_base", "share": 1})
-    with pytest.raises(ValueError, match=r"model\.objective must be one of next_base, got None"):
+    with pytest.raises(ValueError, match=f"{known} None"):
         PretrainModule(CONFIG, objective={"share": 1})
 
 
