@@ -75,10 +75,10 @@ def report(
             bases = finished.pretrained.generate(length=generate_length)
             record = "generated_0 seed=0 temperature=1.0", bases
             write_fasta(finished.folder / "generated.fa", [record], opened)
-            written = _FILES
+            written = list(_FILES)
         else:
             figures = _masked_bases(finished, curves, test, leaking, opened)
-            written = tuple(name for name in _FILES if name != "generated.fa")
+            written = [name for name in _FILES if name != "generated.fa"]
         _embed(finished, opened)
         summary = {
             **figures,
