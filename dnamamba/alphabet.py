@@ -106,6 +106,13 @@ class Tokenizer:
         return bool(vocabulary_of(self.name).letters)
 
     @property
+    def tokens(self) -> dict[str, int]:
+        """The table of which ``of_tokens`` makes this vocabulary again; policies are not in it."""
+        row = vocabulary_of(self.name)
+        mask = {} if row.mask is None else {"mask": row.mask}
+        return {**row.letters, **row.codes, **mask}
+
+    @property
     def vocab_size(self) -> int:
         """V, the number of ids a model needs."""
         return vocabulary_of(self.name).size

@@ -86,15 +86,22 @@ class Vocabulary(NamedTuple):
                     f"a table of tokens gives ids to letters of DNA, and to mask; got {key!r:.40}"
                 )
             _check_id(key, value, size)
-        row = cls(
-            letters=letters,
-            mask=tokens.get("mask"),
-            size=size,
-            other=letters.get("N", letters.get("n")),
-        )
+        other = letters.get("N", letters.get("n"))
+        codes = {letters.get(chr(code)) for code in IUPAC}
+        if len(codes) == 1 and None not in codes:  # one id for all of them
+            (other,) = codes
+            letters = {key: value for key, value in letters.items() if key.encode() not in IUPAC}
+        row = cls(letters, tokens.get("mask"), size, other)
         if tokens:
             row._check_bases()
         return row
+
+    @property
+    def codes(self) -> dict[str, int]:
+        """IUPAC codes whose id is neither among the letters nor that of N."""
+        if self.other is None or self.other == self.letters.get("N", self.letters.get("n")):
+            return {}
+        return {chr(code): self.other for code in IUPAC if chr(code) not in self.letters}
 
     @property
     def spelling(self) -> str:

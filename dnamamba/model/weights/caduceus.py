@@ -154,7 +154,7 @@ def _symmetric(
         sizes=config,
         name=lambda name: _name(name, prefix, symmetric=True, fused=fused),
         ties=_ties(prefix, config.n_layers, symmetric=True, head=True),
-        buffers=dict.fromkeys(buffers, torch.tensor(pairs)),
+        buffers={name: torch.tensor(pairs) for name in buffers},
         turn=partial(turned, config) if fused else dict,
         tokenizer=_tokenizer(config.vocab_size, pairs),
         remarks=tuple(filter(None, remarks)),
