@@ -171,7 +171,7 @@ def from_layout(layout: Layout, tensors: Mapping[str, Tensor]) -> Weights:
         if copy in shapes and original in whole:
             given[copy] = whole[original]
     if problems := mismatches(shapes, given):
-        raise ValueError(f"the tensors are not those that {layout.sizes} has: {problems}")
+        raise ValueError(f"the tensors are not those of this configuration: {problems}")
     broken = [name for name, tensor in given.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ValueError(
