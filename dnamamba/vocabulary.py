@@ -75,17 +75,17 @@ class Vocabulary(NamedTuple):
             ValueError: a key that is no letter of DNA, an id out of range or used twice, or
                 letters that give no complement; names it.
         """
-        letters = {
-            key: value
-            for key, value in tokens.items()
-            if len(key) == 1 and (key.isupper() or tokens.get(key.upper()) != value)
-        }
         for key, value in tokens.items():
             if key != "mask" and key not in _EVERY:
                 raise ValueError(
                     f"a table of tokens gives ids to letters of DNA, and to mask; got {key!r:.40}"
                 )
             _check_id(key, value, size)
+        letters = {
+            key: value
+            for key, value in tokens.items()
+            if len(key) == 1 and (key.isupper() or tokens.get(key.upper()) != value)
+        }
         other = letters.get("N", letters.get("n"))
         codes = {letters.get(chr(code)) for code in IUPAC}
         if len(codes) == 1 and None not in codes:  # one id for all of them

@@ -270,12 +270,18 @@ def test_what_does_not_fit_is_named(case: str, tmp_path: Path) -> None:
         ({**TABLE, "A": 8}, "A and C have the same id, 8"),
         ({**TABLE, "A": 0}, "A has id 0, which fills batches"),
         ({**TABLE, "a": 12}, "give no complement: that of a"),
+        ({3: 7}, "got 3"),
         ({**TABLE, "bos": 16}, "bos must be an id from 0 to 15"),
         ({**TABLE, "mask": 7}, "A and mask have the same id, 7"),
     ],
 )
 def test_a_table_that_does_not_fit(tokens: dict[str, Any], said: str) -> None:
     assert said in refusal(FOREIGN / "hf-mamba-tiny", tokens=tokens)
+
+
+def test_tokens_of_another_type() -> None:
+    with pytest.raises(CheckpointError, match="tokens must be letters and their ids, got 'ACGT'"):
+        dnamamba.load(FOREIGN / "hf-mamba-tiny", tokens="ACGT")  # type: ignore[arg-type]
 
 
 def test_a_table_against_the_model(tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ def open_model(
         raise CheckpointError(
             f"expected a path or the name of a model, got {type(path).__name__} ({path!r:.60})"
         )
+    if not isinstance(tokens, Mapping | None):
+        raise CheckpointError(f"tokens must be letters and their ids, got {tokens!r:.60}")
     device = best_device(device)
     opened = _opened(str(path), tokens)
     if opened.report is not None:

@@ -65,7 +65,7 @@ def load_foreign(
     except (ArithmeticError, RuntimeError, TypeError) as error:  # of sizes beyond those of tensors
         raise CheckpointError(f"{where}: no model has such sizes: {error}") from error
     ties = tuple(f"{copy} = {original}" for copy, original in layout.ties.items())
-    report = Report(form, ties, layout.remarks, _about(tokenizer))
+    report = Report(form, ties, layout.remarks, _about(tokenizer, getattr(config, "bos", None)))
     source = {"format": form, "config": dict(values), **_dtype(tensors)}
     return Opened(model, tokenizer, report, source)
 
@@ -130,7 +130,7 @@ def _tokenizer(
     return tokenizer, config
 
 
-def _about(tokenizer: Tokenizer) -> str:
+def _about(tokenizer: Tokenizer, bos: int | None) -> str:
     if not tokenizer.known:
         return (
             "nobody says what its ids stand for: it encodes no DNA until a table of tokens is given"
@@ -138,4 +138,5 @@ def _about(tokenizer: Tokenizer) -> str:
     ids = tokenizer.table
     n = f"N is read as id {ids[ord('N')]}" if tokenizer.accepts(ord("N")) else "N is refused"
     letters = " ".join(f"{base}={ids[ord(base)]}" for base in "ACGT")
-    return f"letters {letters}, {n}, no special tokens are added"
+    start = "no special tokens are added" if bos is None else f"id {bos} is read first"
+    return f"letters {letters}, {n}, {start}"

@@ -27,8 +27,8 @@ class Report:
     tokens: str
 
     def __str__(self) -> str:
-        shown = self.tied[0] + (f" and {len(self.tied) - 1} more" if self.tied[1:] else "")
-        ties = f"tied: {shown}" if self.tied else "nothing is tied"
+        more = f" and {len(self.tied) - 1} more" if self.tied[1:] else ""
+        ties = f"tied: {self.tied[0]}{more}" if self.tied else "nothing is tied"
         return "; ".join((f"{self.format} format", ties, *self.remarks, self.tokens))
 
 
