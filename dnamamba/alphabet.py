@@ -24,9 +24,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnamamba.bases import IUPAC, LETTERS, complement_bases, why_refused
 from dnamamba.containers import letters
 from dnamamba.lookup import REFUSED, look_up, look_up_certain
-from dnamamba.vocabulary import BASES, COMPLEMENT, IUPAC, VOCABULARIES, Tables, Vocabulary
+from dnamamba.vocabulary import VOCABULARIES, Tables, Vocabulary
 from dnamamba.vocabulary import vocabulary as vocabulary_of
 
 __all__ = ["BOS", "EOS", "LETTERS", "MASK", "PAD", "Tokenizer", "complement_bases", "why_refused"]
@@ -34,10 +35,6 @@ __all__ = ["BOS", "EOS", "LETTERS", "MASK", "PAD", "Tokenizer", "complement_base
 PAD, BOS, EOS, MASK = 0, 1, 2, 3
 
 Ids = NDArray[np.uint8]
-
-LETTERS = BASES + b"U" + IUPAC + BASES.lower() + b"u" + IUPAC.lower()
-"""Every byte that some tokenizer accepts."""
-_COMPLEMENT_WITH_URACIL = COMPLEMENT.replace(b"U", b"A").replace(b"u", b"a")
 
 UNKNOWN = (
     "nobody says which letters this model's ids stand for; give the table that it was trained "
@@ -253,25 +250,6 @@ class Tokenizer:
             and not letters.translate(None, b"ACGTNUacgtnu")
             and all(map(self.accepts, letters))
         )
-
-
-def complement_bases(sequence: bytes) -> bytes:
-    """Letters of the complementary bases, case kept; IUPAC codes too. U pairs with A."""
-    return sequence.translate(_COMPLEMENT_WITH_URACIL)
-
-
-def why_refused(byte: int) -> str:
-    """What is wrong with a byte that no tokenizer accepts, and what to look for."""
-    shown = repr(chr(byte)) if 32 <= byte < 127 else f"byte 0x{byte:02x}"
-    if bytes([byte]).upper() in b"EFIJLOPQXZ":
-        return f"{shown} is no nucleotide; is this a protein sequence?"
-    if byte == ord(">"):
-        return f"{shown} inside a sequence line; is a line end missing before a header?"
-    if byte in b"-.":
-        return f"{shown} is a gap; remove gaps from the alignment (seqkit seq -g)"
-    if byte == 0:
-        return f"{shown} (NUL) is no nucleotide; is the file damaged, binary or UTF-16?"
-    return f"{shown} is no nucleotide; only letters of DNA or RNA are accepted"
 
 
 @cache

@@ -18,15 +18,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import NamedTuple
 
+from dnamamba.bases import BASES, COMPLEMENT, IUPAC, LETTERS
 from dnamamba.lookup import REFUSED
 
-__all__ = ["BASES", "COMPLEMENT", "IUPAC", "VOCABULARIES", "Tables", "Vocabulary", "vocabulary"]
+__all__ = ["VOCABULARIES", "Tables", "Vocabulary", "vocabulary"]
 
-BASES = b"ACGTN"
-IUPAC = b"RYSWKMBDHV"
-# U is its own complement here, so that reverse_complement is an involution: A pairs with T.
-COMPLEMENT = bytes.maketrans(b"ACGTRYSWKMBDHVacgtryswkmbdhv", b"TGCAYRSWMKVHDBtgcayrswmkvhdb")
-_EVERY = tuple(map(chr, BASES + IUPAC + b"U" + BASES.lower() + IUPAC.lower() + b"u"))
+_EVERY = tuple(map(chr, LETTERS))
 _SPELLING = re.compile(r"(?:[A-Za-z]+=\d+ )*size=\d+")
 
 

@@ -144,6 +144,19 @@ def test_weights_in_several_files(tmp_path: Path) -> None:
         assert said in refusal(folder)
 
 
+@pytest.mark.parametrize("name", NAMES[:5])
+def test_the_class_without_a_head(name: str, tmp_path: Path) -> None:
+    """Its names lack their first part, and it is tied by rule."""
+    stored = tensors_in(FOREIGN / name)
+    first = "backbone." if name == "hf-mamba-tiny" else "caduceus."
+    bare = dict.fromkeys(stored) | {
+        key.removeprefix(first): tensor for key, tensor in stored.items() if key.startswith(first)
+    }
+    model = dnamamba.load(edited(tmp_path / "bare", name, tensors=bare)).model
+    ids = expected(name)["input_ids_7"]
+    assert torch.equal(model(ids)[0], dnamamba.load(FOREIGN / name).model(ids)[0])
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 def test_other_precisions(dtype: torch.dtype, tmp_path: Path) -> None:
     stored = tensors_in(FOREIGN / "ps-tiny")
@@ -230,6 +243,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Any, str]] = {
     "tensor more": ("ph-tiny", {}, lambda _: {"extra": torch.ones(1)}, "unexpected: extra"),
     "integers": ("ph-tiny", {}, one(NORM, lambda t: t.int()), f"{NORM} has torch.int32, no float"),
     "NaN": ("ph-tiny", {}, one(DELTA, lambda t: put(t, float("nan"))), f"{DELTA} holds val"),
+    "float8": ("ph-tiny", {}, one(NORM, lambda t: t.to(torch.float8_e4m3fn)),
+               f"{NORM} has torch.float8_e4m3fn, which is none of"),
     "infinite": ("ps-tiny", {}, lambda _: {NORM: torch.full((8,), float("inf"))}, "not finite"),
     "untied projection": ("ph-tiny", {}, lambda _: {f"{REV}in_proj.weight": torch.ones(32, 8)},
                           f"are not equal, {REV}in_proj.weight differs from"),

@@ -19,6 +19,8 @@ from dnamamba.model.weights.parts import refuse_parts
 
 __all__ = ["Format", "Layout", "as_published", "from_layout"]
 
+_DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
 Weights = dict[str, Tensor]
 
 _FREE = ("dt_min", "dt_max", "bos", "pad", "tie_embeddings", "family")
@@ -172,6 +174,8 @@ def from_layout(layout: Layout, tensors: Mapping[str, Tensor]) -> Weights:
             given[copy] = whole[original]
     if problems := mismatches(shapes, given):
         raise ValueError(f"the tensors are not those of this configuration: {problems}")
+    if odd := [f"{n} has {t.dtype}" for n, t in given.items() if t.dtype not in _DTYPES]:
+        raise ValueError(f"{odd[0]}, which is none of fp64, fp32, bf16 and fp16")
     broken = [name for name, tensor in given.items() if not torch.isfinite(tensor).all()]
     if broken:
         raise ValueError(
