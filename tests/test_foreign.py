@@ -216,6 +216,8 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Any, str]] = {
     "rank of text": ("ps-tiny", ssm(dt_rank="big"), None, "dt_rank must be an integer, got 'big'"),
     "ssm_cfg a list": ("ps-tiny", {"ssm_cfg": [1]}, None, "ssm_cfg must be an object"),
     "many words": ("ph-tiny", {"vocab_size": 10**30}, None, "no such model"),
+    "more words": ("ps-tiny", {"vocab_size": 16_000_000}, None,
+                   "vocab_size is 16,000,000, but the largest tensor has 32 rows"),
     "many layers": ("ph-tiny", {"n_layer": 9999}, None, "n_layers is 9,999, but there are 36"),
     "wide": ("ph-tiny", {"d_model": 1 << 20}, None, "d_model is 1,048,576, but the largest"),
     "wider": ("ph-tiny", {"d_model": 16}, None, "embeddings.weight is (16, 8), expected (16, 16)"),

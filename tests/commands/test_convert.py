@@ -1,9 +1,10 @@
 """``dnamamba convert``: theirs to ours and back to the last bit, ours to theirs."""
 
 import json
+import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import torch
@@ -13,12 +14,18 @@ import dnamamba
 from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint import save
 from dnamamba.cli import main
+from dnamamba.commands.convert import convert as convert_model
 from dnamamba.config import BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
 from dnamamba.model.classifier import Classifier
 from dnamamba.model.heads import HeadConfig
-from dnamamba.model.weights import recognised
+from dnamamba.model.weights import FORMATS, recognised
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def test_the_command_knows_every_format() -> None:
+    choices = get_type_hints(convert_model)["to"]
+    assert get_args(choices) == ("dnamamba", *FORMATS)
 
 
 def convert(model: object, output: Path, *flags: str) -> Path:
@@ -131,12 +138,17 @@ def test_tokens_come_from_a_file_and_stay(tmp_path: Path) -> None:
 
 
 def test_every_command_takes_a_published_folder(
-    tmp_path: Path, samples: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    samples: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     output = tmp_path / "vectors.npz"
     fasta = str(samples / "phix174.fa")
-    assert main(["embed", str(FOREIGN / "ph-tiny"), fasta, str(output), "--window", "500"]) == 0
+    with caplog.at_level(logging.INFO, "dnamamba"):
+        assert main(["embed", str(FOREIGN / "ph-tiny"), fasta, str(output), "--window", "500"]) == 0
     assert output.exists()
+    assert "ph-tiny: caduceus format; tied: lm_head.weight" in caplog.text
     assert main(["evaluate", str(FOREIGN / "hf-mamba-tiny"), fasta]) == 1
     assert "nobody says which letters" in capsys.readouterr().err
 

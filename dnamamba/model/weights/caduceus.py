@@ -56,7 +56,7 @@ class Caduceus(Format):
         refuse_unless(values, _NEEDED)
         symmetric = switch(values, "rcps", False)
         sizes = {
-            "vocab_size": padded(values),
+            "vocab_size": padded(values, tensors),
             "d_model": size(values, "d_model"),
             "n_layers": size(values, "n_layer"),
             "norm_eps": values.get("norm_epsilon", 1e-5),

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 __all__ = ["object_of", "padded", "refuse_unless", "residual_remark", "size", "ssm_sizes", "switch"]
 
 _MOST = 1 << 24
@@ -69,18 +71,22 @@ def object_of(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def padded(values: Mapping[str, Any]) -> int:
+def padded(values: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
     """Rows of the embedding: ``vocab_size`` up to the next ``pad_vocab_size_multiple``.
 
     Raises:
-        ValueError: either is no size.
+        ValueError: either is no size, or one that none of the tensors has room for.
     """
     rows, multiple = size(values, "vocab_size"), size(values, "pad_vocab_size_multiple", 8)
     if not (0 < rows < _MOST and 0 < multiple < _MOST):
         raise ValueError(
             f"vocab_size is {rows:,} and pad_vocab_size_multiple {multiple:,}: no such model"
         )
-    return -(-rows // multiple) * multiple
+    rows = -(-rows // multiple) * multiple
+    longest = max((len(t) for t in tensors.values() if t.dim()), default=rows)
+    if rows > longest:
+        raise ValueError(f"vocab_size is {rows:,}, but the largest tensor has {longest:,} rows")
+    return rows
 
 
 def residual_remark(values: Mapping[str, Any]) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class MambaSSM(Format):
     ) -> Layout:
         refuse_unless(values, _NEEDED)
         config = MambaConfig(
-            vocab_size=padded(values),
+            vocab_size=padded(values, tensors),
             d_model=size(values, "d_model"),
             n_layers=size(values, "n_layer"),
             tie_embeddings=switch(values, "tie_embeddings", True),
