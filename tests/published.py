@@ -7,16 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 from torch import Tensor
 
-from dnamamba.checkpoint import Opened
+from dnamamba.checkpoint import CheckpointError, Opened, open_model
 from dnamamba.checkpoint.publish import publish
 from dnamamba.config import BackboneConfig
 from dnamamba.model import LanguageModel
 
-__all__ = ["FOREIGN", "NAMES", "edited", "expected", "published", "random_model", "tensors_in"]
+__all__ = [
+    "FOREIGN",
+    "NAMES",
+    "edited",
+    "expected",
+    "file_of",
+    "published",
+    "random_model",
+    "refusal",
+    "tensors_in",
+]
 
 FOREIGN = Path(__file__).parent / "model" / "foreign"
 NAMES = ("ph-tiny", "ps-tiny", "ps-odd", "plant-tiny", "hf-mamba-tiny", "mamba-ssm-tiny")
@@ -27,6 +38,22 @@ def expected(name: str, what: str = "expected") -> dict[str, Tensor]:
     """What the published code gives, float64."""
     with np.load(FOREIGN / name / f"{what}.npz") as arrays:
         return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+
+
+def file_of(name: str) -> str:
+    """The weights of a fixture."""
+    return SAFETENSORS if (FOREIGN / name / SAFETENSORS).exists() else PICKLE
+
+
+def refusal(folder: Path, **settings: Any) -> str:
+    """What is said of a folder that does not load: one line that names it."""
+    with pytest.raises(CheckpointError) as error:
+        open_model(folder, **settings)
+    text = str(error.value)
+    assert "\n" not in text
+    assert len(text) < 900
+    assert str(folder) in text
+    return text
 
 
 def tensors_in(folder: Path) -> dict[str, Tensor]:
