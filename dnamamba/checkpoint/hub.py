@@ -42,7 +42,7 @@ def hub_folder(name: str) -> Path:
         if not any(folder.glob("model*.safetensors")):
             folder = Path(hub.snapshot_download(name, allow_patterns=[CONFIG, *_PICKLED]))
     except Exception as error:  # whatever a network can raise
-        why = " ".join(str(error).split())
+        why = " ".join(str(error).split()).rstrip(".")
         raise CheckpointError(
             f"{lacking}: {type(error).__name__}: {why:.300}. Without a network, fetch it where "
             f"there is one (hf download {name}), and give the folder"

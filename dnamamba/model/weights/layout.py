@@ -152,40 +152,51 @@ def from_layout(layout: Layout, tensors: Mapping[str, Tensor]) -> Weights:
             where the model ties them; names them.
     """
     refuse_parts(tensors)
-    whole = {name: tensor for name, tensor in tensors.items() if name not in layout.buffers}
-    for name in layout.buffers.keys() & tensors.keys():
-        if not _same(tensors[name], layout.buffers[name]):
-            raise ValueError(f"{name} is not the complement that the other tensors have")
-    untied = [
-        f"{copy} differs from {original}"
-        for copy, original in layout.ties.items()
-        if copy in whole and original in whole and not _same(whole[copy], whole[original])
-    ]
-    if untied:
-        raise ValueError(
-            f"tensors that this model ties are not equal, {untied[0]}"
-            + (f" (and {len(untied) - 1} more)" if len(untied) > 1 else "")
-            + "; other programs lose ties in silence, so take the file as it was published"
-        )
-    shapes = {layout.name(name): shape for name, shape in parameters_of(layout.sizes).items()}
-    given = {name: t for name, t in whole.items() if name not in layout.ties or name in shapes}
-    for copy, original in layout.ties.items():
-        if copy in shapes and original in whole:
-            given[copy] = whole[original]
-    if problems := mismatches(shapes, given):
+    expected = parameters_of(layout.sizes)
+    stored = _untied(layout, tensors, {layout.name(name) for name in expected})
+    if problems := mismatches({layout.name(name): t for name, t in expected.items()}, stored):
         raise ValueError(f"the tensors are not those of this configuration: {problems}")
-    if odd := [f"{n} has {t.dtype}" for n, t in given.items() if t.dtype not in _DTYPES]:
+    if odd := [f"{name} has {t.dtype}" for name, t in stored.items() if t.dtype not in _DTYPES]:
         raise ValueError(f"{odd[0]}, which is none of fp64, fp32, bf16 and fp16")
-    broken = [name for name, tensor in given.items() if not torch.isfinite(tensor).all()]
-    if broken:
+    if broken := [name for name, tensor in stored.items() if not torch.isfinite(tensor).all()]:
         raise ValueError(
-            f"{broken[0]} holds values that are not finite"
-            + (f", and so do {len(broken) - 1} more" if len(broken) > 1 else "")
-            + "; was the file written by a program that left tensors uninitialised?"
+            f"{broken[0]} holds values that are not finite{_more(broken)}; was the file written by "
+            "a program that left tensors uninitialised?"
         )
-    named = {name: given[layout.name(name)] for name in parameters_of(layout.sizes)}
+    named = {name: stored[layout.name(name)] for name in expected}
     exact = {n: t.to(torch.promote_types(t.dtype, torch.float32)) for n, t in named.items()}
     return {name: tensor.clone() for name, tensor in layout.turn(exact).items()}
+
+
+def _untied(layout: Layout, tensors: Mapping[str, Tensor], needed: set[str]) -> Weights:
+    """Every tensor once, without buffers and copies; a copy that is needed stands for its original.
+
+    Raises:
+        ValueError: a copy that is none, or buffers that disagree; names them.
+    """
+    whole = dict(tensors)
+    for name, buffer in layout.buffers.items():
+        if not _same(whole.pop(name, buffer), buffer):
+            raise ValueError(f"{name} is not the complement that the other tensors have")
+    wrong = []
+    for copy, original in layout.ties.items():
+        tensor = whole.pop(copy, None)
+        if original not in whole:
+            continue
+        if tensor is not None and not _same(tensor, whole[original]):
+            wrong.append(f"{copy} differs from {original}")
+        if copy in needed:
+            whole[copy] = whole[original]
+    if wrong:
+        raise ValueError(
+            f"tensors that this model ties are not equal, {wrong[0]}{_more(wrong)}; other programs "
+            "lose ties in silence, so take the file as it was published"
+        )
+    return whole
+
+
+def _more(names: list[str]) -> str:
+    return f" (and {len(names) - 1} more)" if len(names) > 1 else ""
 
 
 def as_published(layout: Layout, weights: Mapping[str, Tensor]) -> Weights:
