@@ -37,7 +37,7 @@ def test_a_name_on_the_hub_that_is_not_to_be_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "library", lambda *_: Hub(OSError("no network\nat all")))
-    with pytest.raises(CheckpointError, match=r"there is no owner/name; .*no network at all"):
+    with pytest.raises(CheckpointError, match=r"there is no owner/name, nor .*no network at all"):
         dnamamba.load("owner/name")
     monkeypatch.undo()
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)

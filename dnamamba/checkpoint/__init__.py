@@ -71,9 +71,14 @@ def open_model(
 
 
 def _opened(named: str, tokens: Mapping[str, int] | None) -> Opened:
-    path = Path(named)
+    path, neither = Path(named), ""
     if not path.exists():
-        path = packaged_folder(named) or (hub_folder(named) if is_hub_name(named) else path)
+        path = packaged_folder(named) or path
+        if is_hub_name(named):
+            try:
+                path = hub_folder(named)
+            except CheckpointError as error:
+                neither = f", nor is it to be had from the Hugging Face hub ({error})"
     if path.is_dir():
         return _folder(path, tokens)
     if path.name in (CONFIG, WEIGHTS) and path.is_file():
@@ -82,7 +87,7 @@ def _opened(named: str, tokens: Mapping[str, int] | None) -> Opened:
         return _with_tokens(Opened(*load_training(path)), tokens, str(path))
     names = ", ".join(packaged_names())
     raise CheckpointError(
-        f"there is no {path}; expected a folder with {CONFIG} and {WEIGHTS}, a .ckpt file"
+        f"there is no {path}{neither}; expected a folder with {CONFIG} and {WEIGHTS}, a .ckpt file"
         + (f", or a model that comes with dnamamba: {names}" if names else "")
     )
 

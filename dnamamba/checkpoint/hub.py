@@ -30,13 +30,12 @@ def hub_folder(name: str) -> Path:
 
     Raises:
         CheckpointError: huggingface_hub is not installed, there is no network, or no such model;
-            says what to do.
+            says what to do, but not which name it was about.
     """
-    lacking = f"there is no {name}; expected a folder, or, on the Hugging Face hub, a model"
     try:
         hub = library("huggingface_hub", "hub", "fetching a model by its name on the hub")
     except ModuleNotFoundError as error:
-        raise CheckpointError(f"{lacking}: {error}") from error
+        raise CheckpointError(str(error)) from error
     try:
         folder = Path(hub.snapshot_download(name, allow_patterns=_PLAIN))
         if not any(folder.glob("model*.safetensors")):
@@ -44,9 +43,9 @@ def hub_folder(name: str) -> Path:
     except Exception as error:  # whatever a network can raise
         why = " ".join(str(error).split()).rstrip(".")
         raise CheckpointError(
-            f"{lacking}: {type(error).__name__}: {why:.300}. Without a network, fetch it where "
-            f"there is one (hf download {name}), and give the folder"
+            f"{type(error).__name__}: {why:.300}. Without a network, fetch it where there is one "
+            f"(hf download {name}), and give the folder"
         ) from error
     if not (folder / CONFIG).is_file():
-        raise CheckpointError(f"{name} on the hub has no {CONFIG}; it is no model of this kind")
+        raise CheckpointError(f"it has no {CONFIG} there, and is no model of this kind")
     return folder

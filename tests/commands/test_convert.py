@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -19,8 +18,6 @@ from dnamamba.config import BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
 from dnamamba.model.classifier import Classifier
 from dnamamba.model.heads import HeadConfig
 from dnamamba.model.weights import FORMATS, recognised
-
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 def test_the_command_knows_every_format() -> None:
