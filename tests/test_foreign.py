@@ -71,7 +71,7 @@ def test_unknown_tokens_are_asked_for(name: str, tmp_path: Path) -> None:
     for use in (
         lambda: nobody.embed(["ACGT"]),
         lambda: nobody.score(["ACGT"]),
-        lambda: nobody.generate(length=3),
+        lambda: nobody.generate("ACGT", length=3),
     ):
         with pytest.raises(ValueError, match="nobody says which letters this model's ids stand"):
             use()
