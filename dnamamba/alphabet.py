@@ -1,6 +1,7 @@
 """Bases and token ids: one byte of FASTA is one token.
 
-A tokenizer is three tables: byte -> id, id -> byte, and id -> id of the complement.
+A tokenizer is three tables: byte -> id, id -> byte, and id -> id of the complement. Models that are
+trained here have one of two; those of others bring their own (``dnamamba.vocabulary``).
 
 ==========  ===========================================  ==============================
 ids         ``nucleotide`` (vocabulary 16)               ``byte`` (vocabulary 256)
@@ -15,15 +16,19 @@ The ids are part of the file format of checkpoints and never change. Reserved id
 vocabulary a multiple of eight, which half-precision matrix units ask for.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dnamamba.bases import IUPAC, LETTERS, complement_bases, why_refused
 from dnamamba.containers import letters
 from dnamamba.lookup import REFUSED, look_up, look_up_certain
+from dnamamba.vocabulary import VOCABULARIES, Tables, Vocabulary
+from dnamamba.vocabulary import vocabulary as vocabulary_of
 
 __all__ = ["BOS", "EOS", "LETTERS", "MASK", "PAD", "Tokenizer", "complement_bases", "why_refused"]
 
@@ -31,20 +36,11 @@ PAD, BOS, EOS, MASK = 0, 1, 2, 3
 
 Ids = NDArray[np.uint8]
 
-_BASES = b"ACGTN"
-_IUPAC = b"RYSWKMBDHV"
-LETTERS = _BASES + b"U" + _IUPAC + _BASES.lower() + b"u" + _IUPAC.lower()
-"""Every byte that some tokenizer accepts."""
-# U is its own complement here, so that reverse_complement is an involution: A pairs with T.
-_COMPLEMENT = bytes.maketrans(b"ACGTRYSWKMBDHVacgtryswkmbdhv", b"TGCAYRSWMKVHDBtgcayrswmkvhdb")
-_COMPLEMENT_WITH_URACIL = _COMPLEMENT.replace(b"U", b"A").replace(b"u", b"a")
-
-
-class _Tables(NamedTuple):
-    to_id: bytes
-    to_byte: bytes
-    complement: bytes
-    scored: bytes
+UNKNOWN = (
+    "nobody says which letters this model's ids stand for; give the table that it was trained "
+    "with: dnamamba.load(..., tokens={'A': 7, 'C': 8, 'G': 9, 'T': 10, 'N': 11}) with its own ids, "
+    "or such a table in a file, `dnamamba convert MODEL OUT --tokens FILE`"
+)
 
 
 @dataclass(frozen=True)
@@ -53,11 +49,12 @@ class Tokenizer:
 
     Attributes:
         name: ``nucleotide`` folds case and knows A, C, G, T and N; ``byte`` keeps every
-            letter as it stands, case included.
+            letter as it stands, case included. Of published models ``caduceus`` or
+            ``plantcaduceus``, which fold case too, or a table that came with one, spelt out.
         iupac: what to do with the ambiguity codes R Y S W K M B D H V. ``accept`` reads
-            them as N (``nucleotide``) or keeps them (``byte``); ``error`` refuses them.
-        uracil: what to do with U. ``accept`` reads it as T (``nucleotide``) or keeps it
-            (``byte``); ``error`` refuses it.
+            them as N (``caduceus``: as UNK) or keeps them (``byte``); ``error`` refuses them.
+        uracil: what to do with U. ``accept`` reads it as T, or keeps it (``byte``); ``error``
+            refuses it.
 
     Gaps, stops, white space, digits and letters of proteins are always refused.
 
@@ -65,34 +62,74 @@ class Tokenizer:
         ValueError: an unknown name or policy.
     """
 
-    name: Literal["nucleotide", "byte"] = "nucleotide"
+    name: str = "nucleotide"
     iupac: Literal["accept", "error"] = "accept"
     uracil: Literal["accept", "error"] = "accept"
 
     def __post_init__(self) -> None:
-        if self.name not in ("nucleotide", "byte"):
-            raise ValueError(f"tokenizer name must be 'nucleotide' or 'byte', got {self.name!r}")
+        if not isinstance(self.name, str):
+            raise ValueError(f"tokenizer name must be text, got {self.name!r:.80}")
+        vocabulary_of(self.name)
         for policy in ("iupac", "uracil"):
             if getattr(self, policy) not in ("accept", "error"):
                 raise ValueError(
                     f"{policy} must be 'accept' or 'error', got {getattr(self, policy)!r}"
                 )
 
+    @classmethod
+    def of_tokens(cls, tokens: Mapping[str, int], vocab_size: int) -> "Tokenizer":
+        """The tokenizer of a model that was trained elsewhere, by its table.
+
+        Args:
+            tokens: letter -> id: A, C, G, T, and what else was trained of N, U and IUPAC codes; of
+                one case, or of both. ``mask`` too, where the model has it. Empty: nobody knows,
+                and every letter is refused.
+            vocab_size: V, the number of ids that the model has.
+
+        Raises:
+            ValueError: a key that is no letter, an id out of range or used twice; names it.
+        """
+        row = Vocabulary.of(tokens, vocab_size)
+        tables = row.tables(iupac=True, uracil=True)
+        for name, known in VOCABULARIES.items():
+            same = (known.size, known.mask) == (row.size, row.mask)
+            if same and known.tables(iupac=True, uracil=True) == tables:
+                return cls(name)
+        return cls(row.spelling)
+
+    @property
+    def known(self) -> bool:
+        """Whether any letter has an id; of some models trained elsewhere nobody says which."""
+        return bool(vocabulary_of(self.name).letters)
+
+    @property
+    def tokens(self) -> dict[str, int]:
+        """The table of which ``of_tokens`` makes this vocabulary again; policies are not in it."""
+        row = vocabulary_of(self.name)
+        mask = {} if row.mask is None else {"mask": row.mask}
+        return {**row.letters, **row.codes, **mask}
+
     @property
     def vocab_size(self) -> int:
         """V, the number of ids a model needs."""
-        return 16 if self.name == "nucleotide" else 256
+        return vocabulary_of(self.name).size
 
     @property
     def base_ids(self) -> tuple[int, int, int, int]:
-        """The ids of A, C, G and T, in this order: what ``generate`` draws from."""
+        """The ids of A, C, G and T, in this order: what ``generate`` draws from.
+
+        Raises:
+            ValueError: nobody says what the ids of this model stand for.
+        """
+        if not self.known:
+            raise ValueError(UNKNOWN)
         a, c, g, t = (_tables(self).to_id[base] for base in b"ACGT")
         return a, c, g, t
 
     @property
     def mask(self) -> int | None:
         """The id that stands for a base which is to be guessed; None: there is none."""
-        return MASK
+        return vocabulary_of(self.name).mask
 
     @property
     def table(self) -> bytes:
@@ -194,12 +231,16 @@ class Tokenizer:
         """The error for a byte that the policy refuses, at a 0-based position."""
         where = f"{contig}, position {position:,} (0-based)"
         letter = bytes([byte]).upper()
-        if letter in _IUPAC:
+        if letter in IUPAC and self.iupac == "error":
             return (
                 f"{where}: {chr(byte)!r} is an IUPAC code; set tokenizer.iupac=accept to allow it"
             )
-        if letter == b"U":
+        if letter == b"U" and self.uracil == "error":
             return f"{where}: {chr(byte)!r} is uracil; set tokenizer.uracil=accept to allow it"
+        if not self.known:
+            return f"{where}: {UNKNOWN}"
+        if byte in LETTERS:
+            return f"{where}: {chr(byte)!r} has no id in this model's table; give N an id there"
         return f"{where}: {why_refused(byte)}"
 
     def _is_certain(self, letters: bytes | None) -> bool:
@@ -211,51 +252,7 @@ class Tokenizer:
         )
 
 
-def complement_bases(sequence: bytes) -> bytes:
-    """Letters of the complementary bases, case kept; IUPAC codes too. U pairs with A."""
-    return sequence.translate(_COMPLEMENT_WITH_URACIL)
-
-
-def why_refused(byte: int) -> str:
-    """What is wrong with a byte that no tokenizer accepts, and what to look for."""
-    shown = repr(chr(byte)) if 32 <= byte < 127 else f"byte 0x{byte:02x}"
-    if bytes([byte]).upper() in b"EFIJLOPQXZ":
-        return f"{shown} is no nucleotide; is this a protein sequence?"
-    if byte == ord(">"):
-        return f"{shown} inside a sequence line; is a line end missing before a header?"
-    if byte in b"-.":
-        return f"{shown} is a gap; remove gaps from the alignment (seqkit seq -g)"
-    if byte == 0:
-        return f"{shown} (NUL) is no nucleotide; is the file damaged, binary or UTF-16?"
-    return f"{shown} is no nucleotide; only letters of DNA or RNA are accepted"
-
-
-def _both_cases(letters: bytes) -> bytes:
-    return letters + letters.lower()
-
-
 @cache
-def _tables(tokenizer: Tokenizer) -> _Tables:
-    accepted = _both_cases(_BASES)
-    if tokenizer.iupac == "accept":
-        accepted += _both_cases(_IUPAC)
-    if tokenizer.uracil == "accept":
-        accepted += _both_cases(b"U")
-
-    to_id = bytearray([REFUSED]) * 256
-    to_byte = bytearray(256)
-    complement = bytearray(range(256))
-    scored = bytearray(256)
-    for byte in accepted:
-        if tokenizer.name == "byte":
-            token, shown, pair = byte, byte, _COMPLEMENT[byte]
-        else:
-            folded = bytes([byte]).upper().replace(b"U", b"T")
-            base = _BASES.find(folded) if folded in _BASES else _BASES.find(b"N")
-            token, shown = 4 + base, _BASES[base]
-            pair = 4 + _BASES.find(_COMPLEMENT[shown])
-        to_id[byte] = token
-        to_byte[token] = shown
-        complement[token] = pair
-        scored[token] = bytes([shown]).upper() in b"ACGTU"
-    return _Tables(bytes(to_id), bytes(to_byte), bytes(complement), bytes(scored))
+def _tables(tokenizer: Tokenizer) -> Tables:
+    row = vocabulary_of(tokenizer.name)
+    return row.tables(tokenizer.iupac == "accept", tokenizer.uracil == "accept")

@@ -1,6 +1,6 @@
 """The Python face: a trained model and its tokenizer, ready to use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -28,11 +28,18 @@ class Pretrained:
     Attributes:
         model: a ``LanguageModel``, ``Classifier`` or ``VariantClassifier``, in evaluation mode.
         tokenizer: the one it was trained with.
+        report: of a model that others published how it was read; else None.
     """
 
-    def __init__(self, model: checkpoint.Model, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self,
+        model: checkpoint.Model,
+        tokenizer: Tokenizer,
+        report: checkpoint.Report | None = None,
+    ) -> None:
         self.model = model
         self.tokenizer = tokenizer
+        self.report = report
 
     def __iter__(self) -> Iterator[Any]:
         return iter((self.model, self.tokenizer))
@@ -124,16 +131,25 @@ class Pretrained:
         return generate(self.model, self.tokenizer, prompt, length=length, n=n, **settings)
 
 
-def load(path: str | Path, device: str | torch.device = "cpu") -> Pretrained:
+def load(
+    path: str | Path,
+    device: str | torch.device = "cpu",
+    tokens: Mapping[str, int] | None = None,
+) -> Pretrained:
     """Open a trained model.
 
     Args:
         path: a shared folder (``config.json`` and ``model.safetensors``), a training
-            checkpoint (``.ckpt``), or the name of a model that comes with the package.
+            checkpoint (``.ckpt``), or the name of a model that comes with the package. Of others'
+            models a folder of Caduceus, PlantCaduceus, mamba-ssm or transformers' Mamba, or a name
+            on the Hugging Face hub (``owner/model``).
         device: where the weights go, as ``cuda``.
+        tokens: which letters the ids of a model of others stand for, ``{"A": 7, "C": 8, ...}``,
+            and ``mask`` and ``bos`` where it has them; None: as the model says, if it does.
 
     Raises:
         CheckpointError: a ValueError: no model there, or a damaged one; names file and remedy.
         ValueError: no such device.
     """
-    return Pretrained(*checkpoint.load(path, device=device))
+    opened = checkpoint.open_model(path, device, tokens)
+    return Pretrained(opened.model, opened.tokenizer, opened.report)

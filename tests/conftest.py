@@ -7,6 +7,8 @@ from pathlib import Path
 # Before torch is imported, here and in every process that a test starts: the operations are short,
 # and threads that wait for each other cost more than they give, most of all beside other work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A name that is no path may be one on the hub; no test asks it.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 import pytest

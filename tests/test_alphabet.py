@@ -228,7 +228,11 @@ def test_soft_mask() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"name": "kmer"}, "tokenizer name must be 'nucleotide' or 'byte', got 'kmer'"),
+        (
+            {"name": "kmer"},
+            "tokenizer name must be 'nucleotide', 'byte', 'caduceus' or 'plantcaduceus', "
+            "got 'kmer'",
+        ),
         ({"iupac": "maybe"}, "iupac must be 'accept' or 'error', got 'maybe'"),
         ({"uracil": None}, "uracil must be 'accept' or 'error', got None"),
     ],

@@ -156,7 +156,11 @@ DAMAGE = {
     "config truncated": (write("config.json", b'{"format_'), "damaged, it is not JSON"),
     "config binary": (write("config.json", b"\xff\x00\xfe"), "damaged, it is not JSON"),
     "config a list": (write("config.json", b"[1]"), "format_version None"),
-    "config of transformers": (write("config.json", b'{"model_type": "mamba"}'), "another program"),
+    "config of transformers": (write("config.json", b'{"model_type": "bert"}'), "another program"),
+    "config of its Mamba": (
+        write("config.json", b'{"model_type": "mamba"}'),
+        "hidden_size is miss",
+    ),
     "newer format": (edit(format_version=2), r"format_version 2, this dnamamba reads 1.*newer"),
     "unknown key": (edit(tokeniser={}), r"unknown key 'tokeniser'; did you mean tokenizer\?"),
     "unknown size": (edit(config__d_modle=3), r"config has an unknown key 'd_modle'.*d_model"),
@@ -412,7 +416,7 @@ def test_a_configuration_that_nests_or_grows_without_end(folder, monkeypatch):
     (folder / "config.json").write_text('{"format_version": ' + "1" * 10_000 + "}")
     with pytest.raises(CheckpointError, match="damaged, it is not JSON"):
         load(folder)
-    monkeypatch.setattr("dnamamba.checkpoint.folder._LONGEST_CONFIG", 1000)
+    monkeypatch.setattr("dnamamba.checkpoint.description._LONGEST", 1000)
     (folder / "config.json").write_text(" " * 1001)
     with pytest.raises(CheckpointError, match="damaged, it is not JSON: it is longer than"):
         load(folder)

@@ -57,6 +57,7 @@ WAYS: dict[str, Command] = {
         *("mutagenesis", str(ckpt), FASTA, str(out / "e"), "--region", "NC_001422.1:0-2"),
     ],
     "predict MODEL": lambda ckpt, out: ["predict", str(ckpt), FASTA, str(out / "p.tsv")],
+    "convert": lambda ckpt, out: ["convert", str(ckpt), str(out / "c")],
     "evaluate": lambda ckpt, out: ["evaluate", str(ckpt), FASTA],
     "generate": lambda ckpt, out: ["generate", str(ckpt), str(out / "g.fa"), "--length", "4"],
     **{

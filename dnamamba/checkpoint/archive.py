@@ -15,22 +15,27 @@ __all__ = ["read_archive", "why_not_read"]
 _CODE = re.compile(r"GLOBAL ([\w.]+)|function ([\w.]+)|Unsupported (?:class|operand|opcode) (\S+)")
 
 
-def read_archive(path: Path) -> Any:
+def read_archive(
+    path: Path, kind: str = "training checkpoint", expected: str = "a .ckpt file or a folder"
+) -> Any:
     """The tensors and plain values of a file, on the CPU.
+
+    Args:
+        path: the file.
+        kind: what it should be, for errors.
+        expected: how such a one looks, for errors.
 
     Raises:
         CheckpointError: truncated, damaged, packed, or holding anything else; names the file.
     """
     if not zipfile.is_zipfile(path):
-        raise CheckpointError(
-            f"{path} is truncated or no training checkpoint; expected a .ckpt file or a folder"
-        )
+        raise CheckpointError(f"{path} is truncated or no {kind}; expected {expected}")
     try:
         _check_records(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged pickle can raise
         raise CheckpointError(
-            f"{path} does not load as a training checkpoint of dnamamba: {why_not_read(error)}"
+            f"{path} does not load as a {kind} of dnamamba: {why_not_read(error)}"
         ) from error
 
 

@@ -25,17 +25,16 @@ from torch import Tensor
 
 from dnamamba import arguments
 from dnamamba.alphabet import Tokenizer
+from dnamamba.checkpoint.description import CONFIG
 from dnamamba.checkpoint.kinds import Model, assembled, check_vocabulary, described, kind_of
 from dnamamba.checkpoint.parts import CheckpointError, check_keys
 from dnamamba.files import replacing
 from dnamamba.version import installed_version
 
-__all__ = ["CONFIG", "WEIGHTS", "load_folder", "save"]
+__all__ = ["WEIGHTS", "load_folder", "save"]
 
 FORMAT_VERSION = 1
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-_LONGEST_CONFIG = 1 << 26  # bytes: with the names of a million classes
 
 _KEYS = {"format_version", "dnamamba", "model", "config", "head", "tokenizer", "sha256", "metadata"}
 
@@ -143,27 +142,17 @@ def _pending(digest: str) -> str:
     return f".model-{digest[:16]}.safetensors"
 
 
-def load_folder(folder: Path) -> tuple[Model, Tokenizer]:
+def load_folder(folder: Path, content: Any) -> tuple[Model, Tokenizer]:
     """Read what ``save`` wrote.
+
+    Args:
+        folder: it.
+        content: of its ``config.json``.
 
     Raises:
         CheckpointError: missing, damaged, of a newer format, or not fitting together.
     """
     where = folder / CONFIG
-    try:
-        with where.open("rb") as file:
-            text = file.read(_LONGEST_CONFIG + 1)
-        if len(text) > _LONGEST_CONFIG:
-            raise ValueError(f"it is longer than {_LONGEST_CONFIG >> 20} MiB")
-        content = json.loads(text)
-    except FileNotFoundError as error:
-        inside = folder / "model"  # of a run's folder
-        meant = f"; did you mean {inside}?" if (inside / CONFIG).is_file() else ""
-        raise CheckpointError(
-            f"{folder} has no {CONFIG}; expected a folder that dnamamba saved{meant}"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{where} is damaged, it is not JSON: {error}") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
         raise CheckpointError(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dnamamba.checkpoint.folder import CONFIG
+from dnamamba.checkpoint.description import CONFIG
 
 __all__ = ["packaged_folder", "packaged_names"]
 

@@ -78,6 +78,15 @@ COMMANDS = {
             "dnamamba evaluate runs/quickstart/model genome.fa --bed held_out.bed --window 1024",
         ),
     ),
+    "convert": Command(
+        "a model of others to ours, or ours to theirs",
+        "dnamamba.commands.convert:convert",
+        (
+            "dnamamba convert kuleshov-group/caduceus-ph_seqlen-131k_d_model-256_n_layer-16 ph",
+            "dnamamba convert runs/quickstart/model hf --to transformers",
+            "dnamamba convert downloaded model --tokens tokens.json",
+        ),
+    ),
     "report": Command(
         "table, figures and samples of a finished run",
         "dnamamba.report.report:report",

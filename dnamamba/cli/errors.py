@@ -51,6 +51,8 @@ def explain(message: str, known: Iterable[str]) -> str:
         return f"{missing[1]} must be given"
     if linked := re.match(r"argument (\S+) --> (\S+): ", message):
         return f"{linked[2]} always is what {linked[1]} is; set {linked[1]} instead"
+    if linked := re.match(r'Linked "(\S+)" must be given via "(\S+)"', message):
+        return f"{linked[1]} always is what {linked[2]} is; set {linked[2]} instead"
     return _types(re.sub(r'^Parser key "([^"]+)":\s*', r"\1: ", message))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dnamamba.config import BackboneConfig, MambaConfig
 from dnamamba.model.language_model import LanguageModel
 
-__all__ = ["assemble", "from_published", "mismatches"]
+__all__ = ["assemble", "from_published", "mismatches", "parameters_of"]
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -39,6 +39,12 @@ def assemble(
         raise ValueError(f"the weights do not fit a {type(model).__name__} of {config}: {problems}")
     model.load_state_dict(dict(weights), assign=True)
     return model.eval()
+
+
+def parameters_of(config: BackboneConfig) -> dict[str, Tensor]:
+    """Names and shapes of a language model's tensors; they hold nothing."""
+    with torch.device("meta"):
+        return LanguageModel(config).state_dict()
 
 
 def mismatches(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str:
