@@ -161,10 +161,8 @@ def _through_convolutions(
     h = kept.h if kept.h.numel() else add_and_norm(kept.stream, None, layer, None)
     i, di, results = inputs_of(layer, h), both.chunk(2, -1)[0], []
     for k, direction in enumerate(layer.directions):
-        values, (du, dselected, gradient, _) = (
-            convolution_of(layer, direction, i, bool(k)),
-            swept[k],
-        )
+        du, dselected, gradient, _ = swept[k]
+        values = convolution_of(layer, direction, i, bool(k))
         u = kept.inside[k].u if kept.h.numel() else conv.convolve(values)
         dx_weight = _product(dselected, u)
         del u
