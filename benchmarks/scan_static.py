@@ -38,7 +38,7 @@ SCHEDULERS, CLOCK, BANDWIDTH = 528, 1.98e9, 4.2e12
 SPECIAL, MEMORY, INTEGER = 8, 4, 2
 
 # What each count may be of the committed one: instructions vary a little from Triton to Triton,
-# and nothing is ever spilled.
+# and no more is ever spilled.
 TOLERATED = {"issued": 1.1, "special": 1.1, "memory": 1.1, "registers": 1.1, "spilled_bytes": 1.0}
 
 HALF = ["u", "delta", "z", "y", "dy", "dz", "du", "ddelta"]
@@ -85,14 +85,12 @@ class Count:
         )
 
 
-def compile_kernel(kernel: Any, absent: str, spread: bool = True) -> Any:
-    """The kernel as the launcher would have it compiled on an H200, without one argument."""
+def compile_kernel(kernel: Any, **options: Any) -> Any:
+    """The kernel as the launcher would have it compiled on an H200, ``options`` its constants."""
     signature, constants, attributes = {}, {}, {}
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
     block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
-    known = CONSTANTS | {"BLOCK_D": block, "SPREAD": spread}
-    if absent:
-        known[absent] = None
+    known = CONSTANTS | {"BLOCK_D": block, "SPREAD": True} | options
     for i, name in enumerate(kernel.arg_names):
         if name in known:
             signature[name] = "constexpr"
@@ -142,8 +140,8 @@ def inner_loop(instructions: list[tuple[int, str]]) -> Counter[str]:
     return Counter(name.split(".")[0] for name in names)
 
 
-def count(name: str, kernel: Any, n_bytes: float, absent: str = "", spread: bool = True) -> Count:
-    compiled = compile_kernel(kernel, absent, spread)
+def count(name: str, kernel: Any, n_bytes: float, **options: Any) -> Count:
+    compiled = compile_kernel(kernel, **options)
     instructions, usage = disassemble(compiled.asm["cubin"])
     opcodes = inner_loop(instructions)
 
@@ -171,15 +169,21 @@ def counts() -> dict[str, Count]:
     """Every kernel that walks along the sequence."""
     border = 4 * N / STEPS
     shares = 2 * 4 * N / 32  # of dB and dC
+    second = {"REVERSE": True, "ADD": True}
+    output, prepare = forward.output_kernel, backward.prepare_kernel
     return {
-        name: count(name, *arguments)
-        for name, *arguments in (
-            ("summary", forward.summary_kernel, 4),
-            ("output", forward.output_kernel, 8),
-            ("… alone", forward.output_kernel, 8, "", False),  # one sweep, without summaries
-            ("prepare", backward.prepare_kernel, 10 + border, "y"),
-            ("… and y", backward.prepare_kernel, 12 + border),  # within a block
-            ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares),
+        name: count(name, kernel, n_bytes, **options)
+        for name, kernel, n_bytes, options in (
+            ("summary", forward.summary_kernel, 4, {}),
+            ("output", output, 8, {}),
+            ("… alone", output, 8, {"SPREAD": False}),  # one sweep, without summaries
+            ("… first of two", output, 6, {"z": None}),
+            ("… second of two", output, 10, second),
+            ("prepare", prepare, 10 + border, {"y": None}),
+            ("… and y", prepare, 12 + border, {}),  # within a block
+            ("… first, and y", prepare, 10 + border, {"dz": None}),
+            ("… second, and y", prepare, 14 + border, second),
+            ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares, {}),
         )
     }
 

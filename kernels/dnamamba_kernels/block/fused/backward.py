@@ -42,12 +42,12 @@ def gradients(layer: Layer, kept: Kept, dtype: torch.dtype, has_residual: bool) 
 
 
 class _Gate(NamedTuple):
-    """What both scans share: the gate, the gradient of their sum; where they add up to theirs."""
+    """What all scans share: the gate, and what the last of them writes from the sum before it."""
 
     z: Tensor
     dy: Tensor
     dz: Tensor
-    y: Tensor | None  # the sum itself once more, if anybody asks for it
+    y: Tensor | None  # the gated sum once more, if anybody asks for it; until then the sum
 
 
 class _Swept(NamedTuple):
@@ -106,10 +106,11 @@ def _through_scans(
         dbranch = F.pad(dbranch, (0, missing)) if missing else dbranch
         gate = _Gate(z, dbranch @ layer.out_weight, dz, di)
         fill_padding(gate.dy, layer.lengths, 0.0)
-    in_place, swept = not kept.h.numel(), []
-    for k, (direction, inside) in enumerate(zip(layer.directions, every, strict=True)):
-        swept.append(_through_scan(layer, direction, inside, gate, dfinal, in_place, bool(k)))
-    del z, gate, every, inside
+    in_place = not kept.h.numel()
+    swept = [
+        _through_scan(layer, k, inside, gate, dfinal, in_place) for k, inside in enumerate(every)
+    ]
+    del z, gate, every
     if dbranch is None:
         return swept, both, torch.zeros_like(layer.out_weight)
     fill_padding(di, layer.lengths, 0.0)
@@ -117,23 +118,18 @@ def _through_scans(
 
 
 def _through_scan(
-    layer: Layer,
-    direction: Direction,
-    inside: Inside,
-    gate: _Gate,
-    dfinal: Tensor | None,
-    in_place: bool,
-    reverse: bool,
+    layer: Layer, k: int, inside: Inside, gate: _Gate, dfinal: Tensor | None, in_place: bool
 ) -> _Swept:
-    """One of them, which adds to what the one before left in ``gate``."""
-    states, u, selected = inside
+    """The k-th of them, which adds to what the one before left in ``gate``."""
+    direction, (states, u, selected) = layer.directions[k], inside
     dselected = torch.empty_like(selected)
     (s, *_), (ds, dB, dC) = direction.select(selected), direction.select(dselected)
     ddelta = delta = delta_of(layer, direction, selected)
     du = u if in_place else torch.empty_like(u)
-    values = scan_of(layer, direction, u, delta, selected, gate.z, reverse)
-    out = values.gradients(layer.ssm_state is not None, u=du, delta=ddelta, B=dB, C=dC, z=gate.dz)
-    scan.run_backward(values, states, gate.dy, dfinal, out, gate.y, add=reverse)
+    values = scan_of(layer, direction, u, delta, selected, gate.z, bool(k))
+    dz = gate.dz if k == len(layer.directions) - 1 else u.new_empty(0)
+    out = values.gradients(layer.ssm_state is not None, u=du, delta=ddelta, B=dB, C=dC, z=dz)
+    scan.run_backward(values, states, gate.dy, dfinal, out, gate.y, k > 0 and gate.y is not None)
     torch.mm(ddelta.flatten(0, 1), direction.dt_weight, out=ds.flatten(0, 1))
     ddt_weight = _product(ddelta, s)
     du.flatten(0, 1).addmm_(dselected.flatten(0, 1), direction.x_weight)
@@ -165,10 +161,8 @@ def _through_convolutions(
     h = kept.h if kept.h.numel() else add_and_norm(kept.stream, None, layer, None)
     i, di, results = inputs_of(layer, h), both.chunk(2, -1)[0], []
     for k, direction in enumerate(layer.directions):
-        values, (du, dselected, gradient, _) = (
-            convolution_of(layer, direction, i, bool(k)),
-            swept[k],
-        )
+        du, dselected, gradient, _ = swept[k]
+        values = convolution_of(layer, direction, i, bool(k))
         u = kept.inside[k].u if kept.h.numel() else conv.convolve(values)
         dx_weight = _product(dselected, u)
         del u

@@ -58,13 +58,14 @@ def forward(
     i, z = F.linear(h, layer.in_weight).chunk(2, -1)
     fill_padding(i, layer.lengths, 0.0)
     total: Tensor | None = None
-    inside = []
+    inside: list[Inside] = []
     for k, direction in enumerate(layer.directions):
         convolution = convolution_of(layer, direction, i, bool(k))
         u = conv.convolve(convolution)
         selected = F.linear(u, direction.x_weight)
         delta = delta_of(layer, direction, selected)
-        of_scan = scan_of(layer, direction, u, delta, selected, z, bool(k))
+        gate = z if k == len(layer.directions) - 1 else None  # the last gates the sum
+        of_scan = scan_of(layer, direction, u, delta, selected, gate, bool(k))
         total, final, states = scan.forward(of_scan, keep_states, total)
         inside.append(Inside(states, u, selected))
     assert total is not None

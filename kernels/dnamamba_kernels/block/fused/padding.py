@@ -8,25 +8,27 @@ from torch import Tensor
 
 __all__ = ["fill_padding"]
 
-ROWS, COLUMNS = 8, 128
+ROWS, TILES, COLUMNS = 8, 8, 128
 
 
 @triton.jit
 def fill_kernel(
     x, lengths, value, length, width, n_blocks, x_batch,
-    X_ROW: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    X_ROW: tl.constexpr, ROWS: tl.constexpr, TILES: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """A program owns a few positions, and does nothing where they are real."""
+    """A program owns ROWS * TILES positions, of which it does nothing for those that are real."""
     pid = tl.program_id(0).to(tl.int64)
-    batch, start = pid // n_blocks, pid % n_blocks * ROWS
+    batch, start = pid // n_blocks, pid % n_blocks * (ROWS * TILES)
     first = tl.load(lengths + batch)
-    if start + ROWS > first:
-        t = start + tl.arange(0, ROWS)[:, None]
+    end = tl.minimum(start + ROWS * TILES, length)
+    x += batch * x_batch
+    row = tl.full((ROWS, COLUMNS), value, tl.float32)
+    for t0 in range(tl.maximum(start, first // ROWS * ROWS), end, ROWS):
+        t = t0 + tl.arange(0, ROWS)[:, None]
         inside = (t >= first) & (t < length)
         for d0 in range(0, width, COLUMNS):
             d = d0 + tl.arange(0, COLUMNS)[None, :]
-            row = tl.full((ROWS, COLUMNS), value, tl.float32)
-            tl.store(x + batch * x_batch + t * X_ROW + d, row, mask=inside & (d < width))
+            tl.store(x + t * X_ROW + d, row, mask=inside & (d < width))
 
 
 def fill_padding(x: Tensor, lengths: Tensor | None, value: float) -> None:
@@ -34,8 +36,8 @@ def fill_padding(x: Tensor, lengths: Tensor | None, value: float) -> None:
     if lengths is None or not x.numel():
         return
     batch, length, width = x.shape
-    n_blocks = triton.cdiv(length, ROWS)
+    n_blocks = triton.cdiv(length, ROWS * TILES)
     fill_kernel[(batch * n_blocks,)](
-        x, lengths, value, length, width, n_blocks, x.stride(0),
-        X_ROW=x.stride(1), ROWS=ROWS, COLUMNS=COLUMNS, num_warps=4,
+        x, lengths.contiguous(), value, length, width, n_blocks, x.stride(0),
+        X_ROW=x.stride(1), ROWS=ROWS, TILES=TILES, COLUMNS=COLUMNS, num_warps=4,
     )  # fmt: skip

@@ -82,7 +82,7 @@ def scan_of(
     u: Tensor,
     delta: Tensor,
     selected: Tensor,
-    z: Tensor,
+    z: Tensor | None,
     reverse: bool,
 ) -> Scan:
     _, B, C = direction.select(selected)

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from dnamamba_kernels.causal_conv1d.convolution import Convolution
 from dnamamba_kernels.causal_conv1d.fused.kernels import (
+    ADD_REGISTERS,
     BACK_ROWS,
     BLOCK_D,
     BLOCKS,
@@ -66,6 +67,7 @@ def run_backward(
         *conv.weight.stride(), 0 if marks is None else marks.stride(0),
         W=W, BLOCK_D=BLOCK_D, ROWS=BACK_ROWS, BLOCKS=BLOCKS, REVERSE=conv.reverse,
         X_ROW=x.stride(1), DY_ROW=dy.stride(1), DX_ROW=dx.stride(1), ADD=add, num_warps=1,
+        maxnreg=ADD_REGISTERS if add else None,
     )  # fmt: skip
     total = shares.sum(0)
     dweight.copy_(total[:W].flip(0).t())

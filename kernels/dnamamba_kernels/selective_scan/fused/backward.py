@@ -16,6 +16,8 @@ from dnamamba_kernels.selective_scan.fused.rows import (
     fetch,
     fetch_tile,
     maps_of,
+    offset,
+    origin,
     program_tile,
     row,
     rows_of,
@@ -44,20 +46,23 @@ def prepare_kernel(
     Writes the gate's gradient, y once more if there is a gate and anybody asks for it, the states
     that enter every STEPS positions, and the chunk's adjoint summary: with a the adjoint of the
     state that leaves the chunk, the adjoint of the state that enters it is ``local + product * a``.
-    With ``ADD`` y and the gate's gradient are added to what stands there.
+    Of a gated scan whose output is added to another's before the gate, the first of both has no
+    ``dz``, and writes as y what comes before the gate; the second, with ``ADD``, adds that to its
+    own, and makes of both the output and the gate's gradient.
     """
     batch, k, d, real, pair, nd, a, shift, through = program_tile(
         bias, skip, decay, zero, n_chunks, n_blocks, N, CHANNELS, BLOCK_D
     )
-    u += batch * u_batch + d
-    delta += batch * delta_batch + d
-    dy += batch * dy_batch + d
-    packed += batch * length * (2 * N) + pair[None, :]
+    u += batch * u_batch + origin(length, U_ROW, REVERSE) + d
+    delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d
+    dy += batch * dy_batch + origin(length, DY_ROW, REVERSE) + d
+    packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
     if z is not None:
-        z += batch * z_batch + d
-        dz += batch * dz_batch + d
+        z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d
+    if dz is not None:
+        dz += batch * dz_batch + origin(length, DZ_ROW, REVERSE) + d
     if y is not None:
-        y += batch * y_batch + d
+        y += batch * y_batch + origin(length, Y_ROW, REVERSE) + d
     if resets is not None:
         resets += batch * resets_batch
     h = tl.zeros((N, BLOCK_D), tl.float32)
@@ -76,6 +81,8 @@ def prepare_kernel(
     deltas = widened(fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
     zs = widened(fetch(z, start, length, real, Z_ROW, STEPS, REVERSE, WHOLE))
     dys = widened(fetch(dy, start, length, real, DY_ROW, STEPS, REVERSE, WHOLE))
+    if ADD:
+        others = widened(fetch(y, start, length, real, Y_ROW, STEPS, REVERSE, WHOLE))
     maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, WHOLE)
     for s0 in range(start, end, STEPS):
         after = tl.minimum(s0 + STEPS, last)
@@ -84,8 +91,7 @@ def prepare_kernel(
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
         if ADD:
-            other_dzs = fetch(dz, s0, length, real, DZ_ROW, STEPS, REVERSE, WHOLE)
-            other_ys = fetch(y, s0, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
+            next_others = fetch(y, after, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
         bs, cs = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         dzs, ys = (), ()
@@ -105,26 +111,38 @@ def prepare_kernel(
             h = e * h + bs[i][:, None] * (step * value)[None, :]
             if z is not None:
                 out = tl.sum(cs[i][:, None] * h, 0) + through * value
+                if ADD:
+                    out += others[i]
                 gate = zs[i]
                 open_ = sigmoid(gate)
-                dzs += (dout * out * open_ * (1.0 + gate * (1.0 - open_)),)
-                ys += (out * (gate * open_),)
+                if dz is not None:
+                    dzs += (dout * out * open_ * (1.0 + gate * (1.0 - open_)),)
+                    out *= gate * open_
+                ys += (out,)
                 dout *= gate * open_
             passed = e * passed
             adjoint += passed * (cs[i][:, None] * dout[None, :])
             dthrough += dout * value
         if z is not None:
             for i in tl.static_range(STEPS):
-                t = row(s0 + i, length, REVERSE)
                 inside = real if WHOLE else real & (s0 + i < length)
-                gradient = dzs[i] + other_dzs[i].to(tl.float32) if ADD else dzs[i]
-                tl.store(dz + t * DZ_ROW, gradient, mask=inside)
+                if dz is not None:
+                    tl.store(
+                        dz + offset(s0, DZ_ROW, REVERSE) + offset(i, DZ_ROW, REVERSE),
+                        dzs[i],
+                        mask=inside,
+                    )
                 if y is not None:
-                    out = ys[i] + other_ys[i].to(tl.float32) if ADD else ys[i]
-                    tl.store(y + t * Y_ROW, out, mask=inside)
+                    tl.store(
+                        y + offset(s0, Y_ROW, REVERSE) + offset(i, Y_ROW, REVERSE),
+                        ys[i],
+                        mask=inside,
+                    )
         tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
         us, deltas = widened(next_us), widened(next_deltas)
         zs, dys = widened(next_zs), widened(next_dys)
+        if ADD:
+            others = widened(next_others)
     out = (batch * n_chunks + k) * N * CHANNELS + nd
     tl.store(local + out, adjoint, mask=real[None, :])
     tl.store(product + out, passed, mask=real[None, :])
@@ -163,14 +181,14 @@ def adjoint_kernel(
 
     # Rows of four positions at a time: one access and one change of layout serve them all.
     i4 = tl.arange(0, 4)[:, None]
-    u += batch * u_batch + d[None, :]
-    delta += batch * delta_batch + d[None, :]
-    du += batch * du_batch + d[None, :]
-    ddelta += batch * ddelta_batch + d[None, :]
-    packed += batch * length * (2 * N) + pair[None, :]
-    dy += batch * dy_batch + d[None, :]
+    u += batch * u_batch + origin(length, U_ROW, REVERSE) + d[None, :]
+    delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d[None, :]
+    du += batch * du_batch + origin(length, DU_ROW, REVERSE) + d[None, :]
+    ddelta += batch * ddelta_batch + origin(length, DDELTA_ROW, REVERSE) + d[None, :]
+    packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
+    dy += batch * dy_batch + origin(length, DY_ROW, REVERSE) + d[None, :]
     if z is not None:
-        z += batch * z_batch + d[None, :]
+        z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d[None, :]
     if resets is not None:
         resets += batch * resets_batch
     chunk_states = (batch * n_chunks + k) * N * CHANNELS
@@ -197,7 +215,6 @@ def adjoint_kernel(
     for j in range(n_tiles):
         tile = n_tiles - 1 - j
         s0 = start + tile * 4
-        t4 = row(s0 + i4, length, REVERSE)
         inside4 = WHOLE | (s0 + i4 < length)
         inside = real[None, :] & inside4
         step4, slope4 = deltas, deltas
@@ -260,8 +277,16 @@ def adjoint_kernel(
         if not WHOLE:
             dstep4 = tl.where(inside, dstep4, 0.0)
         dshift += dstep4
-        tl.store(du + t4 * DU_ROW, dx4 * step4 + through * dout4, mask=inside)
-        tl.store(ddelta + t4 * DDELTA_ROW, dstep4, mask=inside)
+        tl.store(
+            du + offset(s0, DU_ROW, REVERSE) + offset(i4, DU_ROW, REVERSE),
+            dx4 * step4 + through * dout4,
+            mask=inside,
+        )
+        tl.store(
+            ddelta + offset(s0, DDELTA_ROW, REVERSE) + offset(i4, DDELTA_ROW, REVERSE),
+            dstep4,
+            mask=inside,
+        )
         # Waited for together, as in ``widened``.
         deltas = next_deltas.to(tl.float32) + shift
         us, dys = next_us.to(tl.float32), next_dys.to(tl.float32)

@@ -21,6 +21,8 @@ from dnamamba_kernels.selective_scan.fused.rows import (
     fetch,
     fetch_tile,
     maps_of,
+    offset,
+    origin,
     program_tile,
     row,
     widened,
@@ -60,9 +62,9 @@ def summary_kernel(
         bias, None, decay, zero, n_spans, n_blocks, N, CHANNELS, BLOCK_D
     )
     n = tl.arange(0, N)
-    u += batch * u_batch + d
-    delta += batch * delta_batch + d
-    packed += batch * length * (2 * N) + pair[None, :]
+    u += batch * u_batch + origin(length, U_ROW, REVERSE) + d
+    delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d
+    packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
     if resets is not None:
         resets += batch * resets_batch
     h = tl.zeros((N, BLOCK_D), tl.float32)
@@ -153,7 +155,8 @@ def output_kernel(
 ):  # fmt: skip
     """y of one span from the state that enters it; the last span leaves the final state.
 
-    With ``ADD`` y is added to what stands there: that of a scan from the other side.
+    With ``ADD`` what stands in the place of y is the output of another scan, before its gate, and
+    is added before that of this one.
 
     ``states`` keeps the state that enters each chunk, for the backward; spans are whole chunks.
     """
@@ -161,12 +164,12 @@ def output_kernel(
         bias, skip, decay, zero, n_spans, n_blocks, N, CHANNELS, BLOCK_D
     )
     n = tl.arange(0, N)
-    u += batch * u_batch + d
-    delta += batch * delta_batch + d
-    y += batch * y_batch + d
-    packed += batch * length * (2 * N) + pair[None, :]
+    u += batch * u_batch + origin(length, U_ROW, REVERSE) + d
+    delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d
+    y += batch * y_batch + origin(length, Y_ROW, REVERSE) + d
+    packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
     if z is not None:
-        z += batch * z_batch + d
+        z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d
     if resets is not None:
         resets += batch * resets_batch
     h = tl.zeros((N, BLOCK_D), tl.float32)
@@ -180,6 +183,8 @@ def output_kernel(
     us = widened(fetch(u, k * span, length, real, U_ROW, STEPS, REVERSE, WHOLE))
     deltas = widened(fetch(delta, k * span, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
     zs = widened(fetch(z, k * span, length, real, Z_ROW, STEPS, REVERSE, WHOLE))
+    if ADD:
+        others = widened(fetch(y, k * span, length, real, Y_ROW, STEPS, REVERSE, WHOLE))
     maps = fetch_tile(packed, k * span, length, pair >= 0, 2 * N, REVERSE, WHOLE)
     for s0 in range(k * span, end, STEPS):
         if states is not None:
@@ -193,7 +198,7 @@ def output_kernel(
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         if ADD:
-            others = fetch(y, s0, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
+            next_others = fetch(y, after, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
         bs, cs = maps_of(maps)
         maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         ys = ()
@@ -209,14 +214,17 @@ def output_kernel(
             e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
             h = e * h + bs[i][:, None] * (step * us[i])[None, :]
             out = tl.sum(cs[i][:, None] * h, 0) + through * us[i]
+            if ADD:
+                out += others[i]
             if z is not None:
                 out *= zs[i] * sigmoid(zs[i])
             ys += (out,)
+        out_row = y + offset(s0, Y_ROW, REVERSE)
         for i in tl.static_range(STEPS):
-            t = row(s0 + i, length, REVERSE)
             inside = real if WHOLE else real & (s0 + i < length)
-            out = ys[i] + others[i].to(tl.float32) if ADD else ys[i]
-            tl.store(y + t * Y_ROW, out, mask=inside)
+            tl.store(out_row + offset(i, Y_ROW, REVERSE), ys[i], mask=inside)
         us, deltas, zs = widened(next_us), widened(next_deltas), widened(next_zs)
+        if ADD:
+            others = widened(next_others)
     if k == n_spans - 1:
         tl.store(final + batch * N * CHANNELS + nd, h, mask=real[None, :])

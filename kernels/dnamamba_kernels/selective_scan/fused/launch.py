@@ -1,7 +1,5 @@
 """The fused scan, forward and backward: scratch, launches, and the order of the passes."""
 
-from dataclasses import dataclass, fields, replace
-
 import torch
 import triton
 from torch import Tensor
@@ -17,6 +15,7 @@ from dnamamba_kernels.selective_scan.fused.forward import (
     output_kernel,
     summary_kernel,
 )
+from dnamamba_kernels.selective_scan.fused.gradients import Gradients
 from dnamamba_kernels.selective_scan.fused.plan import LINKS, STEPS, Plan, folds, plan, segments
 from dnamamba_kernels.selective_scan.fused.walk import Walk, by_state, decay_of, stride
 from dnamamba_kernels.selective_scan.scan import Scan
@@ -42,7 +41,11 @@ def outputs(
 
 
 def forward(scan: Scan, keep: bool, onto: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """``outputs``, filled; y is added to ``onto``, in its place, if there is one."""
+    """``outputs``, filled.
+
+    In the place of ``onto``, if there is one: the output of an ungated scan, added to before the
+    gate.
+    """
     y, final_state, states = outputs(scan.u, scan.A, keep, onto)
     if scan.u.numel():
         _run_forward(_dense(scan), y, final_state, states if keep else None, onto is not None)
@@ -74,7 +77,8 @@ def _dense(scan: Scan) -> Scan:
 
 
 def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None, add: bool) -> None:
-    """Fill ``y``, or ``add`` to it; ``final_state``; and ``states`` (B, chunks, N, D) if any."""
+    """Fill ``y``, with ``add`` from what is in it before the gate; the final state; and ``states``
+    (B, chunks, N, D), if any."""
     p = _plan(s)
     walk, entering = Walk.of(s, p, decay_of(s, p)), by_state(s.initial_state, p)
     batch, _, channels = s.u.shape
@@ -96,47 +100,6 @@ def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None,
     final_state.copy_(s.leave(final[:, : s.A.shape[1]].transpose(1, 2)))
 
 
-@dataclass
-class _Gradients:
-    """Where a segment of the backward writes; of A, D and delta_bias each chunk's share, in fp32.
-
-    Sums of shares are taken once, in a fixed order: two runs agree to the bit.
-    """
-
-    u: Tensor
-    delta: Tensor
-    A: Tensor  # (B, chunks, N, D), padded
-    B: Tensor
-    C: Tensor
-    D: Tensor | None  # (B, chunks, D)
-    y: Tensor | None  # the output itself, once more
-    z: Tensor | None
-    delta_bias: Tensor | None  # (B, chunks, D)
-
-    @classmethod
-    def of(cls, s: Scan, p: Plan, out: list[Tensor], y: Tensor | None) -> "_Gradients":
-        batch, _, channels = s.u.shape
-        du, ddelta, _, dB, dC, _, dz, *_ = out
-        share = du.new_empty
-        chunks, fp32 = (batch, p.n_chunks), torch.float32
-        return cls(
-            u=du,
-            delta=ddelta,
-            A=share(*chunks, p.states, channels, dtype=fp32),
-            B=dB,
-            C=dC,
-            D=None if s.D is None else share(*chunks, channels, dtype=fp32),
-            y=y,
-            z=None if s.z is None else dz,
-            delta_bias=None if s.delta_bias is None else share(*chunks, channels, dtype=fp32),
-        )
-
-    def rows(self, part: slice) -> "_Gradients":
-        """Those of a part of the batch."""
-        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: x[part] for name, x in tensors.items() if x is not None})
-
-
 def run_backward(
     s: Scan,
     states: Tensor,
@@ -150,11 +113,14 @@ def run_backward(
 
     u, delta, z and dy are dense along the channels. The gradients of u and delta may be ``s.u`` and
     ``s.delta`` themselves: a program reads a tile of each before it writes there. ``y``, of a scan
-    with a gate, is filled with its output once more. With ``add`` the output and the gradient of z
-    are added to what stands in their places.
+    with a gate, is filled with its output once more.
+
+    Of two scans that are added before one gate the first gets an empty gradient of z, and leaves in
+    ``y`` what comes before the gate; the second, with ``add``, makes of that and its own the output
+    of both and the gradient of z.
     """
     p, (batch, _, channels) = _plan(s), s.u.shape
-    decay, grads = decay_of(s, p), _Gradients.of(s, p, out, y)
+    decay, grads = decay_of(s, p), Gradients.of(s, p, out, y)
     dfinal = None if dfinal is None else s.leave(dfinal)
     *_, dA, _, _, dD, _, dbias, dinitial = out
     for rows, pieces in segments(p, batch, channels):
@@ -184,7 +150,7 @@ def _add_up(shares: Tensor, out: Tensor) -> None:
 
 def _segment(
     walk: Walk,
-    grads: _Gradients,
+    grads: Gradients,
     states: Tensor,
     dy: Tensor,
     adjoint: Tensor | None,

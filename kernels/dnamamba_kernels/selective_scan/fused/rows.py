@@ -1,6 +1,7 @@
 """Rows of a fused scan: which are a program's, which are real, reading four ahead of their use.
 
-Positions are counted in scan order (``s``); ``t`` is the row in memory.
+Positions are counted in scan order (``s``); ``t`` is the row in memory. Pointers stand at the row
+that is scanned first, so that a position is a constant times ``s`` from there, whichever way.
 """
 
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
@@ -14,6 +15,18 @@ import triton.language as tl
 def row(s, length, REVERSE: tl.constexpr):
     """Where scan position s lies in memory."""
     return length - 1 - s if REVERSE else s
+
+
+@triton.jit
+def origin(length, ROW: tl.constexpr, REVERSE: tl.constexpr):
+    """Where the row that is scanned first begins."""
+    return tl.cast(length - 1, tl.int64) * ROW if REVERSE else 0
+
+
+@triton.jit
+def offset(s, ROW: tl.constexpr, REVERSE: tl.constexpr):
+    """Where the row of scan position s begins, seen from the origin; a sum of them, of a sum."""
+    return s * (-ROW) if REVERSE else s * ROW
 
 
 @triton.jit
@@ -65,9 +78,10 @@ def fetch(
     """
     rows = ()
     if x is not None:
+        x += offset(s0, ROW, REVERSE)
         for i in tl.static_range(STEPS):
             inside = real if WHOLE else real & (s0 + i < length)
-            rows += (tl.load(x + row(s0 + i, length, REVERSE) * ROW, mask=inside, other=0.0),)
+            rows += (tl.load(x + offset(i, ROW, REVERSE), mask=inside, other=0.0),)
     return rows
 
 
@@ -86,11 +100,11 @@ def widened(rows):
 
 
 @triton.jit
-def fetch_tile(x, s0, length, real, stride, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
+def fetch_tile(x, s0, length, real, ROW: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
     """Four rows as one tile (4, columns); ``real`` says which columns exist."""
-    s = s0 + tl.arange(0, 4)[:, None]
-    inside = real[None, :] & (WHOLE | (s < length))
-    return tl.load(x + row(s, length, REVERSE) * stride, mask=inside, other=0.0)
+    i = tl.arange(0, 4)[:, None]
+    inside = real[None, :] & (WHOLE | (s0 + i < length))
+    return tl.load(x + offset(s0, ROW, REVERSE) + offset(i, ROW, REVERSE), mask=inside, other=0.0)
 
 
 @triton.jit
