@@ -5,13 +5,9 @@ Schiff et al. 2024, "Caduceus" (arXiv:2403.03234): the first is its Ph, the seco
 
 from typing import ClassVar
 
-from torch import Tensor
-
 from dnamamba.config import BackboneConfig, BiMambaConfig, SymmetricBiMambaConfig
 from dnamamba.model.mixers.bidirectional import BiMambaMixer
-from dnamamba.model.segments import parted
 from dnamamba.model.stack import Stack
-from dnamamba.model.state import State
 from dnamamba.model.symmetric import Symmetric
 
 __all__ = ["BiMamba", "SymmetricBiMamba"]
@@ -33,20 +29,6 @@ class BiMamba(Stack):
     @property
     def pad(self) -> int | None:
         return self.config.pad
-
-    def _run(
-        self,
-        tokens: Tensor,
-        state: State | None,
-        resets: Tensor | None,
-        lengths: Tensor | None,
-        layer: int | None,
-    ) -> tuple[Tensor, State | None]:
-        # Padding is one more packed segment: nothing of it reaches the bases, and a padded batch
-        # runs as any other.
-        if lengths is not None:
-            resets = parted(resets, lengths, tokens.shape[1])
-        return super()._run(tokens, state, resets, None, layer)
 
 
 class SymmetricBiMamba(Symmetric, BiMamba):
