@@ -12,8 +12,8 @@ import dnamamba
 from dnamamba import checkpoint
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.inference.prediction import Opposite, Predictions, predict
-from dnamamba.inference.sources import Encoded
+from dnamamba.inference.prediction import Predictions, predict
+from dnamamba.inference.sources import Encoded, Opposite
 from dnamamba.model import LanguageModel
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
