@@ -84,7 +84,7 @@ def embed_fasta(
         max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
             null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
         overlap: bases that a window of a sequence longer than max_bases reads on either side of
-            those it answers for; null: 4096, or a quarter of max_bases.
+            those it answers for; null: 8192, or a quarter of max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 

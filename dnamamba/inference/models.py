@@ -79,8 +79,9 @@ def causal_language_model(model: nn.Module, task: str) -> LanguageModel:
     if not language_model.backbone.causal:
         raise ValueError(
             f"{task} needs a causal model, which predicts each base from those before it; "
-            f"this one is a {type(language_model.backbone).__name__}, which reads both ways: "
-            "take a model of family mamba, and this one to embed, score, evaluate and mutate"
+            f"this one is a {type(language_model.backbone).__name__}, which reads both ways and "
+            "guesses masked bases: take one of family mamba, and this one for embed, score, "
+            "evaluate and mutagenesis"
         )
     return language_model
 

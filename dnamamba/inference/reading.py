@@ -19,7 +19,7 @@ __all__ = ["BATCH_SIZE", "CHUNK_LENGTH", "MASK_EVERY", "OVERLAP", "Bounds", "Rea
 
 BATCH_SIZE = 16
 CHUNK_LENGTH = 4096
-OVERLAP = 4096
+OVERLAP = 8192
 MASK_EVERY = 32
 
 # Memory to plan with on a CPU, the same on every machine: so are the windows. Of a GPU, half.
@@ -73,7 +73,7 @@ class Reading:
             a longer sequence is read in windows. None: as many as the memory holds, half of a
             GPU's and 8 GiB on a CPU, as a power of two.
         overlap: bases that such a window reads on either side of those it answers for; None:
-            4096, or a quarter of ``max_bases`` if that is less.
+            8192, or a quarter of ``max_bases`` if that is less.
 
     Raises:
         ValueError: a setting out of range; names it.
