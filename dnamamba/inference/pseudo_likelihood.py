@@ -5,6 +5,14 @@ the model gives a base that is masked. Exactly, one base is masked at a time, wh
 sequence of L bases L passes. Here every k-th base is masked at a time, N and IUPAC codes excepted,
 which costs k passes whatever L: the base's neighbours are known, and other masked bases stand k
 bases away and further. With k = L this is exact.
+
+How far from exact, measured on a model of two layers, d_model 64, that had learnt to guess 15 %
+masked bases of E. coli; six held-out sequences of 300 bases, at 1.86 to 1.96 bits a base:
+
+    k                                        2       4       8      16      32
+    largest difference in bits a base    0.118   0.029  0.0012  0.0003  0.0001
+
+16 is the default: differences between models and between sequences are hundreds of times larger.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -20,7 +20,7 @@ __all__ = ["BATCH_SIZE", "CHUNK_LENGTH", "MASK_EVERY", "OVERLAP", "Bounds", "Rea
 BATCH_SIZE = 16
 CHUNK_LENGTH = 4096
 OVERLAP = 8192
-MASK_EVERY = 32
+MASK_EVERY = 16
 
 # Memory to plan with on a CPU, the same on every machine: so are the windows. Of a GPU, half.
 _CPU_MEMORY = 8 << 30

@@ -124,7 +124,7 @@ def test_mutagenesis_tables_a_region(folder: Path, tmp_path: Path) -> None:
 
 
 def test_generate_says_what_to_use(folder: Path, tmp_path: Path) -> None:
-    message = r"generating needs a causal model, .* this one is a BiMamba, which reads both ways and guesses"
+    message = r"generating needs a causal model, .* a BiMamba, which reads both ways and guesses"
     with pytest.raises(ValueError, match=message):
         generate_fasta(str(folder / "plain"), str(tmp_path / "x.fa"), length=5)
     assert not (tmp_path / "x.fa").exists()

@@ -50,6 +50,18 @@ def test_each_base_is_masked_and_guessed(masked: LanguageModel, every: int | Non
         assert got.bases.tolist() == [19, 1, 10, 0, 11]
 
 
+def test_the_default_is_close_to_one_base_at_a_time(masked: LanguageModel) -> None:
+    random = np.random.default_rng(3)
+    text = "".join(random.choice(list("ACGT"), 80))
+    exact = score(masked, TOKENIZER, [text], mask_every=None, batch_size=40).bits_per_base[0]
+    far = [
+        abs(score(masked, TOKENIZER, [text], **settings).bits_per_base[0] - exact)
+        for settings in ({}, {"mask_every": 2})
+    ]
+    assert far[0] < 0.02 * exact
+    assert far[0] < 0.3 * far[1]
+
+
 def test_only_n_scores_nothing(masked: LanguageModel) -> None:
     got = score(masked, TOKENIZER, ["N" * 50, "ACGT"])
     assert got.bases.tolist() == [0, 4]
