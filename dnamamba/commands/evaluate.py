@@ -21,7 +21,7 @@ from dnamamba.files import replacing
 from dnamamba.inference.evaluation import evaluate
 from dnamamba.inference.intervals import Interval
 from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
-from dnamamba.inference.scoring import Scores
+from dnamamba.inference.scoring import Scores, score_settings
 
 __all__ = ["evaluate_fasta"]
 
@@ -56,9 +56,9 @@ def evaluate_fasta(
         output: write a table of all pieces, too: .json or .tsv.
         bed: score these regions instead of whole contigs; with a single FASTA file.
         window: score windows of so many bases side by side, each on its own, as validation does.
-        mask_every: of a model that reads both ways: mask every so manieth base at a time, in so
-            many passes; null masks one base at a time, which is exact and takes as many passes as
-            there are bases.
+        mask_every: k, of a model that reads both ways: mask every k-th base at a time, in k passes;
+            null masks one base at a time, which is exact and takes as many passes as there are
+            bases.
         batch_size: contigs, regions or windows side by side; of a model that reads both ways,
             passes.
         chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
@@ -96,6 +96,7 @@ def evaluate_fasta(
     _show(rows, total)
     if output is not None:
         settings = {"model": model, "fasta": fasta, "bed": bed, "window": window}
+        settings |= score_settings(language_model, tokenizer, mask_every)
         _write(Path(output), settings, rows, total)
 
 

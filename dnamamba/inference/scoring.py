@@ -1,6 +1,7 @@
 """How likely a language model finds sequences."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,7 +15,7 @@ from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY, Rea
 from dnamamba.inference.scores import Scores
 from dnamamba.inference.sources import Source, encode_all
 
-__all__ = ["Scores", "score", "score_sources"]
+__all__ = ["Scores", "score", "score_settings", "score_sources"]
 
 
 def score(
@@ -46,8 +47,8 @@ def score(
         tokenizer: the model's.
         sequences: n sequences of at least one base each, at least one: a list, or another container
             of ``dnamamba.containers``; of a mapping the values, in its order.
-        mask_every: of a model that reads both ways: mask every so manieth base at a time, in so
-            many passes; None masks one base at a time, in as many passes as there are bases.
+        mask_every: k, of a model that reads both ways: mask every k-th base at a time, in k passes;
+            None masks one base at a time, in as many passes as there are bases.
         batch_size: sequences side by side; of a model that reads both ways, passes.
         chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
             chunk_length``, not with the sequences.
@@ -85,3 +86,16 @@ def score_sources(
     with evaluating(model, tokenizer, device) as target:
         how = reading, target, advance, mask_every
         return likelihood(language_model, tokenizer, sources, *how)
+
+
+def score_settings(
+    model: nn.Module, tokenizer: Tokenizer, mask_every: int | None
+) -> dict[str, Any]:
+    """What is to be written beside scores: by which method they came, if not the causal one.
+
+    Raises:
+        ValueError: the model does not score.
+    """
+    causal: dict[str, Any] = {}
+    masked = {"score": "pseudo-likelihood", "mask_every": mask_every}
+    return method_of(model, tokenizer, "scoring", causal=causal, masked=masked)[1]

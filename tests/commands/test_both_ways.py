@@ -1,5 +1,6 @@
 """Commands with models that read both ways, and ``embed`` on both strands of any model."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,10 @@ def test_evaluate_masks_as_score_does(folder: Path, records: list[str], tmp_path
     rows = [line.split("\t") for line in table.read_text().splitlines()[1:]]
     expected = dnamamba.load(folder / "plain").score(records, **settings).bits_per_base
     np.testing.assert_allclose([float(row[-1]) for row in rows], expected, rtol=1e-5)
+    notes = tmp_path / "bits.json"
+    evaluate_fasta(str(folder / "plain"), [str(folder / "g.fa")], str(notes), mask_every=4)
+    beside = json.loads(notes.read_text())
+    assert (beside["score"], beside["mask_every"]) == ("pseudo-likelihood", 4)
 
 
 def test_mutagenesis_tables_a_region(folder: Path, tmp_path: Path) -> None:
