@@ -69,8 +69,8 @@ def score_vcf(
     substitution exchanges, which are masked together, and averaged over the strands; it scores no
     indels and no N, which are left out and counted, and gives no distances: embed --vcf does.
 
-    An output in VCF holds all records as they were, in their order, with
-    three INFO fields more: DNAMAMBA_LLR (nats; below 0: ALT is less likely), DNAMAMBA_L2 and
+    An output in VCF holds all records as they were, in their order, with INFO fields more:
+    DNAMAMBA_LLR (nats; below 0: ALT is less likely) and, by a causal model, DNAMAMBA_L2 and
     DNAMAMBA_COSINE (distances of the embeddings from the variant on), one value an allele, a dot
     for alleles left out. A .tsv holds a line an allele, contigs and positions as in the VCF.
 
