@@ -27,6 +27,7 @@ from dnamamba.config import MambaConfig
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.prefixes import read_place
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.scoring import score_sources
 from dnamamba.inference.sources import Encoded
 from dnamamba.inference.variant_scores import score_variants
@@ -68,7 +69,9 @@ def whole(
                 allele = tokenizer.encode(base)
                 allele = tokenizer.complement(allele) if turn else allele
                 sequences.append(Encoded(np.concatenate([prefix, allele, after])))
-    likely = score_sources(model, tokenizer, sequences, BATCH).log_likelihood.reshape(-1, 2, 2)
+    likely = score_sources(model, tokenizer, sequences, Reading(BATCH)).log_likelihood.reshape(
+        -1, 2, 2
+    )
     return (likely[..., 1] - likely[..., 0]).mean(axis=1).tolist()
 
 

@@ -57,11 +57,17 @@ class Pretrained:
         pooling: Pooling | None = "mean",
         **settings: Any,
     ) -> Vectors | list[Vectors]:
-        """``dnamamba.embed`` with this model: (n, d_model) float32, or one array a sequence."""
+        """``dnamamba.embed`` with this model: (n, d_model) float32, or one array a sequence.
+
+        Any family of models; ``both_strands=True`` gives one vector for both strands.
+        """
         return embed(self.model, self.tokenizer, sequences, pooling=pooling, **settings)
 
     def score(self, sequences: Sequences, **settings: Any) -> Scores:
-        """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases."""
+        """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases.
+
+        Of a model that reads both ways they are pseudo-log-likelihoods, of ``mask_every``.
+        """
         return score(self.model, self.tokenizer, sequences, **settings)
 
     def score_variants(
@@ -72,6 +78,9 @@ class Pretrained:
         **settings: Any,
     ) -> "list[VariantScore]":
         """Effects of a VCF's alleles, in its order, without training for them.
+
+        A causal model compares the likelihoods of both alleles; one that reads both ways guesses
+        the masked site, and leaves out indels and N, which a warning counts.
 
         Args:
             vcf: plain, bgzip or gzip.
@@ -84,16 +93,16 @@ class Pretrained:
         """
         # Whoever embeds strings should not wait for the readers of genomes to be imported.
         from dnamamba.data.genome.fasta import Genome
-        from dnamamba.data.variants import VariantChecks, read_variants
-        from dnamamba.inference.variant_scores import score_variants
+        from dnamamba.data.variants import VariantChecks
+        from dnamamba.inference.variant_scores import scorable_variants, score_variants
 
         if not isinstance(checks, VariantChecks | None):
             raise ValueError(f"checks must be VariantChecks or None, got {checks!r:.60}")
         vcf = path("vcf", vcf)
         reference = Genome(path("genome", genome))
-        variants = read_variants(vcf, reference, checks)
-        model: Any = self.model
-        return list(score_variants(model, self.tokenizer, reference, variants, **settings))
+        variants = scorable_variants(self.model, self.tokenizer, vcf, reference, checks)
+        how = self.model, self.tokenizer, reference, variants
+        return list(score_variants(*how, **settings))
 
     def predict(self, inputs: Sequences, **settings: Any) -> Predictions:
         """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities."""
@@ -127,7 +136,7 @@ class Pretrained:
     def generate(
         self, prompt: str = "", *, length: int, n: int | None = None, **settings: Any
     ) -> str | list[str]:
-        """``dnamamba.generate`` with this model: the bases drawn after the prompt."""
+        """``dnamamba.generate`` with this model, a causal one: the bases drawn after the prompt."""
         return generate(self.model, self.tokenizer, prompt, length=length, n=n, **settings)
 
 

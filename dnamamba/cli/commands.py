@@ -29,6 +29,7 @@ COMMANDS = {
             "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
             "dnamamba embed model genome.fa alleles.h5ad --vcf variants.vcf --window 1024"
             " --layer 3",
+            "dnamamba embed model genome.fa vectors.npz --both_strands",
             "torchrun --nproc-per-node 8 -m dnamamba embed model genome.fa all.parquet"
             " --window 1000",
         ),
@@ -62,7 +63,7 @@ COMMANDS = {
         ),
     ),
     "generate": Command(
-        "continue a prompt, as FASTA",
+        "continue a prompt by a causal model, as FASTA",
         "dnamamba.commands.generate:generate_fasta",
         (
             "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",
@@ -70,12 +71,13 @@ COMMANDS = {
         ),
     ),
     "evaluate": Command(
-        "bits per base of FASTA, whole contigs streamed",
+        "bits per base of FASTA: whole contigs streamed, or each base masked",
         "dnamamba.commands.evaluate:evaluate_fasta",
         (
             "dnamamba evaluate runs/quickstart/model genome.fa",
             "dnamamba evaluate runs/quickstart/model a.fa b.fa.gz --output bits.tsv",
             "dnamamba evaluate runs/quickstart/model genome.fa --bed held_out.bed --window 1024",
+            "dnamamba evaluate bidirectional genome.fa --bed held_out.bed --mask_every 16",
         ),
     ),
     "convert": Command(

@@ -19,7 +19,7 @@ from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
 from dnamamba.inference.embedding import Pooling
 from dnamamba.inference.intervals import cut
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
 from dnamamba.inference.variant_windows import variant_windows
 
 __all__ = ["embed_fasta"]
@@ -37,19 +37,26 @@ def embed_fasta(
     window: int | None = None,
     pooling: Pooling | None = "mean",
     layer: int = -1,
+    both_strands: bool = False,
     checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Embed the records of a FASTA file, regions of it, or the alleles of variants.
 
-    Sequences of any length are streamed in chunks, the state carried: memory does not grow with
-    their length. The columns of the output are id, contig, start, end (0-based, half-open),
-    strand and embedding (float32); rows stand in the order of the input. Variants have two rows
-    each, told apart by a column allele: ref, alt. An .npz or .h5ad keeps all columns but the
-    embedding in memory while it is written; for one row a base of large genomes take .parquet.
+    A causal model streams sequences of any length in chunks, the state carried: memory does not
+    grow with their length. A model that reads both ways reads a sequence whole, or in overlapping
+    windows where it does not fit. Of a model that treats both strands alike, vectors are the mean
+    of both halves of its hidden states.
+
+    The columns of the output are id, contig, start, end (0-based, half-open), strand and embedding
+    (float32); rows stand in the order of the input. Variants have two rows each, told apart by a
+    column allele: ref, alt. An .npz or .h5ad keeps all columns but the embedding in memory while
+    it is written; for one row a base of large genomes take .parquet.
 
     The work is done in parts of about a million bases, in the folder OUTPUT.parts, which the
     finished output replaces. Started again after a kill, it goes on from the first part that is
@@ -68,9 +75,16 @@ def embed_fasta(
         pooling: mean, max or last over a sequence's bases; null for one row a base.
         layer: take the hidden states behind this block, counted from 0; -1 stands for those
             behind the final norm.
+        both_strands: one vector for both strands, the mean of a sequence's and of its reverse
+            complement's; one a base stands at the plus strand's positions. It takes twice the
+            time, but of a model that treats the strands alike none.
         checks: what to do with records of the VCF that cannot be used.
         batch_size: sequences side by side.
-        chunk_length: bases at a time; bounds the memory together with batch_size.
+        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
+        max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
+            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
+        overlap: bases that a window of a sequence longer than max_bases reads on either side of
+            those it answers for; null: 8192, or a quarter of max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
@@ -85,14 +99,20 @@ def embed_fasta(
         genome = Genome(fasta)
         pieces = _pieces(genome, tokenizer, bed, vcf, window, checks)
         columns = COLUMNS if vcf is None else (*COLUMNS, "allele")
-        settings = (pooling, layer, batch_size, chunk_length)
+        reading = Reading(batch_size, chunk_length, max_bases, overlap)
+        settings = (pooling, layer, both_strands, reading)
         job = EmbeddingJob(language_model, tokenizer, pieces, columns, *settings)
         parts = job.parts(path.with_name(f"{path.name}.parts"), genome.digest)
         _write_parts(job, parts, world)
         world.wait()
         if world.rank == 0:
-            names = {"model": str(model), "fasta": Path(fasta).name}
-            _merge(job, parts, path, {**names, "pooling": pooling or "none", "layer": str(layer)})
+            metadata = {
+                "model": str(model),
+                "fasta": Path(fasta).name,
+                "pooling": pooling or "none",
+            }
+            strands = {"strands": "2"} if both_strands else {}
+            _merge(job, parts, path, {**metadata, "layer": str(layer), **strands})
 
 
 def _pieces(
@@ -126,7 +146,7 @@ def _write_parts(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], world: W
     missing = [(path, pieces) for path, pieces in share if not path.exists()]
     if len(missing) < len(share):
         _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))
-    bases = sum(len(piece) for _, pieces in missing for piece in pieces)
+    bases = job.strands * sum(len(piece) for _, pieces in missing for piece in pieces)
     title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
     with progress(title, bases, shown=world.rank == 0) as advance:
         for path, pieces in missing:

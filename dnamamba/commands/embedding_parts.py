@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +24,15 @@ from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.files import replacing
-from dnamamba.inference.embedding import Pooling, Vectors, backbone_of, base_vectors, embed_sources
+from dnamamba.inference.embedding import (
+    Pooling,
+    Vectors,
+    base_vectors,
+    embed_sources,
+    strands_read,
+)
+from dnamamba.inference.models import backbone_of
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.sources import Source
 
 __all__ = ["EmbeddingJob", "Piece"]
@@ -76,8 +84,8 @@ class EmbeddingJob:
         columns: attributes of the pieces to write beside the vectors.
         pooling: see ``embed``.
         layer: see ``embed``.
-        batch_size: sequences side by side.
-        chunk_length: bases at a time.
+        both_strands: see ``embed``.
+        reading: what bounds the memory.
     """
 
     model: nn.Module
@@ -86,14 +94,19 @@ class EmbeddingJob:
     columns: tuple[str, ...]
     pooling: Pooling | None
     layer: int
-    batch_size: int
-    chunk_length: int
+    both_strands: bool
+    reading: Reading
 
     @property
     def shape(self) -> tuple[int, int]:
         """Rows, d_model."""
         width = backbone_of(self.model).config.d_model
         return sum(map(self._rows, self.pieces)), width
+
+    @property
+    def strands(self) -> int:
+        """How often each sequence is read."""
+        return strands_read(self.model, self.pooling, self.both_strands)
 
     def parts(self, folder: Path, genome: str) -> dict[Path, Sequence[Piece]]:
         """The files that this work makes, and what goes into each.
@@ -121,8 +134,8 @@ class EmbeddingJob:
         inputs = (self.model, self.tokenizer, pieces)
         settings: dict[str, Any] = {
             "layer": self.layer,
-            "batch_size": self.batch_size,
-            "chunk_length": self.chunk_length,
+            "both_strands": self.both_strands,
+            "reading": self.reading,
             "advance": advance,
         }
         first_row = np.cumsum([0, *map(self._rows, pieces)])
@@ -135,12 +148,22 @@ class EmbeddingJob:
                 file.write(vectors.astype("<f4").tobytes())
             else:
                 begin = file.tell()
-                for number, base, part in base_vectors(*inputs, **settings):
-                    file.seek(begin + 4 * width * (int(first_row[number]) + base))
-                    file.write(part.astype("<f4").tobytes())
+                file.truncate(begin + 4 * width * int(first_row[-1]))
+                with Path(file.name).open("r+b") as values:
+                    for number, base, part in base_vectors(*inputs, **settings):
+                        values.seek(begin + 4 * width * (int(first_row[number]) + base))
+                        self._put(values, part.astype("<f4"))
                 file.seek(0, os.SEEK_END)
             file.flush()
             file.write(_checksum(path.name, file.name, file.tell()))
+
+    def _put(self, values: IO[bytes], part: Vectors) -> None:
+        """Write at the file's position, or, where each base comes once a strand, add."""
+        if self.strands > 1:
+            written = np.frombuffer(values.read(part.nbytes), "<f4")
+            part = written.reshape(part.shape) + part
+            values.seek(-part.nbytes, os.SEEK_CUR)
+        values.write(part.tobytes())
 
     def verified(self, path: Path) -> bool:
         """Whether a part's file is there, and is what was written."""
@@ -194,9 +217,19 @@ class EmbeddingJob:
         for name, tensor in self.model.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        settings = [repr(self.tokenizer), self.pooling, self.layer, _PART]
+        settings = [repr(self.tokenizer), self.pooling, self.layer, _PART, *self._further()]
         digest.update(json.dumps(settings).encode())
         for piece in self.pieces:
             place = [len(piece), *(getattr(piece, name) for name in self.columns)]
             digest.update(json.dumps(place).encode())
         return digest.hexdigest()[:16]
+
+    def _further(self) -> list[Any]:
+        """Settings that change a vector of some models, or of long sequences, alone."""
+        further: list[Any] = ["both strands"] if self.strands > 1 else []
+        backbone = backbone_of(self.model)
+        if not backbone.causal:
+            bounds = self.reading.bounds(backbone, next(backbone.parameters()).device)
+            if max(map(len, self.pieces)) > bounds.most:
+                further.append(bounds)
+        return further

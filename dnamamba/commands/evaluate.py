@@ -21,8 +21,8 @@ from dnamamba.device import best_device
 from dnamamba.files import replacing
 from dnamamba.inference.evaluation import evaluate
 from dnamamba.inference.intervals import Interval
-from dnamamba.inference.scoring import Scores
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
+from dnamamba.inference.scoring import Scores, score_settings
 
 __all__ = ["evaluate_fasta"]
 
@@ -35,15 +35,21 @@ def evaluate_fasta(
     output: str | None = None,
     bed: str | None = None,
     window: int | None = None,
+    mask_every: int | None = MASK_EVERY,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Bits per base of FASTA files under a model.
 
-    Whole contigs are streamed in chunks, the state carried from end to end: memory does not
-    grow with the contig. N and IUPAC codes are read but not scored.
+    A causal model streams whole contigs in chunks, the state carried from end to end: memory does
+    not grow with the contig. A model that reads both ways guesses every base from all others, the
+    base itself masked (pseudo-log-likelihood, not to be compared with a causal model's bits); a
+    contig that does not fit is read in overlapping windows. N and IUPAC codes are read but not
+    scored.
 
     Args:
         model: a model's folder, a training checkpoint, or the name of a packaged model.
@@ -51,8 +57,16 @@ def evaluate_fasta(
         output: write a table of all pieces, too: .json or .tsv.
         bed: score these regions instead of whole contigs; with a single FASTA file.
         window: score windows of so many bases side by side, each on its own, as validation does.
-        batch_size: contigs, regions or windows side by side.
-        chunk_length: bases at a time; bounds the memory together with batch_size.
+        mask_every: k, of a model that reads both ways: mask every k-th base at a time, in k passes;
+            null masks one base at a time, which is exact and takes as many passes as there are
+            bases.
+        batch_size: contigs, regions or windows side by side; of a model that reads both ways,
+            passes.
+        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
+        max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
+            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
+        overlap: bases that a window of a sequence longer than max_bases reads on either side of
+            those it answers for; null: 8192, or a quarter of max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
@@ -78,6 +92,9 @@ def evaluate_fasta(
             window=window,
             batch_size=batch_size,
             chunk_length=chunk_length,
+            mask_every=mask_every,
+            max_bases=max_bases,
+            overlap=overlap,
             advance=advance,
         )
     rows = _rows(pieces, scores)
@@ -85,6 +102,7 @@ def evaluate_fasta(
     _show(rows, total)
     if output is not None:
         settings = {"model": model, "fasta": fasta, "bed": bed, "window": window}
+        settings |= score_settings(language_model, tokenizer, mask_every)
         _write(Path(output), settings, rows, total)
 
 

@@ -17,7 +17,7 @@ from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.device import best_device
 from dnamamba.files import replacing_together
 from dnamamba.inference.mutagenesis import BASES, Effects, mutate
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_scores import CONTEXT, FLANK
 
 __all__ = ["mutagenesis"]
@@ -36,10 +36,15 @@ def mutagenesis(
     both_strands: bool = True,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Score every single-base substitution of a region.
+
+    A causal model compares the likelihoods of both alleles, each with the same flank bases behind
+    it. A model that reads both ways guesses each position, masked, from context bases on either
+    side.
 
     Writes OUTPUT.tsv, a line a substitution (start and end 0-based, half-open; log-likelihood
     ratios in nats, below 0 where the model prefers the reference); OUTPUT.mean.bedgraph and
@@ -54,12 +59,15 @@ def mutagenesis(
         output: how the names of the outputs begin, as effects/brca1.
         region: contig:start-end, 0-based and half-open as in BED.
         bed: regions instead of one; those that overlap are joined.
-        context: bases read before a region, on either strand.
-        flank: bases scored behind each substitution, on either strand.
+        context: bases read before a region, on either strand; of a model that reads both ways, on
+            either side of each position.
+        flank: bases scored behind each substitution, on either strand; of a causal model alone.
         both_strands: average over both strands; false reads the plus strand alone, in half the
             time.
-        batch_size: substitutions side by side.
-        chunk_length: bases at a time; bounds the memory together with batch_size.
+        batch_size: substitutions side by side, or windows with a masked position.
+        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
+        max_bases: bases at a time, in all windows side by side, of a model that reads both ways;
+            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace outputs that exist.
 
@@ -87,6 +95,7 @@ def mutagenesis(
                 both_strands=both_strands,
                 batch_size=batch_size,
                 chunk_length=chunk_length,
+                max_bases=max_bases,
                 advance=advance,
             )
             for place in places

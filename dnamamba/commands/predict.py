@@ -15,7 +15,7 @@ from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
 from dnamamba.inference.intervals import Interval, cut
 from dnamamba.inference.prediction import Pair, predict_sources
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
 from dnamamba.inference.variant_windows import variant_windows
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.tables import TABLE_ENDINGS, check_table, write_table
@@ -38,6 +38,8 @@ def predict_file(
     both_strands: bool | None = None,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
@@ -59,7 +61,11 @@ def predict_file(
         checks: what to do with records of the VCF that cannot be used.
         both_strands: average over both strands; null: as the model was validated.
         batch_size: sequences side by side.
-        chunk_length: bases at a time; bounds the memory together with batch_size.
+        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
+        max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
+            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
+        overlap: bases that a window of a sequence longer than max_bases reads on either side of
+            those it answers for; null: 8192, or a quarter of max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
@@ -70,7 +76,7 @@ def predict_file(
     path = check_output(output, TABLE_ENDINGS, overwrite)
     check_table(path)
     network, tokenizer = load(model, best_device(device))
-    settings = bed, vcf, window, checks, both_strands, batch_size, chunk_length
+    settings = bed, vcf, window, checks, both_strands, batch_size, chunk_length, max_bases, overlap
     write_table(path, predict_table(network, tokenizer, fasta, *settings))
 
 
@@ -85,6 +91,8 @@ def predict_table(
     both_strands: bool | None = None,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
 ) -> Columns:
     """The columns that ``predict_file`` writes; its arguments are those of that function.
 
@@ -115,10 +123,9 @@ def predict_table(
             "(configs/finetune-sequence.yaml)"
         )
     both = network.settings.both_strands if both_strands is None else both_strands
+    reading = Reading(batch_size, chunk_length, max_bases, overlap)
     with progress("predict", bases * (2 if both else 1)) as advance:
-        predictions = predict_sources(
-            network, tokenizer, sources, both, batch_size, chunk_length, None, advance
-        )
+        predictions = predict_sources(network, tokenizer, sources, both, reading, None, advance)
     return {**places, **predictions.columns()}
 
 

@@ -4,7 +4,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -14,17 +14,24 @@ from dnamamba.commands.output import check_output
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.text import text_lines
-from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.data.variants import Variant, VariantChecks
 from dnamamba.device import best_device
 from dnamamba.files import replacing
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
-from dnamamba.inference.variant_scores import CONTEXT, FLANK, VariantScore, score_variants
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH
+from dnamamba.inference.variant_scores import (
+    CONTEXT,
+    FLANK,
+    VariantScore,
+    reported,
+    scorable_variants,
+    score_variants,
+)
 from dnamamba.version import installed_version
 
 __all__ = ["score_vcf"]
 
 ENDINGS = (".vcf", ".vcf.gz", ".tsv")
-TABLE = ("contig", "pos", "id", "ref", "alt", *VariantScore._fields[1:])
+_PLACE = ("contig", "pos", "id", "ref", "alt")
 # INFO key -> (field of VariantScore, what it is)
 _FIELDS = {
     "DNAMAMBA_LLR": ("llr", "Log-likelihood ratio of ALT against REF in nats"),
@@ -49,15 +56,21 @@ def score_vcf(
     checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
 ) -> None:
     """Score the variants of a VCF by a model that was not trained for it.
 
-    The log-likelihood ratio compares ALT with REF, each with the same flank bases behind it; an
-    indel gains or loses nothing by its length. Each strand is read with its own prefix, and the
-    strands are averaged. An output in VCF holds all records as they were, in their order, with
-    three INFO fields more: DNAMAMBA_LLR (nats; below 0: ALT is less likely), DNAMAMBA_L2 and
+    By a causal model, the log-likelihood ratio compares ALT with REF, each with the same flank
+    bases behind it; an indel gains or loses nothing by its length. Each strand is read with its own
+    prefix, and the strands are averaged. A model that reads both ways guesses the site, masked,
+    from context bases on either side: log p(ALT) - log p(REF), summed over the bases that a
+    substitution exchanges, which are masked together, and averaged over the strands; it scores no
+    indels and no N, which are left out and counted, and gives no distances: embed --vcf does.
+
+    An output in VCF holds all records as they were, in their order, with INFO fields more:
+    DNAMAMBA_LLR (nats; below 0: ALT is less likely) and, by a causal model, DNAMAMBA_L2 and
     DNAMAMBA_COSINE (distances of the embeddings from the variant on), one value an allele, a dot
     for alleles left out. A .tsv holds a line an allele, contigs and positions as in the VCF.
 
@@ -69,13 +82,16 @@ def score_vcf(
         fasta: the reference of the VCF: plain, gzip or bgzip.
         output: a .vcf, .vcf.gz (bgzip) or .tsv file.
         vcf: the variants to score: plain, bgzip or gzip.
-        context: bases read before an allele, on either strand.
-        flank: bases scored behind an allele, on either strand.
+        context: bases read before an allele, on either strand; of a model that reads both ways, on
+            either side.
+        flank: bases scored behind an allele, on either strand; of a causal model alone.
         both_strands: average over both strands; false reads the plus strand alone, in half the
             time.
         checks: what to do with records that cannot be used.
         batch_size: sites side by side.
-        chunk_length: bases at a time; bounds the memory together with batch_size.
+        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
+        max_bases: bases at a time, in all windows side by side, of a model that reads both ways;
+            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 
@@ -87,35 +103,44 @@ def score_vcf(
     language_model, tokenizer = load(model, best_device(device))
     genome = Genome(fasta)
     genome.check(tokenizer)
-    total = _count(vcf, genome, checks)
+    figures, settings = reported(language_model, tokenizer)
+
+    def variants() -> Iterator[Variant]:
+        return scorable_variants(language_model, tokenizer, vcf, genome, checks)
+
+    total = _count(variants())
     scores = score_variants(
         language_model,
         tokenizer,
         genome,
-        read_variants(vcf, genome, checks),
+        variants(),
         context=context,
         flank=flank,
         both_strands=both_strands,
         batch_size=batch_size,
         chunk_length=chunk_length,
+        max_bases=max_bases,
     )
     header = (
         f"##dnamamba_score=<version={installed_version()},model={Path(model).name},"
-        f"genome={Path(fasta).name},context={context},flank={flank},"
+        f"genome={Path(fasta).name},context={context},"
+        f"{f'flank={flank},' if 'flank' in settings else ''}"
         f"strands={2 if both_strands else 1}>\n"
     )
     with progress("score", total, "variants") as advance, _text(path) as write:
         counted = _counted(scores, advance)
-        lines = _table(counted) if path.suffix == ".tsv" else _annotated(Path(vcf), counted, header)
+        table = path.suffix == ".tsv"
+        how = figures, counted
+        lines = _table(*how) if table else _annotated(Path(vcf), *how, header)
         for line in lines:
             write(line)
 
 
-def _count(vcf: str, genome: Genome, checks: VariantChecks) -> int:
+def _count(variants: Iterable[Variant]) -> int:
     """Alleles to score: fails on a bad record now, not after hours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the second reading says it
-        return sum(1 for _ in read_variants(vcf, genome, checks))
+        return sum(1 for _ in variants)
 
 
 def _counted(
@@ -140,22 +165,25 @@ def _text(path: Path) -> Iterator[Callable[[str], object]]:
             yield lambda text: packed.write(text.encode("utf-8", _BYTES))
 
 
-def _table(scores: Iterable[VariantScore]) -> Iterator[str]:
-    yield "\t".join(TABLE) + "\n"
+def _table(figures: Sequence[str], scores: Iterable[VariantScore]) -> Iterator[str]:
+    yield "\t".join([*_PLACE, *figures]) + "\n"
     for score in scores:
         v = score.variant
         place = (v.vcf_contig, str(v.start + 1), v.id or ".", v.ref, v.alt)
-        yield "\t".join([*place, *(f"{value:.6g}" for value in score[1:])]) + "\n"
+        yield "\t".join([*place, *(f"{getattr(score, name):.6g}" for name in figures)]) + "\n"
 
 
-def _annotated(vcf: Path, scores: Iterator[VariantScore], header: str) -> Iterator[str]:
+def _annotated(
+    vcf: Path, figures: Sequence[str], scores: Iterator[VariantScore], header: str
+) -> Iterator[str]:
     """The lines of a VCF with the scores in INFO; scores of an earlier run are replaced."""
     score = next(scores, None)
+    keys = [key for key, (field, _) in _FIELDS.items() if field in figures]
     in_header = True
     for number, line in enumerate(text_lines(vcf, undecodable=_BYTES), 1):
         if line.startswith("#"):
             if in_header and line.startswith("#CHROM"):
-                yield from (_definition(key) for key in _FIELDS)
+                yield from (_definition(key) for key in keys)
                 yield header
                 in_header = False
             if not _OURS.match(line):
@@ -165,7 +193,7 @@ def _annotated(vcf: Path, scores: Iterator[VariantScore], header: str) -> Iterat
             while score is not None and score.variant.line == number:
                 alleles[score.variant.allele] = score
                 score = next(scores, None)
-            yield _record(_ended(line), alleles)
+            yield _record(_ended(line), keys, alleles)
 
 
 def _ended(line: str) -> str:
@@ -178,14 +206,15 @@ def _definition(key: str) -> str:
     return f'##INFO=<ID={key},Number=A,Type=Float,Description="{description}">\n'
 
 
-def _record(line: str, scores: dict[int, VariantScore]) -> str:
+def _record(line: str, keys: Sequence[str], scores: dict[int, VariantScore]) -> str:
     columns = line.rstrip("\r\n").split("\t")
     if len(columns) <= 7:  # no record: it was left out, and stays as it is
         return line
     kept = [e for e in columns[7].split(";") if e != "." and e.split("=", 1)[0] not in _FIELDS]
     if scores:
         alleles = range(1, columns[4].count(",") + 2)
-        for key, (field, _) in _FIELDS.items():
+        for key in keys:
+            field = _FIELDS[key][0]
             values = [_number(getattr(scores.get(n), field, math.nan)) for n in alleles]
             kept.append(f"{key}={','.join(values)}")
     columns[7] = ";".join(kept) or "."

@@ -1,7 +1,8 @@
 """Sequences to vectors: the backbone's hidden states, pooled or one a base."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, overload
+from functools import partial
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -9,15 +10,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.arguments import whole
+from dnamamba.arguments import switch, whole
 from dnamamba.containers import Sequences
+from dnamamba.inference.models import backbone_of, evaluating
 from dnamamba.inference.pooled import pool_chunks
-from dnamamba.inference.sources import Source, buckets, encode_all
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, Chunk, evaluating, stream
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.sources import Opposite, Source, buckets, encode_all
+from dnamamba.inference.streaming import Chunk, stream
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.pooling import POOLINGS
 
-__all__ = ["Pooling", "Vectors", "backbone_of", "base_vectors", "embed", "embed_sources"]
+__all__ = ["Pooling", "Vectors", "base_vectors", "embed", "embed_sources", "strands_read"]
 
 Pooling = Literal["mean", "max", "last"]
 Vectors = NDArray[np.float32]
@@ -31,8 +34,11 @@ def embed(
     *,
     pooling: Pooling = "mean",
     layer: int = ...,
+    both_strands: bool = ...,
     batch_size: int = ...,
     chunk_length: int = ...,
+    max_bases: int | None = ...,
+    overlap: int | None = ...,
     device: str | torch.device | None = None,
 ) -> Vectors: ...
 @overload
@@ -43,8 +49,11 @@ def embed(
     *,
     pooling: None,
     layer: int = ...,
+    both_strands: bool = ...,
     batch_size: int = ...,
     chunk_length: int = ...,
+    max_bases: int | None = ...,
+    overlap: int | None = ...,
     device: str | torch.device | None = None,
 ) -> list[Vectors]: ...
 def embed(
@@ -54,15 +63,22 @@ def embed(
     *,
     pooling: Pooling | None = "mean",
     layer: int = -1,
+    both_strands: bool = False,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
     device: str | torch.device | None = None,
 ) -> Vectors | list[Vectors]:
     """Embed sequences of any length.
 
-    The hidden state at a base, which of a causal model has seen this base and all before it, is
-    the base's vector. Vectors do not depend, beyond rounding, on the batch, on the other
-    sequences, or on the chunks.
+    The hidden state at a base is the base's vector: of a causal model, which has seen this base
+    and all before it, as of one that reads both ways, which has seen the whole sequence; of a
+    model that treats both strands alike it is the mean of both halves, the second turned back.
+    Vectors do not depend, beyond rounding, on the batch, on the other sequences, or on the chunks
+    of a causal model. What a model that reads both ways cannot hold at a time it reads in
+    windows, ``overlap`` bases wider on either side than what they answer for: a vector then lacks
+    what lies further away.
 
     Args:
         model: a backbone, or what has one; its device and mode are given back.
@@ -73,22 +89,27 @@ def embed(
             ``last`` one; or None for one vector a base.
         layer: the hidden states to take: behind this block, counted from 0; -1 stands for those
             behind the final norm.
+        both_strands: one vector for both: the mean of a sequence's and of its reverse
+            complement's; one a base stands at the plus strand's positions.
         batch_size: sequences side by side.
-        chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
-            the sequences.
+        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
+            chunk_length``, not with the sequences.
+        max_bases: see ``Reading``.
+        overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.
 
     Returns:
         (n, d_model) float32 in the order given; with ``pooling=None`` a list of n arrays
-        (bases, d_model).
+        (bases, d_model). They are finite, of a sequence of N alone, too.
 
     Raises:
         ValueError: no sequence at all, an empty one, a letter that the tokenizer refuses (both
             named by position or name), or an argument out of range.
     """
     sources = encode_all(tokenizer, sequences)
-    settings = (batch_size, chunk_length, device)
-    vectors = embed_sources(model, tokenizer, sources, pooling, layer, *settings)
+    reading = Reading(batch_size, chunk_length, max_bases, overlap)
+    settings = (pooling, layer, both_strands, reading, device)
+    vectors = embed_sources(model, tokenizer, sources, *settings)
     if pooling is None:
         return vectors
     return np.stack(vectors)
@@ -100,8 +121,8 @@ def embed_sources(
     sources: Sequence[Source],
     pooling: Pooling | None = "mean",
     layer: int = -1,
-    batch_size: int = BATCH_SIZE,
-    chunk_length: int = CHUNK_LENGTH,
+    both_strands: bool = False,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> list[Vectors]:
@@ -113,33 +134,36 @@ def embed_sources(
     layer = whole("layer", layer)
     if pooling not in ("mean", "max", "last", None):
         raise ValueError(f"pooling must be 'mean', 'max', 'last' or None, got {pooling!r}")
-    settings = (layer, batch_size, chunk_length, device, advance)
-    vectors: list[Vectors] = [np.empty(0, dtype=np.float32)] * len(sources)
+    width = backbone_of(model).config.d_model
     if pooling is None:
-        for i, first, part in base_vectors(model, tokenizer, sources, *settings):
-            if first == 0:
-                vectors[i] = np.empty((len(sources[i]), part.shape[1]), dtype=np.float32)
-            vectors[i][first : first + len(part)] = part
+        pieces = base_vectors(
+            model, tokenizer, sources, layer, both_strands, reading, device, advance
+        )
+        vectors = [np.zeros((len(source), width), dtype=np.float32) for source in sources]
+        for i, first, part in pieces:
+            vectors[i][first : first + len(part)] += part
         return vectors
-    fold = POOLINGS[pooling](backbone_of(model).config.d_model)
-    for members, chunks in _batches(model, tokenizer, sources, *settings):
+    strands = strands_read(model, pooling, both_strands)
+    fold = POOLINGS[pooling](width)
+    total = np.zeros((len(sources), width), dtype=np.float32)
+    settings = (strands, layer, reading, device, advance)
+    for _, members, chunks in _batches(model, tokenizer, sources, *settings):
         ends = [len(sources[i]) for i in members]
         pooled = pool_chunks(chunks, fold, [0] * len(members), ends)
-        for i, row in zip(members, pooled.numpy(), strict=True):
-            vectors[i] = row
-    return vectors
+        total[members] += pooled.numpy() / strands
+    return list(total)
 
 
-def backbone_of(model: nn.Module) -> Backbone:
-    """A model's backbone: the model itself, or what it calls so.
+def strands_read(model: nn.Module, pooling: Pooling | None, both_strands: bool) -> int:
+    """How often a sequence is read: once a strand, once where the other would say the same.
 
     Raises:
-        ValueError: it is none, and has none.
+        ValueError: ``both_strands`` is no switch.
     """
-    backbone = getattr(model, "backbone", model)
-    if not isinstance(backbone, Backbone):
-        raise ValueError(f"the model must have a backbone, got {type(model).__name__}")
-    return backbone
+    both = switch("both_strands", both_strands)
+    # The last base is not the same one on both strands.
+    alike = backbone_of(model).symmetric and pooling != "last"
+    return 2 if both and not alike else 1
 
 
 def base_vectors(
@@ -147,49 +171,59 @@ def base_vectors(
     tokenizer: Tokenizer,
     sources: Sequence[Source],
     layer: int = -1,
-    batch_size: int = BATCH_SIZE,
-    chunk_length: int = CHUNK_LENGTH,
+    both_strands: bool = False,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, int, Vectors]]:
-    """One vector a base, chunk by chunk: memory does not grow with the sequences.
+    """One vector a base, piece by piece: memory does not grow with the sequences.
 
     Yields:
         The number of a source, its first base in this piece, and the piece's (l, d_model)
-        vectors. The pieces of a source come in order, those of several intermingled. Between
-        them PyTorch stays in inference mode.
+        vectors. With both strands averaged each base comes twice, with half of its vector each
+        time: add them. Between the pieces, those of several sources intermingled, PyTorch stays
+        in inference mode.
     """
-    settings = (layer, batch_size, chunk_length, device, advance)
-    for members, chunks in _batches(model, tokenizer, sources, *settings):
+    strands = strands_read(model, None, both_strands)
+    settings = (strands, layer, reading, device, advance)
+    for strand, members, chunks in _batches(model, tokenizer, sources, *settings):
         for chunk in chunks:
-            vectors = chunk.hidden.float().cpu().numpy()
+            vectors = (chunk.hidden.float() / strands).cpu().numpy()
             for row, width in enumerate(chunk.real):
                 if width > chunk.skipped:
-                    yield members[row], max(chunk.start, 0), vectors[row, chunk.skipped : width]
+                    part = vectors[row, chunk.skipped : width]
+                    first, number = max(chunk.start, 0), members[row]
+                    if strand == 0:
+                        yield number, first, part
+                    else:
+                        yield number, len(sources[number]) - first - len(part), part[::-1]
 
 
 def _batches(
     model: nn.Module,
     tokenizer: Tokenizer,
     sources: Sequence[Source],
+    strands: int,
     layer: int,
-    batch_size: int,
-    chunk_length: int,
+    reading: Reading,
     device: str | torch.device | None,
     advance: Callable[[int], None] | None,
-) -> Iterator[tuple[list[int], Iterator[Chunk]]]:
-    """Numbers of the sources of a batch, and the backbone's chunks."""
+) -> Iterator[tuple[int, list[int], Iterator[Chunk]]]:
+    """A strand, 0 or 1, numbers of the sources of a batch, and the chunks of the features there."""
     backbone = backbone_of(model)
     with evaluating(model, tokenizer, device) as target:
-        for members in buckets(sources, batch_size):
-            yield (
-                members,
-                stream(
-                    backbone,
-                    [sources[i] for i in members],
-                    chunk_length=chunk_length,
-                    device=target,
-                    layer=layer,
-                    advance=advance,
-                ),
-            )
+        most = None if backbone.causal else reading.bounds(backbone, target).most
+        read: Any = partial(
+            stream, backbone, reading=reading, device=target, layer=layer, advance=advance
+        )
+        for members in buckets(sources, reading.batch_size, most):
+            batch = [sources[i] for i in members]
+            yield 0, members, _features(backbone, read(batch))
+            if strands == 2:
+                opposite = [Opposite(source, tokenizer) for source in batch]
+                yield 1, members, _features(backbone, read(opposite))
+
+
+def _features(backbone: Backbone, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    for chunk in chunks:
+        yield chunk._replace(hidden=backbone.features(chunk.hidden))

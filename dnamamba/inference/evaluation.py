@@ -9,8 +9,8 @@ from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.intervals import Interval, cut
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY, Reading
 from dnamamba.inference.scoring import Scores, score_sources
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
 
 __all__ = ["evaluate"]
 
@@ -23,8 +23,11 @@ def evaluate(
     pieces: Sequence[Interval],
     *,
     window: int | None = None,
+    mask_every: int | None = MASK_EVERY,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Scores:
@@ -33,11 +36,14 @@ def evaluate(
     Args:
         model: a ``LanguageModel``; its device and mode are given back.
         tokenizer: the model's.
-        pieces: whole contigs or regions, each read from BOS on.
-        window: read each piece as windows of so many bases side by side, each from BOS on, as
-            validation does; None carries the state from end to end.
-        batch_size: pieces or windows side by side.
-        chunk_length: bases at a time.
+        pieces: whole contigs or regions, each read as a sequence of its own.
+        window: read each piece as windows of so many bases side by side, each a sequence of its
+            own, as validation does; None reads each from end to end.
+        mask_every: see ``score``.
+        batch_size: pieces or windows side by side; of a model that reads both ways, passes.
+        chunk_length: bases at a time of a causal model.
+        max_bases: see ``Reading``.
+        overlap: see ``Reading``.
         device: where to run; None is where the model is.
         advance: told of the bases done.
 
@@ -47,12 +53,14 @@ def evaluate(
     Raises:
         ValueError: an argument out of range, or a model that predicts no bases.
     """
+    reading = Reading(batch_size, chunk_length, max_bases, overlap)
+    how = reading, mask_every, device, advance
     log_likelihood = np.zeros(len(pieces))
     bases = np.zeros(len(pieces), dtype=np.int64)
     for group in _groups(cut(pieces, window)):
         owners = np.array([owner for owner, _ in group])
         windows = [piece for _, piece in group]
-        scores = score_sources(model, tokenizer, windows, batch_size, chunk_length, device, advance)
+        scores = score_sources(model, tokenizer, windows, *how)
         np.add.at(log_likelihood, owners, scores.log_likelihood)
         np.add.at(bases, owners, scores.bases)
     return Scores(log_likelihood, bases)

@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import real, whole
 from dnamamba.inference.decoding import Decoder
+from dnamamba.inference.models import causal_language_model, evaluating
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.sources import Encoded
-from dnamamba.inference.streaming import (
-    CHUNK_LENGTH,
-    causal_language_model,
-    evaluating,
-    stream,
-)
+from dnamamba.inference.streaming import stream
 from dnamamba.model.language_model import LanguageModel
 from dnamamba.model.state import State
 
@@ -82,7 +79,8 @@ def generate(
     Args:
         model: a ``LanguageModel``; its device and mode are given back.
         tokenizer: the model's.
-        prompt: bases to continue; empty to start where a sequence starts.
+        prompt: bases to continue; empty to start where a sequence starts, which a model without a
+            start token cannot.
         length: bases to draw.
         n: how many sequences; None for one, returned as a string.
         temperature: divides the logits; below 1 is bolder, 0 always takes the likeliest base.
@@ -98,7 +96,7 @@ def generate(
 
     Raises:
         ValueError: an argument out of range, or a letter of the prompt that the tokenizer
-            refuses.
+            refuses; a model that is not causal, or no prompt for one without a start token.
     """
     sampling = _Sampling(
         real("temperature", temperature),
@@ -110,6 +108,11 @@ def generate(
         raise ValueError(f"seed must be 0 or more, got {seed}")
     language_model = causal_language_model(model, "generating")
     source = Encoded(tokenizer.encode(prompt, contig="prompt"))
+    if not (len(source) or language_model.backbone.start_tokens):
+        raise ValueError(
+            "generating needs a prompt of at least one base: this model reads no token before a "
+            "sequence's first base, and has nothing to predict that base from"
+        )
     numbers = range(1 if n is None else whole("n", n, 1))
     drawn: list[str] = []
     with evaluating(model, tokenizer, device) as target:
@@ -164,7 +167,7 @@ def _generator(seed: int, number: int) -> torch.Generator:
 
 def _read(model: LanguageModel, prompt: Encoded, device: torch.device) -> tuple[Tensor, State]:
     """Logits (1, V) of the first new base, and the state before it."""
-    chunks = stream(model.backbone, [prompt], chunk_length=CHUNK_LENGTH, device=device)
+    chunks = stream(model.backbone, [prompt], reading=Reading(), device=device)
     last = deque(chunks, maxlen=1)[0]
     assert last.state is not None
     return model.head(last.hidden)[:, -1], last.state

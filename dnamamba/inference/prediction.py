@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import switch
 from dnamamba.containers import Sequences, members, present
+from dnamamba.inference.models import evaluating
 from dnamamba.inference.pooled import pool_chunks
-from dnamamba.inference.sources import Encoded, Source, buckets, encode_all
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, evaluating, stream
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.sources import Encoded, Opposite, Source, buckets, encode_all
+from dnamamba.inference.streaming import stream
 from dnamamba.model.classifier import Classifier, VariantClassifier, Windows
 from dnamamba.model.heads import prediction_columns
 
-__all__ = ["Alleles", "Opposite", "Pair", "Predictions", "predict", "predict_sources"]
+__all__ = ["Alleles", "Pair", "Predictions", "predict", "predict_sources"]
 
 Alleles = tuple[str | bytes, str | bytes, str | bytes, str | bytes]
 """Bases left of a variant, reference allele, alternative allele, bases right of it."""
@@ -59,21 +61,6 @@ class Pair(NamedTuple):
     right: int
 
 
-class Opposite:
-    """The other strand of a source, read 5' to 3'."""
-
-    def __init__(self, source: Source, tokenizer: Tokenizer) -> None:
-        self.source, self.tokenizer = source, tokenizer
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """(stop - start,) token ids of the bases from ``start`` to before ``stop``."""
-        n = len(self.source)
-        return self.tokenizer.reverse_complement(self.source.ids(n - stop, n - start))
-
-
 def predict(
     model: nn.Module,
     tokenizer: Tokenizer,
@@ -82,6 +69,8 @@ def predict(
     both_strands: bool | None = None,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
     device: str | torch.device | None = None,
 ) -> Predictions:
     """Label sequences of any length, or variants.
@@ -97,8 +86,10 @@ def predict(
             of ``dnamamba.containers``; of a mapping the values, in its order.
         both_strands: average over both strands; None: as the model was validated.
         batch_size: sequences side by side.
-        chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
-            the sequences.
+        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
+            chunk_length``, not with the sequences.
+        max_bases: see ``Reading``.
+        overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.
 
     Raises:
@@ -113,8 +104,8 @@ def predict(
             raise ValueError("expected at least one variant, got none")
     else:
         sources = encode_all(tokenizer, inputs)
-    settings = batch_size, chunk_length, device
-    return predict_sources(model, tokenizer, sources, both_strands, *settings)
+    reading = Reading(batch_size, chunk_length, max_bases, overlap)
+    return predict_sources(model, tokenizer, sources, both_strands, reading, device)
 
 
 def predict_sources(
@@ -122,8 +113,7 @@ def predict_sources(
     tokenizer: Tokenizer,
     sources: Sequence[Source] | Sequence[Pair],
     both_strands: bool | None = None,
-    batch_size: int = BATCH_SIZE,
-    chunk_length: int = CHUNK_LENGTH,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Predictions:
@@ -138,7 +128,7 @@ def predict_sources(
     both = switch("both_strands", both_strands)
     windows = _windows(model, sources)
     with evaluating(model, tokenizer, device) as target:
-        read = partial(_pooled, model, batch_size, chunk_length, target, advance)
+        read = partial(_pooled, model, reading, target, advance)
         if both:
             opposite = partial(_opposite, tokenizer)
             outputs = model.averaged(windows, read, opposite)
@@ -165,8 +155,7 @@ def _opposite(tokenizer: Tokenizer, sources: Sequence[Source]) -> Sequence[Sourc
 
 def _pooled(
     model: Classifier | VariantClassifier,
-    batch_size: int,
-    chunk_length: int,
+    reading: Reading,
     device: torch.device,
     advance: Callable[[int], None] | None,
     sources: Sequence[Source],
@@ -174,17 +163,15 @@ def _pooled(
 ) -> Tensor:
     """(n, d_model) fp32, each source pooled from base ``first`` on."""
     pooled = torch.empty(len(sources), model.config.d_model)
-    for batch in buckets(sources, batch_size):
-        chunks = stream(
-            model.backbone,
-            [sources[i] for i in batch],
-            chunk_length=chunk_length,
-            device=device,
-            advance=advance,
-        )
+    backbone = model.backbone
+    most = None if backbone.causal else reading.bounds(backbone, device).most
+    for batch in buckets(sources, reading.batch_size, most):
+        read = [sources[i] for i in batch]
+        chunks = stream(backbone, read, reading=reading, device=device, advance=advance)
+        features = (c._replace(hidden=backbone.features(c.hidden)) for c in chunks)
         starts = [0] * len(batch) if first is None else first[batch].tolist()
         ends = [len(sources[i]) for i in batch]
-        pooled[batch] = pool_chunks(chunks, model.pooling, starts, ends)
+        pooled[batch] = pool_chunks(features, model.pooling, starts, ends)
     return pooled.to(device)
 
 

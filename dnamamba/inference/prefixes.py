@@ -13,9 +13,9 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.inference.scoring import log_probability
+from dnamamba.inference.conditional import log_probability
 from dnamamba.inference.streaming import Chunk, carry
-from dnamamba.model import LanguageModel, State
+from dnamamba.model import CausalBackbone, LanguageModel, State
 
 __all__ = ["Place", "Prefixes", "Tail", "read_place", "read_prefixes", "read_tails"]
 
@@ -42,15 +42,18 @@ class Prefixes(NamedTuple):
     Attributes:
         hidden: (n, d_model) the hidden state that predicts the next base.
         state: the model's state, n rows.
+        begun: (n,) bool, whether anything was read at all, of which the next base is predicted;
+            if not, ``hidden`` means nothing, and that base is not scored.
     """
 
     hidden: Tensor
     state: State
+    begun: Tensor
 
     def take(self, rows: list[int]) -> "Prefixes":
         """Some of them, a number may occur several times."""
         index = torch.tensor(rows, device=self.hidden.device)
-        return Prefixes(self.hidden[index], self.state.take(index))
+        return Prefixes(self.hidden[index], self.state.take(index), self.begun[index])
 
 
 class Tail(NamedTuple):
@@ -108,17 +111,21 @@ def read_prefixes(
         chunk_length: tokens at a time.
         device: where the model is.
     """
+    backbone = model.backbone
+    assert isinstance(backbone, CausalBackbone)
     state: State | None = None
-    hidden = torch.empty(len(prefixes), model.config.d_model, device=device)
-    start = np.array(model.backbone.start_tokens, dtype=np.uint8)
+    hidden = torch.zeros(len(prefixes), model.config.d_model, device=device)
+    start = np.array(backbone.start_tokens, dtype=np.uint8)
     rows = [np.concatenate([start, prefix]) for prefix in prefixes]
-    for chunk in carry(model.backbone, rows, chunk_length=chunk_length, device=device):
+    for chunk in carry(backbone, rows, chunk_length=chunk_length, device=device):
         state = chunk.state
         reached = [row for row, count in enumerate(chunk.real) if count]
         ends = [chunk.real[row] - 1 for row in reached]
         hidden[reached] = chunk.hidden[reached, ends].to(hidden.dtype)
-    assert state is not None
-    return Prefixes(hidden, state)
+    if state is None:  # there is nothing before any of them, not even a start token
+        state = backbone.initial_state(len(prefixes), device=device)
+    begun = torch.tensor([len(row) > 0 for row in rows], device=device)
+    return Prefixes(hidden, state, begun)
 
 
 def read_tails(
@@ -142,11 +149,14 @@ def read_tails(
     total = np.zeros((len(tails), model.config.d_model))
     for chunk, hidden_before in _shifted(model, before, tails, chunk_length):
         targets = _targets(tails, chunk).to(chunk.hidden.device)
-        log_p, counted = log_probability(model.head(hidden_before), targets, scored)
-        log_likelihood += log_p.numpy()
-        bases += counted.numpy()
         real = torch.tensor(chunk.real, device=targets.device)
         inside = torch.arange(targets.shape[1], device=targets.device) < real[:, None]
+        counts = scored[targets.long()] & inside
+        if chunk.start == 0:
+            counts[:, 0] &= before.begun
+        log_p, counted = log_probability(model.head(hidden_before), targets, counts)
+        log_likelihood += log_p.numpy()
+        bases += counted.numpy()
         hidden = torch.where(inside[..., None], chunk.hidden.float(), 0.0)
         total += hidden.sum(1).cpu().double().numpy()
     lengths = np.array([len(tail) for tail in tails])
@@ -168,7 +178,7 @@ def _shifted(
 
 
 def _targets(tails: Sequence[Ids], chunk: Chunk) -> Tensor:
-    """(rows, l) the tails' own bases, PAD after a row's end."""
+    """(rows, l) the tails' own bases; what stands after a row's end means nothing."""
     targets = np.full((len(tails), max(chunk.real)), PAD, dtype=np.uint8)
     for row, (tail, count) in enumerate(zip(tails, chunk.real, strict=True)):
         targets[row, :count] = tail[chunk.start : chunk.start + count]

@@ -1,49 +1,21 @@
 """How likely a language model finds sequences."""
 
-import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.alphabet import Tokenizer
 from dnamamba.containers import Sequences
-from dnamamba.inference.sources import Source, buckets, encode_all
-from dnamamba.inference.streaming import (
-    BATCH_SIZE,
-    CHUNK_LENGTH,
-    Chunk,
-    causal_language_model,
-    evaluating,
-    stream,
-)
+from dnamamba.inference.conditional import conditional_likelihood
+from dnamamba.inference.models import evaluating, method_of
+from dnamamba.inference.pseudo_likelihood import pseudo_likelihood
+from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY, Reading
+from dnamamba.inference.scores import Scores
+from dnamamba.inference.sources import Source, encode_all
 
-__all__ = ["Scores", "log_probability", "score", "score_sources"]
-
-
-class Scores(NamedTuple):
-    """How n sequences are scored.
-
-    Attributes:
-        log_likelihood: (n,) float64, natural logarithm of the probability of each sequence's
-            scored bases, each given all that stands before it.
-        bases: (n,) int64, how many bases were scored: every A, C, G and T, the first included;
-            N and IUPAC codes are read but not scored.
-    """
-
-    log_likelihood: NDArray[np.float64]
-    bases: NDArray[np.int64]
-
-    @property
-    def bits_per_base(self) -> NDArray[np.float64]:
-        """(n,) float64, ``-log2(probability) / bases``; NaN where no base was scored."""
-        known = np.where(self.bases > 0, self.bases, 1)
-        bits = -self.log_likelihood / (math.log(2) * known)
-        return np.where(self.bases > 0, bits, np.nan)
+__all__ = ["Scores", "score", "score_settings", "score_sources"]
 
 
 def score(
@@ -51,88 +23,79 @@ def score(
     tokenizer: Tokenizer,
     sequences: Sequences,
     *,
+    mask_every: int | None = MASK_EVERY,
     batch_size: int = BATCH_SIZE,
     chunk_length: int = CHUNK_LENGTH,
+    max_bases: int | None = None,
+    overlap: int | None = None,
     device: str | torch.device | None = None,
 ) -> Scores:
     """Log-likelihood of sequences of any length.
 
-    The model reads BOS and all bases but the last, and predicts all bases: as in training and
-    validation, over all V ids. Scores do not depend, beyond rounding, on the batch, on the
-    other sequences, or on the chunks.
+    A causal model reads a start token and all bases but the last, and predicts all bases: as in
+    training and validation, over all V ids. A model without a start token has nothing to predict
+    the first base from, and does not score it. A model that reads both ways guesses every base
+    from all others, the base itself masked: the sum of the log-probabilities is the
+    pseudo-log-likelihood (see ``pseudo_likelihood``); it is no probability of the sequence, and
+    not to be compared with a causal model's.
+
+    Scores do not depend, beyond rounding, on the batch, on the other sequences, or on the chunks
+    of a causal model. What a model that reads both ways cannot hold at a time it reads in windows.
 
     Args:
         model: a ``LanguageModel``; its device and mode are given back.
         tokenizer: the model's.
         sequences: n sequences of at least one base each, at least one: a list, or another container
             of ``dnamamba.containers``; of a mapping the values, in its order.
-        batch_size: sequences side by side.
-        chunk_length: bases at a time. Memory grows with ``batch_size * chunk_length``, not with
-            the sequences.
+        mask_every: k, of a model that reads both ways: mask every k-th base at a time, in k passes;
+            None masks one base at a time, in as many passes as there are bases.
+        batch_size: sequences side by side; of a model that reads both ways, passes.
+        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
+            chunk_length``, not with the sequences.
+        max_bases: see ``Reading``.
+        overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.
 
     Raises:
         ValueError: no sequence at all, an empty one, a letter that the tokenizer refuses (both
-            named by position or name), a model without a head, or an argument out of range.
+            named by position or name), a model without a head or a mask, or an argument out of
+            range.
     """
     sources = encode_all(tokenizer, sequences)
-    return score_sources(model, tokenizer, sources, batch_size, chunk_length, device)
+    reading = Reading(batch_size, chunk_length, max_bases, overlap)
+    return score_sources(model, tokenizer, sources, reading, mask_every, device)
 
 
 def score_sources(
     model: nn.Module,
     tokenizer: Tokenizer,
     sources: Sequence[Source],
-    batch_size: int = BATCH_SIZE,
-    chunk_length: int = CHUNK_LENGTH,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
+    mask_every: int | None = MASK_EVERY,
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Scores:
-    """What ``score`` does, for sources; ``advance`` is told of every chunk of bases done."""
-    language_model = causal_language_model(model, "scoring")
-    log_likelihood = np.zeros(len(sources))
-    bases = np.zeros(len(sources), dtype=np.int64)
+    """What ``score`` does, for sources; ``advance`` is told of the bases done."""
+    language_model, likelihood = method_of(
+        model,
+        tokenizer,
+        "scoring",
+        causal=conditional_likelihood,
+        masked=pseudo_likelihood,
+    )
     with evaluating(model, tokenizer, device) as target:
-        scored = torch.tensor(tokenizer.scored, device=target)
-        for members in buckets(sources, batch_size):
-            batch = [sources[i] for i in members]
-            # Nothing follows the last base that would have to be predicted from it.
-            read = [len(source) - 1 for source in batch]
-            backbone = language_model.backbone
-            for chunk in stream(backbone, batch, read, chunk_length=chunk_length, device=target):
-                targets = _targets(batch, chunk).to(target)
-                rows = members[: len(chunk.real)]
-                logits = language_model.head(chunk.hidden)
-                log_p, counted = log_probability(logits, targets, scored)
-                log_likelihood[rows] += log_p.numpy()
-                bases[rows] += counted.numpy()
-                if advance is not None:
-                    advance(sum(chunk.real))
-    return Scores(log_likelihood, bases)
+        how = reading, target, advance, mask_every
+        return likelihood(language_model, tokenizer, sources, *how)
 
 
-def _targets(batch: Sequence[Source], chunk: Chunk) -> Tensor:
-    """(rows, l) the base that each position of the chunk predicts, PAD after a row's end."""
-    targets = np.full((len(chunk.real), chunk.real[0]), PAD, dtype=np.uint8)
-    for row, width in enumerate(chunk.real):
-        targets[row, :width] = batch[row].ids(chunk.start + 1, chunk.start + 1 + width)
-    return torch.from_numpy(targets)
+def score_settings(
+    model: nn.Module, tokenizer: Tokenizer, mask_every: int | None
+) -> dict[str, Any]:
+    """What is to be written beside scores: by which method they came, if not the causal one.
 
-
-def log_probability(logits: Tensor, targets: Tensor, scored: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-likelihood of the scored targets of each row, and their number.
-
-    Args:
-        logits: (B, L, V).
-        targets: (B, L) ids, on the logits' device; PAD where there is nothing to predict.
-        scored: (256,) bool, ids that count.
-
-    Returns:
-        (B,) fp64 and (B,) int64, on the CPU.
+    Raises:
+        ValueError: the model does not score.
     """
-    wanted = targets.long()
-    counts = scored[wanted]
-    losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
-    losses = torch.where(counts, losses.view_as(wanted), 0.0)
-    # Summed in fp64 on the CPU: some devices have none, and differences of sums are wanted.
-    return -losses.cpu().double().sum(1), counts.sum(1).cpu()
+    causal: dict[str, Any] = {}
+    masked = {"score": "pseudo-likelihood", "mask_every": mask_every}
+    return method_of(model, tokenizer, "scoring", causal=causal, masked=masked)[1]

@@ -1,17 +1,18 @@
 """Sequences that a model reads piece by piece, and batches of like length."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.arguments import whole
 from dnamamba.containers import Sequences, members, present
 
-__all__ = ["Encoded", "Source", "buckets", "encode_all"]
+__all__ = ["Encoded", "Opposite", "Source", "buckets", "encode_all", "grouped"]
+
+Item = TypeVar("Item")
 
 
 class Source(Protocol):
@@ -39,6 +40,21 @@ class Encoded:
         return self.tokens[start:stop]
 
 
+class Opposite:
+    """The other strand of a source, read 5' to 3'."""
+
+    def __init__(self, source: Source, tokenizer: Tokenizer) -> None:
+        self.source, self.tokenizer = source, tokenizer
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
+        """(stop - start,) token ids of the bases from ``start`` to before ``stop``."""
+        n = len(self.source)
+        return self.tokenizer.reverse_complement(self.source.ids(n - stop, n - start))
+
+
 def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
     """Token ids of sequences given by a user, in any container of ``dnamamba.containers``.
 
@@ -59,13 +75,41 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
     return encoded
 
 
-def buckets(sources: Sequence[Source], batch_size: int) -> Iterator[list[int]]:
+def buckets(
+    sources: Sequence[Source], batch_size: int, most: int | None = None
+) -> Iterator[list[int]]:
     """Numbers of the sources in batches of like length, the longest first, also within a batch.
 
-    Raises:
-        ValueError: ``batch_size`` is not positive.
+    Args:
+        sources: the sequences.
+        batch_size: most of them in a batch.
+        most: most bases in a batch, padding included; a longer sequence stands alone. None: any.
     """
-    batch_size = whole("batch_size", batch_size, 1)
     order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-    for at in range(0, len(order), batch_size):
-        yield order[at : at + batch_size]
+    yield from grouped(order, lambda i: len(sources[i]), batch_size, most)
+
+
+def grouped(
+    items: Iterable[Item], size: Callable[[Item], int], batch_size: int, most: int | None = None
+) -> Iterator[list[Item]]:
+    """Neighbours in batches, read no further than the one that is yielded and one item more.
+
+    Args:
+        items: what is to be batched.
+        size: bases of an item.
+        batch_size: most items in a batch.
+        most: most bases in a batch, all its items counted as long as the longest; a longer item
+            stands alone. None: any.
+    """
+    batch: list[Item] = []
+    width = 0
+    for item in items:
+        wider = max(width, size(item))
+        crowded = most is not None and wider * (len(batch) + 1) > most
+        if batch and (crowded or len(batch) == batch_size):
+            yield batch
+            batch, wider = [], size(item)
+        batch.append(item)
+        width = wider
+    if batch:
+        yield batch

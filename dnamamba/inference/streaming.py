@@ -8,34 +8,20 @@ whole sequences, and the length of each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from dnamamba.alphabet import PAD, Tokenizer
-from dnamamba.arguments import whole
-from dnamamba.device import best_device
+from dnamamba.alphabet import PAD
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.sources import Source
 from dnamamba.model.backbone import Backbone
-from dnamamba.model.language_model import LanguageModel
 from dnamamba.model.state import State
 
-__all__ = [
-    "BATCH_SIZE",
-    "CHUNK_LENGTH",
-    "Chunk",
-    "carry",
-    "causal_language_model",
-    "evaluating",
-    "stream",
-]
-
-BATCH_SIZE = 16
-CHUNK_LENGTH = 4096
+__all__ = ["Chunk", "carry", "read_rows", "stream"]
 
 
 class Chunk(NamedTuple):
@@ -71,7 +57,7 @@ def stream(
     sources: Sequence[Source],
     lengths: Sequence[int] | None = None,
     *,
-    chunk_length: int,
+    reading: Reading,
     device: torch.device,
     layer: int | None = None,
     advance: Callable[[int], None] | None = None,
@@ -80,22 +66,35 @@ def stream(
 
     Args:
         backbone: in evaluation mode, on ``device``.
-        sources: the sequences, longest first.
-        lengths: how many bases of each to read; None: all.
-        chunk_length: positions at a time, which bounds the memory; a backbone that is not causal
-            reads whole sequences whatever this says.
+        sources: the sequences, longest first; a batch of ``sources.buckets``.
+        lengths: how many bases of each to read; None: all. Of a causal backbone alone.
+        reading: what bounds the memory.
         device: where the tokens go.
         layer: see ``Backbone.forward``.
         advance: told of the bases of each chunk when it is done with.
-
-    Raises:
-        ValueError: ``chunk_length`` is not positive.
     """
-    chunk_length = whole("chunk_length", chunk_length, 1)
+    if backbone.causal:
+        read = list(map(len, sources)) if lengths is None else lengths
+        chunks = _chunks(backbone, sources, read, reading.chunk_length, device, layer)
+    else:
+        chunks = _windows(backbone, sources, reading, device, layer)
+    for chunk in chunks:
+        yield chunk
+        if advance is not None:
+            advance(chunk.bases)
+
+
+def _chunks(
+    backbone: Backbone,
+    sources: Sequence[Source],
+    lengths: Sequence[int],
+    chunk_length: int,
+    device: torch.device,
+    layer: int | None,
+) -> Iterator[Chunk]:
+    """Of a causal backbone: chunk by chunk, the state carried."""
     before = backbone.start_tokens
-    inputs = [len(before) + n for n in (map(len, sources) if lengths is None else lengths)]
-    if not backbone.causal:
-        chunk_length = inputs[0]
+    inputs = [len(before) + n for n in lengths]
     state: State | None = None
     for start in range(0, inputs[0], chunk_length):
         real = [min(length - start, chunk_length) for length in inputs if length > start]
@@ -108,13 +107,52 @@ def stream(
         tokens[:, : len(begun)] = begun
         if state is not None and len(real) < state.batch:
             state = state.rows(len(real))
-        wanted = None if backbone.causal else torch.tensor(real, device=device)
-        batch = torch.from_numpy(tokens).to(device)
-        hidden, state = backbone(batch, state, lengths=wanted, layer=layer)
-        chunk = Chunk(first, hidden, real, state)
-        yield chunk
-        if advance is not None:
-            advance(chunk.bases)
+        hidden, state = backbone(torch.from_numpy(tokens).to(device), state, layer=layer)
+        yield Chunk(first, hidden, real, state)
+
+
+def _windows(
+    backbone: Backbone,
+    sources: Sequence[Source],
+    reading: Reading,
+    device: torch.device,
+    layer: int | None,
+) -> Iterator[Chunk]:
+    """Of a backbone that reads both ways: whole, or a long sequence window by window."""
+    for window in reading.bounds(backbone, device).windows(len(sources[0])):
+        rows = [s.ids(window.first, min(window.last, len(s))) for s in sources]
+        hidden = read_rows(backbone, rows, device, layer)
+        hidden = hidden[:, window.start - window.first : window.stop - window.first]
+        real = [min(window.stop, len(source)) - window.start for source in sources]
+        yield Chunk(window.start, hidden, real, None)
+
+
+def read_rows(
+    backbone: Backbone,
+    rows: Sequence[NDArray[np.uint8]],
+    device: torch.device,
+    layer: int | None = None,
+) -> Tensor:
+    """Hidden states at the bases of whole rows, of a backbone that reads both ways.
+
+    Args:
+        backbone: in evaluation mode, on ``device``.
+        rows: (l,) token ids of the bases of each, at least one.
+        device: where the tokens go.
+        layer: see ``Backbone.forward``.
+
+    Returns:
+        (rows, longest l, d_model), twice as wide of a symmetric backbone.
+    """
+    before = backbone.start_tokens
+    real = [len(before) + len(row) for row in rows]
+    tokens = np.full((len(rows), max(real)), PAD, dtype=np.uint8)
+    for row, (ids, width) in enumerate(zip(rows, real, strict=True)):
+        tokens[row, : len(before)] = before
+        tokens[row, len(before) : width] = ids
+    lengths = torch.tensor(real, device=device)
+    hidden, _ = backbone(torch.from_numpy(tokens).to(device), lengths=lengths, layer=layer)
+    return hidden[:, len(before) :]
 
 
 def carry(
@@ -138,10 +176,7 @@ def carry(
         chunk_length: tokens at a time; bounds the memory.
         device: where the tokens go.
 
-    Raises:
-        ValueError: ``chunk_length`` is not positive.
     """
-    chunk_length = whole("chunk_length", chunk_length, 1)
     longest = max(map(len, rows))
     for start in range(0, longest, chunk_length):
         width = min(chunk_length, longest - start)
@@ -152,65 +187,3 @@ def carry(
         lengths = None if min(real) == width else torch.tensor(real, device=device)
         hidden, state = backbone(torch.from_numpy(tokens).to(device), state, lengths=lengths)
         yield Chunk(start, hidden, real, state)
-
-
-def causal_language_model(model: nn.Module, task: str) -> LanguageModel:
-    """The model, as one that predicts each base from those before it.
-
-    Raises:
-        ValueError: it predicts no bases, or reads from the right too; names the task and the
-            model's class.
-    """
-    if not hasattr(model, "lm_head"):
-        raise ValueError(
-            f"{task} needs a language model, got {type(model).__name__}, which predicts no bases"
-        )
-    language_model = cast(LanguageModel, model)
-    if not language_model.backbone.causal:
-        raise ValueError(
-            f"{task} needs a causal model, which predicts each base from those before it; "
-            f"this one is a {type(language_model.backbone).__name__}, which reads both ways"
-        )
-    return language_model
-
-
-@contextmanager
-def evaluating(
-    model: nn.Module, tokenizer: Tokenizer, device: str | torch.device | None = None
-) -> Iterator[torch.device]:
-    """Lend a model: evaluation mode, no gradients, on ``device``; afterwards all is as before.
-
-    Args:
-        model: the user's module.
-        tokenizer: has to speak the model's vocabulary.
-        device: where to run; None is where the model is.
-
-    Yields:
-        The device that the inputs have to be on.
-
-    Raises:
-        ValueError: no model, no such device, or the model's vocabulary is not the tokenizer's.
-    """
-    if not isinstance(model, nn.Module):
-        raise ValueError(
-            f"model must be a module, as dnamamba.load gives, got {type(model).__name__}"
-        )
-    config = getattr(model, "config", None)
-    vocab_size = getattr(config, "vocab_size", tokenizer.vocab_size)
-    if vocab_size != tokenizer.vocab_size:
-        raise ValueError(
-            f"the model has a vocabulary of {vocab_size} ids, the tokenizer "
-            f"{tokenizer.name!r} one of {tokenizer.vocab_size}; use the tokenizer that the "
-            "model was trained with"
-        )
-    home = next(model.parameters()).device
-    modes = [(module, module.training) for module in model.modules()]
-    target = home if device is None else torch.device(best_device(device))
-    try:
-        model.eval().to(target)
-        with torch.inference_mode():
-            yield target
-    finally:
-        for module, training in modes:
-            module.training = training
-        model.to(home)

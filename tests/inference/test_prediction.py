@@ -11,9 +11,9 @@ import torch
 import dnamamba
 from dnamamba import checkpoint
 from dnamamba.alphabet import PAD, Tokenizer
-from dnamamba.config import MambaConfig
-from dnamamba.inference.prediction import Opposite, Predictions, predict
-from dnamamba.inference.sources import Encoded
+from dnamamba.config import BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
+from dnamamba.inference.prediction import Predictions, predict
+from dnamamba.inference.sources import Encoded, Opposite
 from dnamamba.model import LanguageModel
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
@@ -189,3 +189,21 @@ def test_bad_input_is_named(sequences: list[str]) -> None:
     for network, inputs, message in cases:
         with pytest.raises(ValueError, match=message):
             predict(network, tokenizer, inputs)
+
+
+@pytest.mark.parametrize("family", [BiMambaConfig, SymmetricBiMambaConfig])
+def test_models_that_read_both_ways(family: Any, sequences: list[str]) -> None:
+    """Of a symmetric model the head reads d_model features, not both halves."""
+    config = family(d_model=16, n_layers=2, d_state=4)
+    head = HeadConfig(kind="multiclass", labels=LABELS["multiclass"], both_strands=False)
+    torch.manual_seed(0)
+    model = opinionated(Classifier(config, head))
+    texts = sequences[:6]
+    with torch.no_grad():
+        outputs = model(*padded(texts))
+    expected = model.head.probabilities(outputs).numpy()
+    for settings in ({}, {"max_bases": 701}, {"batch_size": 2}):
+        got = predict(model, Tokenizer(), texts, **settings).probabilities  # type: ignore[arg-type]
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    windows = predict(model, Tokenizer(), texts, max_bases=300, overlap=100).probabilities
+    np.testing.assert_allclose(windows, expected, atol=2e-2)

@@ -1,0 +1,100 @@
+"""How likely a causal model finds sequences: each base given all before it."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dnamamba.alphabet import PAD, Tokenizer
+from dnamamba.inference.reading import MASK_EVERY, Reading
+from dnamamba.inference.scores import Scores
+from dnamamba.inference.sources import Source, buckets
+from dnamamba.inference.streaming import Chunk, stream
+from dnamamba.model.language_model import LanguageModel
+
+__all__ = ["conditional_likelihood", "log_probability"]
+
+
+def conditional_likelihood(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source],
+    reading: Reading,
+    device: torch.device,
+    advance: Callable[[int], None] | None,
+    mask_every: int | None = MASK_EVERY,
+) -> Scores:
+    """Score sequences.
+
+    The model reads its start tokens and all bases but the last, and predicts all bases, of a model
+    without a start token all but the first: as in training and validation, over all V ids.
+
+    Args:
+        model: causal, in evaluation mode, on ``device``.
+        tokenizer: the model's.
+        sources: the sequences.
+        reading: what bounds the memory.
+        device: where the model is.
+        advance: told of the bases done.
+        mask_every: what a model that reads both ways takes; here the default alone.
+
+    Raises:
+        ValueError: ``mask_every`` was set.
+    """
+    if mask_every != MASK_EVERY:
+        raise ValueError(
+            "mask_every has no meaning for a causal model, which masks nothing; leave it out"
+        )
+    log_likelihood = np.zeros(len(sources))
+    bases = np.zeros(len(sources), dtype=np.int64)
+    scored = torch.tensor(tokenizer.scored, device=device)
+    for members in buckets(sources, reading.batch_size):
+        batch = [sources[i] for i in members]
+        # Nothing follows the last base that would have to be predicted from it.
+        read = [len(source) - 1 for source in batch]
+        for chunk in stream(model.backbone, batch, read, reading=reading, device=device):
+            targets, inside = (x.to(device) for x in _targets(batch, chunk))
+            rows = members[: len(chunk.real)]
+            logits = model.head(chunk.hidden)
+            log_p, counted = log_probability(logits, targets, scored[targets.long()] & inside)
+            log_likelihood[rows] += log_p.numpy()
+            bases[rows] += counted.numpy()
+            if advance is not None:
+                advance(sum(chunk.real))
+    return Scores(log_likelihood, bases)
+
+
+def _targets(batch: Sequence[Source], chunk: Chunk) -> tuple[Tensor, Tensor]:
+    """(rows, l) the base that each position of the chunk predicts, and whether it predicts one.
+
+    Start tokens but the last predict the next of them, and padding nothing.
+    """
+    targets = np.full((len(chunk.real), chunk.real[0]), PAD, dtype=np.uint8)
+    inside = np.zeros(targets.shape, dtype=np.bool_)
+    skipped = max(chunk.skipped - 1, 0)
+    for row, width in enumerate(chunk.real):
+        if width > skipped:
+            first = chunk.start + 1 + skipped
+            targets[row, skipped:width] = batch[row].ids(first, first + width - skipped)
+            inside[row, skipped:width] = True
+    return torch.from_numpy(targets), torch.from_numpy(inside)
+
+
+def log_probability(logits: Tensor, targets: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-likelihood of the targets of each row that count, and their number.
+
+    Args:
+        logits: (B, L, V).
+        targets: (B, L) ids, on the logits' device; any id where there is nothing to predict.
+        counts: (B, L) bool, which of them count.
+
+    Returns:
+        (B,) fp64 and (B,) int64, on the CPU.
+    """
+    wanted = targets.long()
+    losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
+    losses = torch.where(counts, losses.view_as(wanted), 0.0)
+    # Summed in fp64 on the CPU: some devices have none, and differences of sums are wanted.
+    return -losses.cpu().double().sum(1), counts.sum(1).cpu()

@@ -1,0 +1,72 @@
+"""Masked bases, guessed from what stands on both sides of them."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.reading import Reading
+from dnamamba.inference.sources import grouped
+from dnamamba.inference.streaming import read_rows
+from dnamamba.model.language_model import LanguageModel
+
+__all__ = ["Query", "guess", "mask_out"]
+
+
+Ids = NDArray[np.uint8]
+
+
+class Query(NamedTuple):
+    """A window with masked bases, and what is asked of them.
+
+    Attributes:
+        owner: the number of what it belongs to.
+        tokens: (l,) uint8 ids of the window, the mask in it.
+        places: (n,) int64 positions in the window, at least one; one may occur several times.
+        ids: (n,) uint8, for each of these places an id whose probability is asked.
+    """
+
+    owner: int
+    tokens: Ids
+    places: NDArray[np.int64]
+    ids: Ids
+
+
+def mask_out(tokens: Ids, places: NDArray[np.int64], tokenizer: Tokenizer) -> Ids:
+    """A copy with the mask at some places; the tokenizer must have one."""
+    assert tokenizer.mask is not None
+    masked = tokens.copy()
+    masked[places] = tokenizer.mask
+    return masked
+
+
+def guess(
+    model: LanguageModel, queries: Iterable[Query], reading: Reading, device: torch.device
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Answer queries, a batch of them at a time; neighbours share a batch.
+
+    Args:
+        model: reads both ways; in evaluation mode, on ``device``.
+        queries: taken as they are needed.
+        reading: what bounds the memory.
+        device: where the model is.
+
+    Yields:
+        Of each query, in order, the owner, and (n,) natural logarithms of the probabilities of
+        its ids at its places, over all V ids.
+    """
+    most = reading.bounds(model.backbone, device).most
+    for batch in grouped(queries, lambda query: len(query.tokens), reading.batch_size, most):
+        hidden = read_rows(model.backbone, [query.tokens for query in batch], device)
+        counts = [len(query.places) for query in batch]
+        rows = np.repeat(np.arange(len(batch)), counts)
+        places = np.concatenate([query.places for query in batch])
+        ids = np.concatenate([query.ids for query in batch]).astype(np.int64)
+        at, of, wanted = (torch.from_numpy(x).to(device) for x in (rows, places, ids))
+        log_p = model.head(hidden[at, of]).float().log_softmax(-1)
+        answers = log_p.gather(1, wanted[:, None])[:, 0].cpu().double().numpy()
+        for query, answer in zip(batch, np.split(answers, np.cumsum(counts)[:-1]), strict=True):
+            yield query.owner, answer

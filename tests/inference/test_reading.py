@@ -1,0 +1,55 @@
+"""Where windows lie, and that they answer for every base once."""
+
+import pytest
+import torch
+from models import opinionated, reading_both_ways
+
+from dnamamba.inference.reading import OVERLAP, Bounds, Reading
+from dnamamba.inference.sources import grouped
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("most", "overlap"), [(1, 0), (2, 0), (3, 1), (10, 2), (16, 7), (64, 0), (100, 30)]
+)
+def test_windows_answer_for_each_base_once_and_lie_alike_on_both_strands(
+    most: int, overlap: int
+) -> None:
+    for length in [*range(1, 130), 1001]:
+        windows = list(Bounds(most, overlap).windows(length))
+        starts = [window.start for window in windows]
+        assert starts == [0, *(window.stop for window in windows[:-1])]
+        assert windows[-1].stop == length
+        for first, last, start, stop in windows:
+            assert start < stop
+            assert last - first <= most
+            assert first == max(0, start - overlap) or (first, last) == (0, length)
+            assert last == min(length, stop + overlap) or (first, last) == (0, length)
+        turned = [tuple(length - at for at in (w[1], w[0], w[3], w[2])) for w in windows]
+        assert turned[::-1] == [tuple(w) for w in windows]
+        if length <= most:
+            assert len(windows) == 1
+
+
+def test_defaults_follow_the_memory() -> None:
+    plain = Reading().bounds(reading_both_ways(d_model=256, n_layers=1).backbone, CPU)
+    assert plain == Bounds(1 << 18, OVERLAP)
+    twice = Reading().bounds(reading_both_ways(True, d_model=256, n_layers=1).backbone, CPU)
+    assert twice.most == 1 << 17
+    assert Reading(max_bases=100).bounds(opinionated().backbone, CPU) == Bounds(100, 25)
+
+
+@pytest.mark.gpu
+def test_a_large_gpu_reads_a_megabase_whole() -> None:
+    model = reading_both_ways(True, d_model=256, n_layers=1)
+    memory = torch.cuda.get_device_properties(0).total_memory
+    most = Reading().bounds(model.backbone, torch.device("cuda")).most
+    assert most >= (1 << 20 if memory > 100 << 30 else 1 << 16)
+
+
+def test_neighbours_are_grouped_by_number_and_by_bases() -> None:
+    sizes = [9, 9, 5, 5, 5, 5, 30, 1, 1]
+    assert list(grouped(sizes, int, 3, 20)) == [[9, 9], [5, 5, 5], [5], [30], [1, 1]]
+    assert list(grouped(sizes, int, 4)) == [sizes[:4], sizes[4:8], sizes[8:]]
+    assert list(grouped([], int, 4)) == []
