@@ -111,8 +111,9 @@ def embed_fasta(
                 "fasta": Path(fasta).name,
                 "pooling": pooling or "none",
             }
-            strands = {"strands": "2"} if both_strands else {}
-            _merge(job, parts, path, {**metadata, "layer": str(layer), **strands})
+            how = {"pooling": pooling or "none", "layer": str(layer)}
+            how |= {"strands": "2"} if both_strands else {}
+            _merge(job, parts, path, {**names, **how})
 
 
 def _pieces(
