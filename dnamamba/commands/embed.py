@@ -106,11 +106,7 @@ def embed_fasta(
         _write_parts(job, parts, world)
         world.wait()
         if world.rank == 0:
-            metadata = {
-                "model": str(model),
-                "fasta": Path(fasta).name,
-                "pooling": pooling or "none",
-            }
+            names = {"model": str(model), "fasta": Path(fasta).name}
             how = {"pooling": pooling or "none", "layer": str(layer)}
             how |= {"strands": "2"} if both_strands else {}
             _merge(job, parts, path, {**names, **how})
