@@ -9,6 +9,7 @@ from dnamamba.alphabet import BOS, PAD, Tokenizer
 __all__ = [
     "BackboneConfig",
     "BiMambaConfig",
+    "BidirectionalConfig",
     "MambaConfig",
     "SelectiveConfig",
     "SymmetricBiMambaConfig",
@@ -47,6 +48,12 @@ class BackboneConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
+    def _check_id(self, name: str) -> None:
+        value = getattr(self, name)
+        if value is not None and not 0 <= value < self.vocab_size:
+            most = self.vocab_size - 1
+            raise ValueError(f"{name} must be an id from 0 to {most} or null, got {value}")
+
     def _check_types(self) -> None:
         """The values may come from a file; a bool is an int to Python, but no size.
 
@@ -75,6 +82,8 @@ class BackboneConfig:
 @dataclass(frozen=True)
 class SelectiveConfig(BackboneConfig):
     """Sizes and initialisation of every stack of Mamba-1's selective scans.
+
+    Beside those of ``BackboneConfig``:
 
     Attributes:
         d_state: N, the state's size per channel.
@@ -126,20 +135,11 @@ class MambaConfig(SelectiveConfig):
     """Sizes and initialisation of a Mamba-1 (Gu and Dao 2023, arXiv:2312.00752).
 
     Attributes:
-        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
-        d_model: width of the residual stream.
-        n_layers: number of residual blocks.
-        d_state: N, the state's size per channel.
-        d_conv: taps of the causal depthwise convolution, 2 to 4.
-        expand: inner channels D = ``expand * d_model``.
-        dt_rank: R, the rank of the projection to Δ; None stands for ``ceil(d_model / 16)``.
-        dt_min: lower end of the log-uniform initial Δ.
-        dt_max: upper end of the log-uniform initial Δ.
-        norm_eps: ε of every RMSNorm.
-        tie_embeddings: the language-model head shares the embedding's weight.
         bos: the id that is read before a sequence's first base; None: none is, and the first base
             is not predicted.
         family: mamba.
+
+    The others are those of ``SelectiveConfig``.
 
     Raises:
         ValueError: a field is of the wrong type or out of range; names it.
@@ -150,74 +150,63 @@ class MambaConfig(SelectiveConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_id("bos", self.bos, self.vocab_size)
+        self._check_id("bos")
 
 
 @dataclass(frozen=True)
-class BiMambaConfig(SelectiveConfig):
+class BidirectionalConfig(SelectiveConfig):
+    """Sizes and initialisation of a stack that reads from both sides.
+
+    d_state, d_conv and dt_rank are those of each direction; the inner channels serve both.
+
+    Attributes:
+        pad: the id that stands only behind a row's end, so that rows which hold it need
+            ``lengths``; None: any id may stand anywhere.
+    """
+
+    pad: int | None = PAD
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_id("pad")
+
+
+@dataclass(frozen=True)
+class BiMambaConfig(BidirectionalConfig):
     """Sizes and initialisation of a bidirectional Mamba-1 (Schiff et al. 2024, arXiv:2403.03234).
 
     Attributes:
-        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
-        d_model: width of the residual stream.
-        n_layers: number of residual blocks.
-        d_state: N, the state's size per channel of each direction.
-        d_conv: taps of each direction's depthwise convolution, 2 to 4.
-        expand: inner channels D = ``expand * d_model``, shared by both directions.
-        dt_rank: R, the rank of the projections to Δ; None stands for ``ceil(d_model / 16)``.
-        dt_min: lower end of the log-uniform initial Δ.
-        dt_max: upper end of the log-uniform initial Δ.
-        norm_eps: ε of every RMSNorm.
-        tie_embeddings: the language-model head shares the embedding's weight.
-        pad: the id that stands only behind a row's end, so that rows which hold it need
-            ``lengths``; None: any id may stand anywhere.
         family: bimamba.
+
+    The others are those of ``BidirectionalConfig``.
 
     Raises:
         ValueError: a field is of the wrong type or out of range; names it.
     """
 
-    pad: int | None = PAD
     family: Literal["bimamba"] = "bimamba"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check_id("pad", self.pad, self.vocab_size)
 
 
 @dataclass(frozen=True)
-class SymmetricBiMambaConfig(SelectiveConfig):
+class SymmetricBiMambaConfig(BidirectionalConfig):
     """A bidirectional Mamba-1 that treats both strands alike (Schiff et al. 2024, section 4).
 
     Attributes:
-        vocab_size: V, the number of token ids; the tokenizer's ``vocab_size``.
-        d_model: width of each strand's residual stream.
-        n_layers: number of residual blocks.
-        d_state: N, the state's size per channel of each direction.
-        d_conv: taps of each direction's depthwise convolution, 2 to 4.
-        expand: inner channels D = ``expand * d_model``, shared by both directions.
-        dt_rank: R, the rank of the projections to Δ; None stands for ``ceil(d_model / 16)``.
-        dt_min: lower end of the log-uniform initial Δ.
-        dt_max: upper end of the log-uniform initial Δ.
-        norm_eps: ε of every RMSNorm.
-        tie_embeddings: the language-model head shares the embedding's weight.
-        pad: the id that stands only behind a row's end, so that rows which hold it need
-            ``lengths``; None: any id may stand anywhere.
         complement: V ids, of each the complementary base's; an involution. None is that of the
             built-in tokenizer with so many ids.
         family: bimamba-symmetric.
 
+    The others are those of ``BidirectionalConfig``; d_model is the width of each strand's stream.
+
     Raises:
         ValueError: a field is of the wrong type or out of range; names it.
     """
 
-    pad: int | None = PAD
     complement: tuple[int, ...] | None = None
     family: Literal["bimamba-symmetric"] = "bimamba-symmetric"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_id("pad", self.pad, self.vocab_size)
         pairs = self.complement
         if pairs is None:
             pairs = _built_in_complement(self.vocab_size)
@@ -230,11 +219,6 @@ class SymmetricBiMambaConfig(SelectiveConfig):
                 f"complement, got {list(pairs)!r:.80}"
             )
         object.__setattr__(self, "complement", tuple(pairs))  # YAML and JSON give lists
-
-
-def _check_id(name: str, value: int | None, vocab_size: int) -> None:
-    if value is not None and not 0 <= value < vocab_size:
-        raise ValueError(f"{name} must be an id from 0 to {vocab_size - 1} or null, got {value}")
 
 
 def _built_in_complement(vocab_size: int) -> tuple[int, ...]:

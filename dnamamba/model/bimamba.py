@@ -5,7 +5,12 @@ Schiff et al. 2024, "Caduceus" (arXiv:2403.03234): the first is its Ph, the seco
 
 from typing import ClassVar
 
-from dnamamba.config import BackboneConfig, BiMambaConfig, SymmetricBiMambaConfig
+from dnamamba.config import (
+    BackboneConfig,
+    BidirectionalConfig,
+    BiMambaConfig,
+    SymmetricBiMambaConfig,
+)
 from dnamamba.model.mixers.bidirectional import BiMambaMixer
 from dnamamba.model.stack import Stack
 from dnamamba.model.symmetric import Symmetric
@@ -21,7 +26,7 @@ class BiMamba(Stack):
     """
 
     config_type: ClassVar[type[BackboneConfig]] = BiMambaConfig
-    config: BiMambaConfig | SymmetricBiMambaConfig
+    config: BidirectionalConfig
     causal = False
     start_tokens = ()
     mixer = BiMambaMixer

@@ -74,8 +74,10 @@ def _sizes() -> type:
             every.setdefault(
                 field.name, (field.name, field.type, dataclass_field(default=field.default))
             )
-        for attribute in parse(kind.__doc__ or "").params:
-            about.setdefault(attribute.arg_name, " ".join((attribute.description or "").split()))
+        for part in kind.__mro__:
+            for attribute in parse(part.__doc__ or "").params:
+                words = (attribute.description or "").split()
+                about.setdefault(attribute.arg_name, " ".join(words))
     names = tuple(BACKBONES)
     every["family"] = ("family", Literal[names], dataclass_field(default=names[0]))
     about["family"] = "kind of backbone; another kind can have other sizes."
