@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dnamamba.config import BackboneConfig
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.state import State
 from dnamamba.model.strand import reverse_complement
@@ -32,6 +33,13 @@ class Symmetric(Backbone):
     """
 
     symmetric = True
+    complement_ids: Tensor  # not stored: the configuration says it
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        # On the CPU also where models are built without memory, to be filled with weights.
+        ids = torch.tensor(self.complement, device="cpu")
+        self.register_buffer("complement_ids", ids, persistent=False)
 
     @property
     @abstractmethod
@@ -44,7 +52,7 @@ class Symmetric(Backbone):
 
     def logits(self, hidden: Tensor, weight: Tensor) -> Tensor:
         own, opposite = hidden.chunk(2, -1)
-        of_opposite = weight[self._table(weight.device)].flip(1)
+        of_opposite = weight[self.complement_ids].flip(1)
         return F.linear(own, weight) + F.linear(opposite, of_opposite)
 
     def _run(
@@ -60,7 +68,7 @@ class Symmetric(Backbone):
             both_lengths = None
         else:
             both_lengths = torch.cat([lengths, lengths])
-        opposite = reverse_complement(tokens, lengths, self._table(tokens.device).to(tokens.dtype))
+        opposite = reverse_complement(tokens, lengths, self.complement_ids.to(tokens.dtype))
         if resets is not None:
             # What stands before a mark on one strand stands behind it on the other.
             resets = torch.cat([resets, _opposite_marks(resets, lengths)])
@@ -68,9 +76,6 @@ class Symmetric(Backbone):
         hidden, _ = super()._run(both, state, resets, both_lengths, layer)  # type: ignore[safe-super]
         own, turned = hidden.chunk(2)
         return torch.cat([own, _flipped(turned, lengths)], -1), None
-
-    def _table(self, device: torch.device) -> Tensor:
-        return torch.tensor(self.complement, device=device)
 
 
 def _flipped(hidden: Tensor, lengths: Tensor) -> Tensor:
