@@ -7,9 +7,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
@@ -17,14 +16,15 @@ from dnamamba.data.genome.text import text_lines
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
 from dnamamba.files import replacing
-from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH
-from dnamamba.inference.variant_scores import CONTEXT, FLANK, VariantScore, score_variants
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
 from dnamamba.version import installed_version
+
+if TYPE_CHECKING:
+    from dnamamba.inference.variant_scores import VariantScore
 
 __all__ = ["score_vcf"]
 
 ENDINGS = (".vcf", ".vcf.gz", ".tsv")
-TABLE = ("contig", "pos", "id", "ref", "alt", *VariantScore._fields[1:])
 # INFO key -> (field of VariantScore, what it is)
 _FIELDS = {
     "DNAMAMBA_LLR": ("llr", "Log-likelihood ratio of ALT against REF in nats"),
@@ -83,6 +83,9 @@ def score_vcf(
         ValueError: bad input; names file, line or argument, and a remedy.
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
+    from dnamamba.checkpoint import load
+    from dnamamba.inference.variant_scores import score_variants
+
     path = check_output(output, ENDINGS, overwrite)
     language_model, tokenizer = load(model, best_device(device))
     genome = Genome(fasta)
@@ -119,8 +122,8 @@ def _count(vcf: str, genome: Genome, checks: VariantChecks) -> int:
 
 
 def _counted(
-    scores: Iterable[VariantScore], advance: Callable[[int], None]
-) -> Iterator[VariantScore]:
+    scores: "Iterable[VariantScore]", advance: Callable[[int], None]
+) -> "Iterator[VariantScore]":
     for score in scores:
         advance(1)
         yield score
@@ -140,15 +143,17 @@ def _text(path: Path) -> Iterator[Callable[[str], object]]:
             yield lambda text: packed.write(text.encode("utf-8", _BYTES))
 
 
-def _table(scores: Iterable[VariantScore]) -> Iterator[str]:
-    yield "\t".join(TABLE) + "\n"
+def _table(scores: "Iterable[VariantScore]") -> Iterator[str]:
+    from dnamamba.inference.variant_scores import VariantScore
+
+    yield "\t".join(("contig", "pos", "id", "ref", "alt", *VariantScore._fields[1:])) + "\n"
     for score in scores:
         v = score.variant
         place = (v.vcf_contig, str(v.start + 1), v.id or ".", v.ref, v.alt)
         yield "\t".join([*place, *(f"{value:.6g}" for value in score[1:])]) + "\n"
 
 
-def _annotated(vcf: Path, scores: Iterator[VariantScore], header: str) -> Iterator[str]:
+def _annotated(vcf: Path, scores: "Iterator[VariantScore]", header: str) -> Iterator[str]:
     """The lines of a VCF with the scores in INFO; scores of an earlier run are replaced."""
     score = next(scores, None)
     in_header = True
@@ -178,7 +183,7 @@ def _definition(key: str) -> str:
     return f'##INFO=<ID={key},Number=A,Type=Float,Description="{description}">\n'
 
 
-def _record(line: str, scores: dict[int, VariantScore]) -> str:
+def _record(line: str, scores: "dict[int, VariantScore]") -> str:
     columns = line.rstrip("\r\n").split("\t")
     if len(columns) <= 7:  # no record: it was left out, and stays as it is
         return line

@@ -1,7 +1,7 @@
 """Sequences to vectors: the backbone's hidden states, pooled or one a base."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, overload
+from typing import overload
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import whole
 from dnamamba.containers import Sequences
 from dnamamba.inference.pooled import pool_chunks
+from dnamamba.inference.settings import Pooling
 from dnamamba.inference.sources import Source, buckets, encode_all
 from dnamamba.inference.streaming import BATCH_SIZE, CHUNK_LENGTH, Chunk, evaluating, stream
 from dnamamba.model.backbone import Backbone
@@ -19,7 +20,6 @@ from dnamamba.model.pooling import POOLINGS
 
 __all__ = ["Pooling", "Vectors", "backbone_of", "base_vectors", "embed", "embed_sources"]
 
-Pooling = Literal["mean", "max", "last"]
 Vectors = NDArray[np.float32]
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.arguments import whole
 from dnamamba.device import best_device
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.sources import Source
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.language_model import LanguageModel
@@ -33,9 +34,6 @@ __all__ = [
     "evaluating",
     "stream",
 ]
-
-BATCH_SIZE = 16
-CHUNK_LENGTH = 4096
 
 
 class Chunk(NamedTuple):

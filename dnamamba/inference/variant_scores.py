@@ -36,6 +36,7 @@ from dnamamba.arguments import switch, whole
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
+from dnamamba.inference.settings import CONTEXT, FLANK
 from dnamamba.inference.streaming import (
     BATCH_SIZE,
     CHUNK_LENGTH,
@@ -45,9 +46,6 @@ from dnamamba.inference.streaming import (
 from dnamamba.model import LanguageModel
 
 __all__ = ["CONTEXT", "FLANK", "VariantScore", "check_window", "score_variants"]
-
-CONTEXT = 4096
-FLANK = 256
 
 Ids = NDArray[np.uint8]
 
