@@ -6,12 +6,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError, nearest
+from dnamamba.cli.imports import import_uncollected
+from dnamamba.cli.waiting import wait_asleep
 from dnamamba.version import installed_version
 
 __all__ = ["main"]
@@ -78,11 +79,12 @@ def _run(command: str, arguments: list[str]) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("dnamamba").setLevel(logging.INFO)
     warnings.formatwarning = _warning
+    wait_asleep()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
-        home = import_module("dnamamba.cli.training")
+        home = import_uncollected("dnamamba.cli.training")
     elif command in COMMANDS:
-        home = import_module("dnamamba.cli.use")
+        home = import_uncollected("dnamamba.cli.use")
     else:
         known = dict.fromkeys((*_TRAINING, *COMMANDS))
         hint = nearest(command, known) or f"; there are {', '.join(known)}"
