@@ -11,7 +11,7 @@ from typing import Any
 
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError, nearest
-from dnamamba.cli.imports import import_uncollected
+from dnamamba.cli.imports import import_module
 from dnamamba.cli.waiting import wait_asleep
 from dnamamba.version import installed_version
 
@@ -82,9 +82,9 @@ def _run(command: str, arguments: list[str]) -> int:
     wait_asleep()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
-        home = import_uncollected("dnamamba.cli.training")
+        home = import_module("dnamamba.cli.training")
     elif command in COMMANDS:
-        home = import_uncollected("dnamamba.cli.use")
+        home = import_module("dnamamba.cli.use")
     else:
         known = dict.fromkeys((*_TRAINING, *COMMANDS))
         hint = nearest(command, known) or f"; there are {', '.join(known)}"

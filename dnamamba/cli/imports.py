@@ -5,24 +5,24 @@ made, and once more when the process ends: a third of the time that the imports 
 """
 
 import gc
+import importlib
 import sys
-from importlib import import_module
 from types import ModuleType
 
-__all__ = ["import_uncollected"]
+__all__ = ["import_module"]
 
 
-def import_uncollected(name: str) -> ModuleType:
-    """Import a module; what it has made is never looked at again.
+def import_module(name: str) -> ModuleType:
+    """As importlib's; but what the module has made is never looked at again.
 
-    Only the first import stops the collector and sets aside what there is: later, garbage would
-    be among it.
+    Only a first import stops the collector and sets aside what there is: later, garbage would be
+    among it.
     """
     if name in sys.modules or not gc.isenabled():
-        return import_module(name)
+        return importlib.import_module(name)
     gc.disable()
     try:
-        return import_module(name)
+        return importlib.import_module(name)
     finally:
         gc.freeze()
         gc.enable()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dnamamba.cli.commands import COMMANDS
-from dnamamba.cli.imports import import_uncollected
+from dnamamba.cli.imports import import_module
 from dnamamba.cli.waiting import wait_asleep
 
 ROOT = Path(__file__).parents[2]
@@ -84,13 +84,13 @@ def test_the_collector_rests_for_the_first_import_alone(
     monkeypatch.syspath_prepend(tmp_path)
     frozen: list[None] = []
     monkeypatch.setattr(gc, "freeze", lambda: frozen.append(None))
-    module = import_uncollected("watching_the_collector")
+    module = import_module("watching_the_collector")
     assert not module.ON
     assert gc.isenabled()
-    assert import_uncollected("watching_the_collector") is module
+    assert import_module("watching_the_collector") is module
     assert len(frozen) == 1
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        import_uncollected("no_such_module")
+        import_module("no_such_module")
     assert gc.isenabled()
 
 
