@@ -35,5 +35,5 @@ class StepTimes(pl.Callback):
     def on_train_batch_end(self, *_: Any) -> None:
         self.seconds.append(time.perf_counter() - self.began)
 
-    def teardown(self, *_: Any) -> None:
+    def on_fit_end(self, *_: Any) -> None:
         print(json.dumps(self.seconds), file=sys.stderr)
