@@ -1,16 +1,21 @@
 """Where a command runs."""
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["best_device"]
 
 
-def best_device(name: str | int | torch.device = "auto") -> str:
+def best_device(name: "str | int | torch.device" = "auto") -> str:
     """What ``--device`` or ``device=`` stands for: ``auto`` is a CUDA GPU if there is one.
 
     Raises:
         ValueError: no device of PyTorch, or a GPU was asked for that is not there.
     """
+    import torch
+
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

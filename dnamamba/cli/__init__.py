@@ -6,12 +6,13 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError, nearest
+from dnamamba.cli.imports import import_module
+from dnamamba.cli.waiting import wait_asleep
 from dnamamba.version import installed_version
 
 __all__ = ["main"]
@@ -78,6 +79,7 @@ def _run(command: str, arguments: list[str]) -> int:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("dnamamba").setLevel(logging.INFO)
     warnings.formatwarning = _warning
+    wait_asleep()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
         home = import_module("dnamamba.cli.training")

@@ -4,13 +4,13 @@ import argparse
 import inspect
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import docstring_parser
 import jsonargparse
 
 from dnamamba.cli.commands import COMMANDS
+from dnamamba.cli.imports import import_module
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.spellings import one_spelling
 
@@ -33,6 +33,7 @@ def run(command: str, arguments: list[str]) -> int:
     if note:
         print(note, file=sys.stderr)
     settings = parser.instantiate_classes(parser.parse_args(arguments))
+    import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
     function(**{name: getattr(settings, name) for name in inspect.signature(function).parameters})
     return 0
 

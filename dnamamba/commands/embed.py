@@ -5,10 +5,9 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.checkpoint import load
-from dnamamba.commands.embedding_parts import EmbeddingJob, Piece
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
 from dnamamba.commands.processes import World, join_world
@@ -17,10 +16,12 @@ from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
-from dnamamba.inference.embedding import Pooling
 from dnamamba.inference.intervals import cut
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
 from dnamamba.inference.variant_windows import variant_windows
+
+if TYPE_CHECKING:
+    from dnamamba.commands.embedding_parts import EmbeddingJob, Piece
 
 __all__ = ["embed_fasta"]
 
@@ -92,6 +93,10 @@ def embed_fasta(
         ValueError: bad input; names file, record or argument, and a remedy.
         ModuleNotFoundError: a library is missing; names the extra to install.
     """
+    from dnamamba.checkpoint import load
+    from dnamamba.commands.embedding_parts import EmbeddingJob
+    from dnamamba.inference.reading import Reading
+
     path = check_output(output, ENDINGS, overwrite)
     check_vectors(path)
     with join_world() as world:
@@ -119,7 +124,7 @@ def _pieces(
     vcf: str | None,
     window: int | None,
     checks: VariantChecks,
-) -> Sequence[Piece]:
+) -> "Sequence[Piece]":
     if vcf is None:
         if checks != VariantChecks():
             raise ValueError(
@@ -137,7 +142,7 @@ def _pieces(
     return windows
 
 
-def _write_parts(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], world: World) -> None:
+def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", world: World) -> None:
     """Write this process's share of the parts that are missing."""
     share = list(parts.items())[world.rank :: world.size]
     missing = [(path, pieces) for path, pieces in share if not path.exists()]
@@ -156,7 +161,10 @@ def _write_parts(job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], world: W
 
 
 def _merge(
-    job: EmbeddingJob, parts: dict[Path, Sequence[Piece]], path: Path, metadata: dict[str, str]
+    job: "EmbeddingJob",
+    parts: "dict[Path, Sequence[Piece]]",
+    path: Path,
+    metadata: dict[str, str],
 ) -> None:
     """Make the output of the parts, and remove them."""
     with open_vectors(path, job.shape, metadata, job.columns) as output:

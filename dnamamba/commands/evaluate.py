@@ -6,23 +6,23 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from dnamamba.arguments import each_once, path_texts
-from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.device import best_device
 from dnamamba.files import replacing
-from dnamamba.inference.evaluation import evaluate
 from dnamamba.inference.intervals import Interval
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
-from dnamamba.inference.scoring import Scores, score_settings
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
+
+if TYPE_CHECKING:
+    from dnamamba.inference.scoring import Scores
 
 __all__ = ["evaluate_fasta"]
 
@@ -73,6 +73,10 @@ def evaluate_fasta(
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
     """
+    from dnamamba.checkpoint import load
+    from dnamamba.inference.evaluation import evaluate
+    from dnamamba.inference.scoring import score_settings
+
     texts = path_texts("fasta", fasta)
     fasta = [texts] if isinstance(texts, str) else texts
     if not fasta:
@@ -106,7 +110,7 @@ def evaluate_fasta(
         _write(Path(output), settings, rows, total)
 
 
-def _rows(pieces: Sequence[Interval], scores: Scores) -> list[dict[str, Any]]:
+def _rows(pieces: Sequence[Interval], scores: "Scores") -> list[dict[str, Any]]:
     return [
         {
             "genome": piece.genome.name,
@@ -124,7 +128,9 @@ def _rows(pieces: Sequence[Interval], scores: Scores) -> list[dict[str, Any]]:
     ]
 
 
-def _total(scores: Scores) -> dict[str, Any]:
+def _total(scores: "Scores") -> dict[str, Any]:
+    from dnamamba.inference.scoring import Scores
+
     whole = Scores(scores.log_likelihood.sum(keepdims=True), scores.bases.sum(keepdims=True))
     bits = float(whole.bits_per_base[0])
     return {

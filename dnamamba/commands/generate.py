@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
 from dnamamba.device import best_device
 from dnamamba.files import Opened, replacing
-from dnamamba.inference.generation import generate
 
 __all__ = ["ENDINGS", "generate_fasta", "write_fasta"]
 
@@ -51,6 +49,9 @@ def generate_fasta(
         ValueError: an argument out of range, a letter of the prompt that is no base, an output
             that exists, or no model; names it, and a remedy.
     """
+    from dnamamba.checkpoint import load
+    from dnamamba.inference.generation import generate
+
     path = check_output(output, ENDINGS, overwrite)
     language_model, tokenizer = load(model, best_device(device))
     sequences = generate(

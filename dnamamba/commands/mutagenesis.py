@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.arguments import path_text
-from dnamamba.checkpoint import load
-from dnamamba.commands.mutagenesis_plot import plot_effects
 from dnamamba.commands.output import check_output
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
@@ -16,9 +15,10 @@ from dnamamba.data.windows.bed import parse_region, read_bed
 from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.device import best_device
 from dnamamba.files import replacing_together
-from dnamamba.inference.mutagenesis import BASES, Effects, mutate
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH
-from dnamamba.inference.variant_scores import CONTEXT, FLANK
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
+
+if TYPE_CHECKING:
+    from dnamamba.inference.mutagenesis import Effects
 
 __all__ = ["mutagenesis"]
 
@@ -75,6 +75,9 @@ def mutagenesis(
         ValueError: bad input; names file, line or argument, and a remedy.
         OSError: there is no room for all of the files; then none is written.
     """
+    from dnamamba.checkpoint import load
+    from dnamamba.inference.mutagenesis import mutate
+
     if (region is None) == (bed is None):
         raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
     genome = Genome(fasta)
@@ -127,8 +130,10 @@ def _outputs(prefix: str, regions: int, overwrite: bool) -> list[Path]:
     return [check_output(f"{prefix}.{ending}", (ending,), overwrite) for ending in endings]
 
 
-def _write(paths: Sequence[Path], effects: Sequence[Effects]) -> None:
+def _write(paths: Sequence[Path], effects: "Sequence[Effects]") -> None:
     """All of the files, or, where the disk is full, none."""
+    from dnamamba.commands.mutagenesis_plot import plot_effects
+
     table, mean, strongest, *pictures = paths
     texts = {
         table: _rows(effects),
@@ -144,7 +149,9 @@ def _write(paths: Sequence[Path], effects: Sequence[Effects]) -> None:
                 plot_effects(part, file)
 
 
-def _rows(effects: Sequence[Effects]) -> Iterator[str]:
+def _rows(effects: "Sequence[Effects]") -> Iterator[str]:
+    from dnamamba.inference.mutagenesis import BASES
+
     yield "contig\tstart\tend\tref\talt\tllr\tllr_forward\tllr_reverse\n"
     for part in effects:
         scores = zip(part.llr, part.forward, part.reverse, strict=True)
@@ -157,7 +164,7 @@ def _rows(effects: Sequence[Effects]) -> Iterator[str]:
 
 
 def _track(
-    effects: Sequence[Effects], name: str, values: Sequence[NDArray[np.float64]]
+    effects: "Sequence[Effects]", name: str, values: Sequence[NDArray[np.float64]]
 ) -> Iterator[str]:
     title = f'name="{name}" description="{name} of substitutions, dnamamba mutagenesis"'
     yield f"track type=bedGraph {title}\n"

@@ -1,12 +1,9 @@
 """``dnamamba predict MODEL``: FASTA, BED or VCF to a table of predictions."""
 
 from collections.abc import Sequence
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
 from dnamamba.commands.progress import progress
@@ -14,11 +11,15 @@ from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
 from dnamamba.inference.intervals import Interval, cut
-from dnamamba.inference.prediction import Pair, predict_sources
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows
-from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.tables import TABLE_ENDINGS, check_table, write_table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from dnamamba.inference.prediction import Pair
+    from dnamamba.model.classifier import VariantClassifier
 
 __all__ = ["predict_file", "predict_table"]
 
@@ -73,6 +74,8 @@ def predict_file(
         ValueError: bad input; names file, record or argument, and a remedy.
         ModuleNotFoundError: Parquet without pyarrow, or a VCF without vcfpy; names the extra.
     """
+    from dnamamba.checkpoint import load
+
     path = check_output(output, TABLE_ENDINGS, overwrite)
     check_table(path)
     network, tokenizer = load(model, best_device(device))
@@ -81,7 +84,7 @@ def predict_file(
 
 
 def predict_table(
-    network: nn.Module,
+    network: "nn.Module",
     tokenizer: Tokenizer,
     fasta: str,
     bed: str | None = None,
@@ -99,6 +102,10 @@ def predict_table(
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
     """
+    from dnamamba.inference.prediction import predict_sources
+    from dnamamba.inference.reading import Reading
+    from dnamamba.model.classifier import Classifier, VariantClassifier
+
     if isinstance(network, VariantClassifier):
         if vcf is None:
             raise ValueError(
@@ -146,12 +153,14 @@ def _read_sequences(
 
 
 def _read_variants(
-    network: VariantClassifier,
+    network: "VariantClassifier",
     tokenizer: Tokenizer,
     vcf: str,
     genome: Genome,
     checks: VariantChecks,
-) -> tuple[Columns, list[Pair]]:
+) -> "tuple[Columns, list[Pair]]":
+    from dnamamba.inference.prediction import Pair
+
     genome.check(tokenizer)
     length = network.settings.length
     if length is None:

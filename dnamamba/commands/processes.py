@@ -6,9 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import torch
-from torch import distributed
-
 __all__ = ["World", "join_world"]
 
 # A barrier waits for the slowest process; one that is gone ends the wait at once.
@@ -30,6 +27,8 @@ class World:
     def wait(self) -> None:
         """Return when all processes have called this."""
         if self.size > 1:
+            from torch import distributed
+
             distributed.barrier()
 
 
@@ -53,6 +52,9 @@ def join_world() -> Iterator[World]:
     if int(size) == 1:
         yield World(0, 1)
         return
+    import torch
+    from torch import distributed
+
     if torch.cuda.is_available():
         torch.cuda.set_device(int(local) % torch.cuda.device_count())
     distributed.init_process_group("gloo", timeout=_PATIENCE)

@@ -7,9 +7,8 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from dnamamba.checkpoint import load
 from dnamamba.commands.output import check_output
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
@@ -17,16 +16,11 @@ from dnamamba.data.genome.text import text_lines
 from dnamamba.data.variants import Variant, VariantChecks
 from dnamamba.device import best_device
 from dnamamba.files import replacing
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH
-from dnamamba.inference.variant_scores import (
-    CONTEXT,
-    FLANK,
-    VariantScore,
-    reported,
-    scorable_variants,
-    score_variants,
-)
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
 from dnamamba.version import installed_version
+
+if TYPE_CHECKING:
+    from dnamamba.inference.variant_scores import VariantScore
 
 __all__ = ["score_vcf"]
 
@@ -99,6 +93,9 @@ def score_vcf(
         ValueError: bad input; names file, line or argument, and a remedy.
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
+    from dnamamba.checkpoint import load
+    from dnamamba.inference.variant_scores import reported, scorable_variants, score_variants
+
     path = check_output(output, ENDINGS, overwrite)
     language_model, tokenizer = load(model, best_device(device))
     genome = Genome(fasta)
@@ -144,8 +141,8 @@ def _count(variants: Iterable[Variant]) -> int:
 
 
 def _counted(
-    scores: Iterable[VariantScore], advance: Callable[[int], None]
-) -> Iterator[VariantScore]:
+    scores: "Iterable[VariantScore]", advance: Callable[[int], None]
+) -> "Iterator[VariantScore]":
     for score in scores:
         advance(1)
         yield score
@@ -165,7 +162,7 @@ def _text(path: Path) -> Iterator[Callable[[str], object]]:
             yield lambda text: packed.write(text.encode("utf-8", _BYTES))
 
 
-def _table(figures: Sequence[str], scores: Iterable[VariantScore]) -> Iterator[str]:
+def _table(figures: Sequence[str], scores: "Iterable[VariantScore]") -> Iterator[str]:
     yield "\t".join([*_PLACE, *figures]) + "\n"
     for score in scores:
         v = score.variant
@@ -174,7 +171,7 @@ def _table(figures: Sequence[str], scores: Iterable[VariantScore]) -> Iterator[s
 
 
 def _annotated(
-    vcf: Path, figures: Sequence[str], scores: Iterator[VariantScore], header: str
+    vcf: Path, figures: Sequence[str], scores: "Iterator[VariantScore]", header: str
 ) -> Iterator[str]:
     """The lines of a VCF with the scores in INFO; scores of an earlier run are replaced."""
     score = next(scores, None)
@@ -206,7 +203,7 @@ def _definition(key: str) -> str:
     return f'##INFO=<ID={key},Number=A,Type=Float,Description="{description}">\n'
 
 
-def _record(line: str, keys: Sequence[str], scores: dict[int, VariantScore]) -> str:
+def _record(line: str, keys: Sequence[str], scores: "dict[int, VariantScore]") -> str:
     columns = line.rstrip("\r\n").split("\t")
     if len(columns) <= 7:  # no record: it was left out, and stays as it is
         return line

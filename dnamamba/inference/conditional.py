@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD, Tokenizer
-from dnamamba.inference.reading import MASK_EVERY, Reading
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.scores import Scores
+from dnamamba.inference.settings import MASK_EVERY
 from dnamamba.inference.sources import Source, buckets
 from dnamamba.inference.streaming import Chunk, stream
 from dnamamba.model.language_model import LanguageModel

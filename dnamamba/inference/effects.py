@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from dnamamba.arguments import switch, whole
 from dnamamba.data.variants import Variant
+from dnamamba.inference.settings import CONTEXT, FLANK
 
-__all__ = ["BASES", "CONTEXT", "FLANK", "Effects", "Surroundings", "VariantScore"]
+__all__ = ["BASES", "Effects", "Surroundings", "VariantScore"]
 
 BASES = "ACGT"
-CONTEXT = 4096
-FLANK = 256
 
 Floats = NDArray[np.float64]
 

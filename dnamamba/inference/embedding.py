@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from dnamamba.arguments import switch, whole
 from dnamamba.containers import Sequences
 from dnamamba.inference.models import backbone_of, evaluating
 from dnamamba.inference.pooled import pool_chunks
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.reading import Reading
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
 from dnamamba.inference.sources import Opposite, Source, buckets, encode_all
 from dnamamba.inference.streaming import Chunk, stream
 from dnamamba.model.backbone import Backbone
@@ -22,7 +23,6 @@ from dnamamba.model.pooling import POOLINGS
 
 __all__ = ["Pooling", "Vectors", "base_vectors", "embed", "embed_sources", "strands_read"]
 
-Pooling = Literal["mean", "max", "last"]
 Vectors = NDArray[np.float32]
 
 

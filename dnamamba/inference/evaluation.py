@@ -9,8 +9,9 @@ from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.intervals import Interval, cut
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY, Reading
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.scoring import Scores, score_sources
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
 
 __all__ = ["evaluate"]
 

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
-from dnamamba.inference.effects import FLANK, Surroundings, VariantScore
+from dnamamba.inference.effects import Surroundings, VariantScore
 from dnamamba.inference.masked import Query, guess, mask_out
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.settings import FLANK
 from dnamamba.inference.sites import Region, base_columns, cased_bases
 from dnamamba.model.language_model import LanguageModel
 

@@ -11,10 +11,11 @@ from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.inference.effects import BASES, CONTEXT, FLANK, Effects, Surroundings
+from dnamamba.inference.effects import BASES, Effects, Surroundings
 from dnamamba.inference.masked_marginals import substitution_marginals
 from dnamamba.inference.models import evaluating, method_of
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.reading import Reading
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
 from dnamamba.inference.sites import Region
 from dnamamba.inference.substitution_ratios import substitution_ratios
 

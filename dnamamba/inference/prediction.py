@@ -14,7 +14,8 @@ from dnamamba.arguments import switch
 from dnamamba.containers import Sequences, members, present
 from dnamamba.inference.models import evaluating
 from dnamamba.inference.pooled import pool_chunks
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.reading import Reading
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.sources import Encoded, Opposite, Source, buckets, encode_all
 from dnamamba.inference.streaming import stream
 from dnamamba.model.classifier import Classifier, VariantClassifier, Windows

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import whole
 from dnamamba.inference.masked import Query, guess, mask_out
-from dnamamba.inference.reading import MASK_EVERY, Reading
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.scores import Scores
+from dnamamba.inference.settings import MASK_EVERY
 from dnamamba.inference.sources import Source
 from dnamamba.model.language_model import LanguageModel
 

@@ -13,14 +13,11 @@ from typing import NamedTuple
 import torch
 
 from dnamamba.arguments import whole
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, OVERLAP
 from dnamamba.model.backbone import Backbone
 
-__all__ = ["BATCH_SIZE", "CHUNK_LENGTH", "MASK_EVERY", "OVERLAP", "Bounds", "Reading", "Window"]
+__all__ = ["Bounds", "Reading", "Window"]
 
-BATCH_SIZE = 16
-CHUNK_LENGTH = 4096
-OVERLAP = 8192
-MASK_EVERY = 16
 
 # Memory to plan with on a CPU, the same on every machine: so are the windows. Of a GPU, half.
 _CPU_MEMORY = 8 << 30

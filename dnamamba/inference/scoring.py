@@ -11,8 +11,9 @@ from dnamamba.containers import Sequences
 from dnamamba.inference.conditional import conditional_likelihood
 from dnamamba.inference.models import evaluating, method_of
 from dnamamba.inference.pseudo_likelihood import pseudo_likelihood
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY, Reading
+from dnamamba.inference.reading import Reading
 from dnamamba.inference.scores import Scores
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
 from dnamamba.inference.sources import Source, encode_all
 
 __all__ = ["Scores", "score", "score_settings", "score_sources"]

@@ -14,16 +14,15 @@ from torch import nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant, VariantChecks, read_variants
-from dnamamba.inference.effects import CONTEXT, FLANK, Surroundings, VariantScore
+from dnamamba.inference.effects import Surroundings, VariantScore
 from dnamamba.inference.likelihood_ratios import likelihood_ratios
 from dnamamba.inference.masked_marginals import masked_marginals
 from dnamamba.inference.models import evaluating, method_of
-from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.reading import Reading
+from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
 from dnamamba.inference.substitutions import read_substitutions
 
 __all__ = [
-    "CONTEXT",
-    "FLANK",
     "Reported",
     "VariantScore",
     "reported",

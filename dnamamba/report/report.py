@@ -7,11 +7,10 @@ import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dnamamba.api import Pretrained
 from dnamamba.commands.generate import write_fasta
 from dnamamba.commands.vector_files import open_vectors
 from dnamamba.device import best_device
@@ -21,9 +20,11 @@ from dnamamba.report.comparison_table import print_comparison
 from dnamamba.report.curve import Curve, plot_curve, read_curve
 from dnamamba.report.leakage import held_out_windows_with_shared_kmers
 from dnamamba.report.markov import MarkovModels, fit_markov
-from dnamamba.report.masked import measure_masked, print_masked
-from dnamamba.report.run import Run, RunWindows, open_run
 from dnamamba.version import installed_version
+
+if TYPE_CHECKING:
+    from dnamamba.api import Pretrained
+    from dnamamba.report.run import Run, RunWindows
 
 __all__ = ["report"]
 
@@ -56,6 +57,8 @@ def report(
         ValueError: no run, a run that holds nothing out for test, or an argument out of range;
             names it, and a remedy.
     """
+    from dnamamba.report.run import RunWindows, open_run
+
     if max_windows < 1:
         raise ValueError(f"max_windows must be at least 1, got {max_windows}")
     for name in _FILES:
@@ -112,13 +115,15 @@ def _masked_bases(
     run: Run, curves: tuple[Curve, Curve], test: RunWindows, leaking: int, opened: Opened
 ) -> dict[str, Any]:
     """Measure a model that reads both ways: prints, plots, and returns the figures."""
+    from dnamamba.report.masked import measure_masked, print_masked
+
     figures = measure_masked(run, test)
     print_masked(figures, leaking, _K)
     plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, None, opened)
     return {"masked_bases": asdict(figures) | {"uniform": UNIFORM_BITS}}
 
 
-def _compare(markov: MarkovModels, pretrained: Pretrained, windows: RunWindows) -> Comparison:
+def _compare(markov: MarkovModels, pretrained: "Pretrained", windows: "RunWindows") -> Comparison:
     bases = list(windows)
     baseline = markov.score(bases)
     scores = pretrained.score(bases)
@@ -128,7 +133,7 @@ def _compare(markov: MarkovModels, pretrained: Pretrained, windows: RunWindows) 
 
 
 def _plot(
-    run: Run,
+    run: "Run",
     curves: tuple[Curve, Curve],
     markov: MarkovModels,
     test: Comparison,
@@ -143,8 +148,10 @@ def _plot(
     plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, (line, name), opened)
 
 
-def _embed(run: Run, opened: Opened) -> None:
+def _embed(run: "Run", opened: Opened) -> None:
     """Mean embeddings of a few test windows, with their places."""
+    from dnamamba.report.run import RunWindows
+
     windows = RunWindows(run.data, "test", _EMBEDDED)
     names = list(run.data.genomes)
     places = list(windows.places())
@@ -175,12 +182,12 @@ def _bits_per_base(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _part(windows: RunWindows) -> dict[str, Any]:
+def _part(windows: "RunWindows") -> dict[str, Any]:
     places = list(windows.places())
     return {"windows": len(places), "bases": sum(end - start for _, _, start, end in places)}
 
 
-def _training(run: Run, train: RunWindows, validation: Curve) -> dict[str, Any]:
+def _training(run: "Run", train: "RunWindows", validation: Curve) -> dict[str, Any]:
     return {
         **_part(train),
         "genomes": run.data.genome_paths,
@@ -194,7 +201,7 @@ def _training(run: Run, train: RunWindows, validation: Curve) -> dict[str, Any]:
     }
 
 
-def _model(pretrained: Pretrained, weights: Path) -> dict[str, Any]:
+def _model(pretrained: "Pretrained", weights: Path) -> dict[str, Any]:
     model = pretrained.model
     return {
         "weights": str(weights),
@@ -204,7 +211,7 @@ def _model(pretrained: Pretrained, weights: Path) -> dict[str, Any]:
     }
 
 
-def _circumstances(pretrained: Pretrained, seconds: float) -> dict[str, Any]:
+def _circumstances(pretrained: "Pretrained", seconds: float) -> dict[str, Any]:
     return {
         "seconds": round(seconds, 1),
         "device": str(next(pretrained.model.parameters()).device),

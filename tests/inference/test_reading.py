@@ -4,7 +4,8 @@ import pytest
 import torch
 from models import opinionated, reading_both_ways
 
-from dnamamba.inference.reading import OVERLAP, Bounds, Reading
+from dnamamba.inference.reading import Bounds, Reading
+from dnamamba.inference.settings import OVERLAP
 from dnamamba.inference.sources import grouped
 
 CPU = torch.device("cpu")

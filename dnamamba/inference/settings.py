@@ -1,0 +1,19 @@
+"""How a sequence is read unless the caller says otherwise.
+
+These stand apart from what reads it: the parser of a command shows them without PyTorch.
+"""
+
+from typing import Literal
+
+__all__ = ["BATCH_SIZE", "CHUNK_LENGTH", "CONTEXT", "FLANK", "MASK_EVERY", "OVERLAP", "Pooling"]
+
+Pooling = Literal["mean", "max", "last"]
+
+BATCH_SIZE = 16  # sequences side by side
+CHUNK_LENGTH = 4096  # bases at a time
+OVERLAP = 8192  # bases that a window reads on either side of those it answers for
+MASK_EVERY = 16  # of so many bases one is masked at a time
+
+# Of a variant, on either strand: bases read before an allele, bases scored behind it.
+CONTEXT = 4096
+FLANK = 256
