@@ -3,10 +3,6 @@
 from pathlib import Path
 from typing import Literal
 
-from dnamamba.checkpoint import open_model, save
-from dnamamba.checkpoint.foreign import tokens_of
-from dnamamba.checkpoint.publish import publish
-
 __all__ = ["convert"]
 
 
@@ -35,6 +31,10 @@ def convert(
         ValueError: no model, one that the format cannot express, or an output that exists; names
             it.
     """
+    from dnamamba.checkpoint import open_model, save
+    from dnamamba.checkpoint.foreign import tokens_of
+    from dnamamba.checkpoint.publish import publish
+
     opened = open_model(model, tokens=None if tokens is None else tokens_of(Path(tokens)))
     if to == "dnamamba":
         metadata = {} if opened.source is None else {"source": opened.source}

@@ -96,10 +96,10 @@ def report(
 
 
 def _next_base(
-    run: Run,
+    run: "Run",
     curves: tuple[Curve, Curve],
-    train: RunWindows,
-    test: RunWindows,
+    train: "RunWindows",
+    test: "RunWindows",
     leaking: int,
     opened: Opened,
 ) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _next_base(
 
 
 def _masked_bases(
-    run: Run, curves: tuple[Curve, Curve], test: RunWindows, leaking: int, opened: Opened
+    run: "Run", curves: tuple[Curve, Curve], test: "RunWindows", leaking: int, opened: Opened
 ) -> dict[str, Any]:
     """Measure a model that reads both ways: prints, plots, and returns the figures."""
     from dnamamba.report.masked import measure_masked, print_masked
