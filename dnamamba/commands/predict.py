@@ -124,7 +124,8 @@ def predict_table(
         )
     both = network.settings.both_strands if both_strands is None else both_strands
     reading = Reading(batch_size, chunk_length, max_bases, overlap)
-    with progress("predict", bases * (2 if both else 1)) as advance:
+    strands = 2 if both and not network.reads_once else 1
+    with progress("predict", bases * strands) as advance:
         predictions = predict_sources(network, tokenizer, sources, both, reading, None, advance)
     return {**places, **predictions.columns()}
 

@@ -6,7 +6,7 @@ is pooled as one read whole, in memory that does not grow with its length.
 """
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ class Pooling(nn.Module, ABC):
     Args:
         d_model: width of the hidden states.
     """
+
+    symmetric: ClassVar[bool] = True
+    """Whether positions in reverse order give the same, beyond rounding."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -88,6 +91,8 @@ class Max(Pooling):
 
 class Last(Pooling):
     """The last position that counts. Summary: whether there is one, its vector."""
+
+    symmetric = False
 
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
         at = torch.arange(1, counts.shape[1] + 1, device=counts.device)
