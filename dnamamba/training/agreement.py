@@ -23,7 +23,8 @@ def check_tokenizer(tokenizer: Tokenizer, data: Any) -> None:
     theirs = getattr(data, "tokenizer", tokenizer)
     if theirs != tokenizer:
         raise ValueError(
-            f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to it"
+            f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to "
+            f"it (data.init_args.tokenizer.name: {tokenizer.name})"
         )
 
 

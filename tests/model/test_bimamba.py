@@ -113,6 +113,8 @@ def test_what_it_refuses(symmetric: bool):
     with pytest.raises(ValueError, match="lengths must say how many positions"):
         model(torch.where(torch.arange(6) < 5, tokens, PAD))
     causal = build(config_of_mamba())
+    with pytest.raises(ValueError, match="lengths must be 0 to 5, the positions of a row"):
+        model(torch.full((2, 5), 4), lengths=torch.tensor([6, 5]))
     with pytest.raises(ValueError, match="reads a sequence whole and takes no state"):
         model(tokens, causal.initial_state(2))  # type: ignore[operator]
 
