@@ -52,7 +52,8 @@ def evaluate_fasta(
     scored.
 
     Args:
-        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        model: a model's folder, of this or another program, a training checkpoint, or the name of a
+            packaged model or of one on the Hugging Face hub.
         fasta: one or more FASTA files: plain, gzip or bgzip.
         output: write a table of all pieces, too: .json or .tsv.
         bed: score these regions instead of whole contigs; with a single FASTA file.

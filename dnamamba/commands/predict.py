@@ -59,7 +59,8 @@ def predict_file(
         window: cut records or regions into windows of so many bases side by side; null leaves
             them whole.
         checks: what to do with records of the VCF that cannot be used.
-        both_strands: average over both strands; null: as the model was validated.
+        both_strands: average over both strands; null: as the model was validated. It takes twice
+            the time, unless the model treats the strands alike.
         batch_size: sequences side by side.
         chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
         max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
