@@ -52,6 +52,15 @@ def test_pickles_that_are_no_state_dict(tmp_path: Path) -> None:
     assert "is a training checkpoint (it has a state_dict)" in refusal(folder)
 
 
+@pytest.mark.parametrize("fixture", ["ph-tiny", "ps-tiny"])
+def test_a_configuration_of_training(fixture: str, tmp_path: Path) -> None:
+    """It has all sizes, but neither ``model_type`` nor ``architectures``."""
+    keys = dict.fromkeys(["model_type", "architectures", "auto_map", "transformers_version"], ...)
+    model = dnamamba.load(edited(tmp_path / "bare", fixture, keys))
+    ids = expected(fixture)["input_ids_7"]
+    assert torch.equal(model.model(ids)[0], dnamamba.load(FOREIGN / fixture).model(ids)[0])
+
+
 def test_a_complement_map_of_narrower_integers(tmp_path: Path) -> None:
     names = ("lm_head.complement_map", f"{WORDS}complement_map")
     narrow = {name: tensors_in(FOREIGN / "ps-tiny")[name].int() for name in names}

@@ -32,12 +32,13 @@ def read_archive(
     if not zipfile.is_zipfile(path):
         with path.open("rb") as file:
             old = file.read(len(_OLD)) == _OLD
-        if old:
-            raise CheckpointError(
-                f"{path} has the form of torch.save before PyTorch 1.6, which is not read here; "
-                "write it anew: torch.save(torch.load(OLD, weights_only=True), NEW)"
-            )
-        raise CheckpointError(f"{path} is truncated or no {kind}; expected {expected}")
+        remedy = (
+            ". It has the form of torch.save before PyTorch 1.6, which is not read here; write it "
+            "anew: torch.save(torch.load(OLD, weights_only=True), NEW)"
+        )
+        raise CheckpointError(
+            f"{path} is truncated or no {kind}; expected {expected}{remedy * old}"
+        )
     try:
         _check_records(path)
         return torch.load(path, map_location="cpu", weights_only=True)
