@@ -9,11 +9,11 @@ from torch import Tensor
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
-from dnamamba.model.families import Sizes, sizes_of
+from dnamamba.model.families import Sizes
 from dnamamba.model.recompute import Recompute
 from dnamamba.settings import plain, typed
 from dnamamba.training.across_devices import mean_over_ranks
-from dnamamba.training.agreement import check_complement
+from dnamamba.training.agreement import check_complement, sizes_for
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.objectives import Example, Objective, described, objective_of
 from dnamamba.training.optim import OptimizerConfig
@@ -75,8 +75,8 @@ class PretrainModule(TrainedModule):
         objective: str | dict[str, Any] | Objective | None = None,
     ) -> None:
         super().__init__()
-        config = sizes_of(model)
         self.tokenizer = typed(Tokenizer, tokenizer)
+        config = sizes_for(model, self.tokenizer)
         self.optimizer = typed(OptimizerConfig, optimizer)
         if config.vocab_size != self.tokenizer.vocab_size:
             raise ValueError(

@@ -131,7 +131,7 @@ def config_of_mamba():  # type: ignore[no-untyped-def]
         ({"complement": [0, 1]}, "must pair all 16 ids"),
         ({"complement": [1, 2, 0, *range(3, 16)]}, "must pair all 16 ids"),
         ({"complement": "reverse"}, "must be a list of ids"),
-        ({"vocab_size": 8}, "no built-in tokenizer has 8 ids"),
+        ({"vocab_size": 9}, "no built-in tokenizer has 9 ids"),
         ({"pad": 16}, "pad must be an id from 0 to 15"),
     ],
 )
