@@ -49,8 +49,9 @@ class PretrainModule(TrainedModule):
             memory and more time: ``nothing``, ``cheap`` (all but the scan), ``everything``; on a
             GPU the latter two are the same, and no block scans twice.
         objective: what is predicted from what: ``next_base``, ``masked_bases``, or ``name`` and
-            the settings of one of ``OBJECTIVES``; from Python also an objective itself. None:
-            what the model's family is for, the next base or masked bases.
+            the settings of one of ``OBJECTIVES`` (masked_bases: share, mask, another, kept,
+            seed); from Python also an objective itself. None: what the model's family is for, the
+            next base or masked bases.
 
     Raises:
         ValueError: the model's vocabulary or complement is not the tokenizer's, or an objective
