@@ -30,8 +30,8 @@ class Pooling(nn.Module, ABC):
         d_model: width of the hidden states.
     """
 
-    symmetric: ClassVar[bool] = True
-    """Whether positions in reverse order give the same, beyond rounding."""
+    symmetric: ClassVar[bool] = False
+    """Whether positions in reverse order give the same, within rounding."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -64,6 +64,8 @@ class Pooling(nn.Module, ABC):
 class Mean(Pooling):
     """The average. Summary: how many positions, their sum."""
 
+    symmetric = True
+
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
         kept = torch.where(counts[..., None], hidden.float(), 0.0)
         return counts.sum(1, keepdim=True).float(), kept.sum(1)
@@ -78,6 +80,8 @@ class Mean(Pooling):
 class Max(Pooling):
     """The largest value in each dimension. Summary: how many positions, the maxima."""
 
+    symmetric = True
+
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
         kept = torch.where(counts[..., None], hidden.float(), _LOWEST)
         return counts.sum(1, keepdim=True).float(), kept.amax(1)
@@ -91,8 +95,6 @@ class Max(Pooling):
 
 class Last(Pooling):
     """The last position that counts. Summary: whether there is one, its vector."""
-
-    symmetric = False
 
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
         at = torch.arange(1, counts.shape[1] + 1, device=counts.device)
@@ -115,6 +117,8 @@ class Attention(Pooling):
     attention networks"), section 2.2, without the hidden layer. Summary: the log of the sum of
     the scores' exponentials, the weighted average.
     """
+
+    symmetric = True
 
     def __init__(self, d_model: int) -> None:
         super().__init__(d_model)
