@@ -40,7 +40,11 @@ def test_no_known_format(names: list[str], said: str, form: str, tmp_path: Path)
 
 def test_no_known_format_and_no_weights(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    assert "no format_version and no model_type: written by another program" in refusal(tmp_path)
+    said = "no format_version and no model_type: written by another program"
+    assert said in refusal(tmp_path)
+    for index in ("[1]", '{"weight_map": [3]}', "{"):
+        (tmp_path / "model.safetensors.index.json").write_text(index)
+        assert said in refusal(tmp_path)
 
 
 def test_pickles_that_are_no_state_dict(tmp_path: Path) -> None:
@@ -59,6 +63,12 @@ def test_a_configuration_of_training(fixture: str, tmp_path: Path) -> None:
     model = dnamamba.load(edited(tmp_path / "bare", fixture, keys))
     ids = expected(fixture)["input_ids_7"]
     assert torch.equal(model.model(ids)[0], dnamamba.load(FOREIGN / fixture).model(ids)[0])
+
+
+def test_a_causal_configuration_that_says_it_is_not_bidirectional(tmp_path: Path) -> None:
+    keys = {"bidirectional": False, "rcps": False}
+    folder = edited(tmp_path / "causal", "mamba-ssm-tiny", keys, file=PICKLE)
+    assert dnamamba.load(folder).report.format == "mamba-ssm"  # type: ignore[union-attr]
 
 
 def test_a_complement_map_of_narrower_integers(tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def names_of(folder: Path) -> list[str]:
     """The names of a folder's tensors; empty where none can be read. Of safetensors none are."""
     with suppress(CheckpointError, SafetensorError, OSError):
         for index in folder.glob("*.index.json"):
-            return list(read_json(index).get("weight_map", {}))
+            content = read_json(index)
+            places = content.get("weight_map") if isinstance(content, dict) else None
+            return list(places) if isinstance(places, dict) else []
         if (single := folder / "model.safetensors").is_file():
             with safe_open(single, "pt") as file:
                 return list(file.keys())

@@ -46,7 +46,7 @@ class Caduceus(Format):
         classes = values.get("architectures")
         named = isinstance(classes, list) and any(str(c).startswith("Caduceus") for c in classes)
         kind = values.get("model_type")
-        by_keys = kind is None and {"bidirectional", "rcps"} <= values.keys()
+        by_keys = kind is None and values.get("bidirectional") is True and "rcps" in values
         return kind == "caduceus" or named or by_keys
 
     def layout(
