@@ -222,7 +222,7 @@ class SymmetricBiMambaConfig(BidirectionalConfig):
 
 
 def _built_in_complement(vocab_size: int) -> tuple[int, ...]:
-    for name in ("nucleotide", "byte"):
+    for name in ("nucleotide", "byte", "plantcaduceus"):
         tokenizer = Tokenizer(name)
         if tokenizer.vocab_size == vocab_size:
             return tuple(tokenizer.complement_table[:vocab_size])

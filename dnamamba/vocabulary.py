@@ -164,7 +164,8 @@ def _check_id(key: str, value: object, size: int) -> None:
         raise ValueError(f"the id of {key} must be an integer, got {value!r:.40}")
     if not 0 <= value < min(size, REFUSED):
         most = min(size, REFUSED) - 1
-        raise ValueError(f"the id of {key} must be 0 to {most}, as the model has, got {value}")
+        why = "as the model has" if size <= REFUSED else "for a base takes one byte"
+        raise ValueError(f"the id of {key} must be 0 to {most}, {why}, got {value}")
     if value == 0 and len(key) == 1:
         raise ValueError(
             f"{key} has id 0, which fills batches behind the ends of sequences; models whose id 0 "

@@ -20,6 +20,7 @@ from dnamamba.model import LanguageModel
 __all__ = [
     "FOREIGN",
     "NAMES",
+    "PICKLE",
     "edited",
     "expected",
     "file_of",

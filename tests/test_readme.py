@@ -1,10 +1,14 @@
 """What the README shows works: its Python runs, its commands, files and settings are there."""
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
+from published import FOREIGN
 
 from dnamamba.cli import _TRAINING
 from dnamamba.cli.commands import COMMANDS
@@ -30,6 +34,26 @@ def test_the_model_goes_on_where_it_stopped() -> None:
     names: dict[str, object] = {}
     exec(blocks("python")[1], names)
     assert names["hidden"].shape == (1, 3, 128)
+
+
+def test_a_published_folder_gives_vectors_and_variant_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = blocks("python")[2]
+    assert len(code.splitlines()) <= 10
+    (name,) = re.findall(r'load\("([^"]*)"\)', code)
+    shutil.copytree(FOREIGN / "ps-tiny", tmp_path / name)
+    (tmp_path / "ref.fa").write_text(">chr1\nACGTTGCAACGATTACAGGC\n")
+    (tmp_path / "variants.vcf").write_text(
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        "chr1\t11\t.\tG\tA\t.\t.\t.\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert (names["vectors"].shape, names["bases"].shape) == ((2, 8), (7, 8))
+    assert names["variants"][0].variant.name == "chr1:11:G:A"
+    assert abs(names["variants"][0].llr) > 1e-3
 
 
 def test_the_settings_are_settings() -> None:

@@ -10,7 +10,7 @@ import torch
 from dnamamba.alphabet import Tokenizer
 from dnamamba.checkpoint.description import CONFIG, read_json
 from dnamamba.checkpoint.folder import WEIGHTS, load_folder, save
-from dnamamba.checkpoint.foreign import format_of, load_foreign
+from dnamamba.checkpoint.foreign import format_of, load_foreign, refuse_unknown, tokenizer_of
 from dnamamba.checkpoint.hub import hub_folder, is_hub_name
 from dnamamba.checkpoint.kinds import Model
 from dnamamba.checkpoint.opened import Opened, Report
@@ -18,6 +18,8 @@ from dnamamba.checkpoint.packaged import packaged_folder, packaged_names
 from dnamamba.checkpoint.parts import CheckpointError
 from dnamamba.checkpoint.training_file import load_training
 from dnamamba.device import best_device
+from dnamamba.model import LanguageModel
+from dnamamba.model.weights import assemble
 
 __all__ = ["CheckpointError", "Model", "Opened", "Report", "load", "open_model", "save"]
 
@@ -103,7 +105,9 @@ def _folder(folder: Path, tokens: Mapping[str, int] | None) -> Opened:
             f"{folder} has no {CONFIG}; expected a folder that dnamamba saved{meant}"
         ) from error
     ours = isinstance(content, dict) and "format_version" in content
-    if not ours and (form := format_of(content, str(where))) is not None:
+    if isinstance(content, dict) and not ours:
+        if (form := format_of(content, str(where))) is None:
+            refuse_unknown(folder, content)
         return load_foreign(folder, content, form, tokens)
     opened = Opened(*load_folder(folder, content))
     metadata = content.get("metadata")
@@ -118,7 +122,10 @@ def _with_tokens(opened: Opened, tokens: Mapping[str, int] | None, where: str) -
     if opened.tokenizer.known:
         raise CheckpointError(f"{where} has its own tokenizer; leave tokens out")
     try:
-        tokenizer = Tokenizer.of_tokens(tokens, opened.model.config.vocab_size)
+        tokenizer, config = tokenizer_of(tokens, opened.model.config)
+        model = opened.model
+        if config != model.config:
+            model = assemble(LanguageModel, config, model.state_dict())
     except ValueError as error:
         raise CheckpointError(f"{where}: {error}") from error
-    return opened._replace(tokenizer=tokenizer)
+    return opened._replace(model=model, tokenizer=tokenizer)

@@ -12,6 +12,7 @@ from dnamamba.checkpoint.parts import CheckpointError
 
 __all__ = ["read_archive", "why_not_read"]
 
+_OLD = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how torch.save began before PyTorch 1.6
 _CODE = re.compile(r"GLOBAL ([\w.]+)|function ([\w.]+)|Unsupported (?:class|operand|opcode) (\S+)")
 
 
@@ -29,7 +30,15 @@ def read_archive(
         CheckpointError: truncated, damaged, packed, or holding anything else; names the file.
     """
     if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"{path} is truncated or no {kind}; expected {expected}")
+        with path.open("rb") as file:
+            old = file.read(len(_OLD)) == _OLD
+        remedy = (
+            ". It has the form of torch.save before PyTorch 1.6, which is not read here; write it "
+            "anew: torch.save(torch.load(OLD, weights_only=True), NEW)"
+        )
+        raise CheckpointError(
+            f"{path} is truncated or no {kind}; expected {expected}{remedy * old}"
+        )
     try:
         _check_records(path)
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 
@@ -12,12 +12,19 @@ from dnamamba.checkpoint.description import CONFIG, read_json
 from dnamamba.checkpoint.opened import Opened, Report
 from dnamamba.checkpoint.parts import CheckpointError
 from dnamamba.checkpoint.sizes import check_sizes
-from dnamamba.checkpoint.tensors import read_tensors
+from dnamamba.checkpoint.tensors import names_of, read_tensors
 from dnamamba.config import BackboneConfig, MambaConfig, SymmetricBiMambaConfig
 from dnamamba.model import LanguageModel
-from dnamamba.model.weights import FORMATS, Layout, assemble, from_layout, recognised
+from dnamamba.model.weights import (
+    FORMATS,
+    Layout,
+    assemble,
+    from_layout,
+    recognised,
+    refuse_parts,
+)
 
-__all__ = ["TOKENS", "format_of", "load_foreign", "tokens_of"]
+__all__ = ["TOKENS", "format_of", "load_foreign", "refuse_unknown", "tokenizer_of", "tokens_of"]
 
 TOKENS = "tokens.json"
 """The file beside a model that says which letters its ids stand for."""
@@ -33,6 +40,25 @@ def format_of(values: object, where: str) -> str | None:
         return recognised(values) if isinstance(values, dict) else None
     except ValueError as error:
         raise CheckpointError(f"{where}: {error}") from error
+
+
+def refuse_unknown(folder: Path, values: Mapping[str, Any]) -> NoReturn:
+    """Say of a folder of no known format which part its tensors show, if they do.
+
+    Raises:
+        CheckpointError: always.
+    """
+    where = folder / CONFIG
+    try:
+        refuse_parts(names_of(folder))
+    except ValueError as error:
+        raise CheckpointError(f"{where}: {error}") from error
+    *others, last = (form.about for form in FORMATS.values())
+    kind = f"model_type {values['model_type']!r:.60}" if "model_type" in values else "no model_type"
+    raise CheckpointError(
+        f"{where} has no format_version and {kind}: written by another program, and in no format "
+        f"that is read here, which are dnamamba's own, {', '.join(others)} and {last}"
+    )
 
 
 def load_foreign(
@@ -109,10 +135,20 @@ def _layout(
 def _tokenizer(
     layout: Layout, tokens: Mapping[str, int] | None
 ) -> tuple[Tokenizer, BackboneConfig]:
-    """What the ids stand for, and the sizes with the start token that goes with it."""
-    config = layout.sizes
-    if tokens is None:
-        return layout.tokenizer or Tokenizer.of_tokens({}, config.vocab_size), config
+    if tokens is not None:
+        return tokenizer_of(tokens, layout.sizes)
+    known = layout.tokenizer or Tokenizer.of_tokens({}, layout.sizes.vocab_size)
+    return known, layout.sizes
+
+
+def tokenizer_of(
+    tokens: Mapping[str, int], config: BackboneConfig
+) -> tuple[Tokenizer, BackboneConfig]:
+    """What the ids of a model stand for, and its sizes with the start token that goes with it.
+
+    Raises:
+        ValueError: a table that does not fit the model; says where.
+    """
     letters = dict(tokens)
     if (bos := letters.pop("bos", None)) is not None:
         if not isinstance(config, MambaConfig):

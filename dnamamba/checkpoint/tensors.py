@@ -1,11 +1,12 @@
 """The tensors of a published folder, in one file or in several, read without running code."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from dnamamba.checkpoint.archive import read_archive
@@ -13,7 +14,7 @@ from dnamamba.checkpoint.description import read_json
 from dnamamba.checkpoint.parts import CheckpointError
 from dnamamba.checkpoint.sizes import tensors_of
 
-__all__ = ["read_tensors"]
+__all__ = ["names_of", "read_tensors"]
 
 _POINTER = b"version https://git-lfs"
 
@@ -35,6 +36,20 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
     )
 
 
+def names_of(folder: Path) -> list[str]:
+    """The names of a folder's tensors; empty where none can be read. Of safetensors none are."""
+    with suppress(CheckpointError, SafetensorError, OSError):
+        for index in folder.glob("*.index.json"):
+            content = read_json(index)
+            places = content.get("weight_map") if isinstance(content, dict) else None
+            return list(places) if isinstance(places, dict) else []
+        if (single := folder / "model.safetensors").is_file():
+            with safe_open(single, "pt") as file:
+                return list(file.keys())
+        return list(read_tensors(folder))
+    return []
+
+
 def _safetensors(path: Path) -> dict[str, Tensor]:
     with path.open("rb") as file:
         start = file.read(len(_POINTER))
@@ -50,6 +65,10 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _pickle(path: Path) -> dict[str, Tensor]:
     content: Any = read_archive(path, "file of weights", "what torch.save writes")
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        raise CheckpointError(
+            f"{path} is a training checkpoint (it has a state_dict); give the model's own file"
+        )
     return tensors_of(content, str(path))
 
 

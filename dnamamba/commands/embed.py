@@ -65,7 +65,8 @@ def embed_fasta(
     shared among the processes, one a GPU; they need the same files. Neither changes a vector.
 
     Args:
-        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        model: a model's folder, of this or another program, a training checkpoint, or the name of a
+            packaged model or of one on the Hugging Face hub.
         fasta: the sequences, or the reference of the VCF: plain, gzip or bgzip.
         output: a .parquet, .npz or .h5ad (AnnData) file.
         bed: embed these regions instead of whole records; a minus in the strand column reads
@@ -78,7 +79,7 @@ def embed_fasta(
             behind the final norm.
         both_strands: one vector for both strands, the mean of a sequence's and of its reverse
             complement's; one a base stands at the plus strand's positions. It takes twice the
-            time, but of a model that treats the strands alike none.
+            time, unless the model treats the strands alike.
         checks: what to do with records of the VCF that cannot be used.
         batch_size: sequences side by side.
         chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.

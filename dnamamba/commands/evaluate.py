@@ -52,7 +52,8 @@ def evaluate_fasta(
     scored.
 
     Args:
-        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        model: a model's folder, of this or another program, a training checkpoint, or the name of a
+            packaged model or of one on the Hugging Face hub.
         fasta: one or more FASTA files: plain, gzip or bgzip.
         output: write a table of all pieces, too: .json or .tsv.
         bed: score these regions instead of whole contigs; with a single FASTA file.
@@ -103,10 +104,10 @@ def evaluate_fasta(
         )
     rows = _rows(pieces, scores)
     total = _total(scores)
-    _show(rows, total)
+    how = score_settings(language_model, tokenizer, mask_every)
+    _show(rows, total, masked=bool(how))
     if output is not None:
-        settings = {"model": model, "fasta": fasta, "bed": bed, "window": window}
-        settings |= score_settings(language_model, tokenizer, mask_every)
+        settings = {"model": model, "fasta": fasta, "bed": bed, "window": window, **how}
         _write(Path(output), settings, rows, total)
 
 
@@ -140,8 +141,11 @@ def _total(scores: "Scores") -> dict[str, Any]:
     }
 
 
-def _show(rows: list[dict[str, Any]], total: dict[str, Any]) -> None:
-    table = Table(caption="coordinates 0-based, half-open; N and IUPAC codes are not scored")
+def _show(rows: list[dict[str, Any]], total: dict[str, Any], masked: bool) -> None:
+    caption = "coordinates 0-based, half-open; N and IUPAC codes are not scored"
+    if masked:
+        caption += "; each base masked and guessed: not to be compared with a causal model's bits"
+    table = Table(caption=caption)
     for name, side in (("genome", "left"), ("piece", "left"), ("scored bases", "right")):
         table.add_column(name, justify=side)  # type: ignore[arg-type]
     table.add_column("bits per base", justify="right")

@@ -32,7 +32,8 @@ def generate_fasta(
     not grow with the length. Sequence i depends on the seed and i alone, not on n.
 
     Args:
-        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        model: a model's folder, of this or another program, a training checkpoint, or the name of a
+            packaged model or of one on the Hugging Face hub.
         output: a .fa, .fasta or .fna file.
         prompt: bases to continue; empty to start where a sequence starts.
         length: bases to draw for each sequence.

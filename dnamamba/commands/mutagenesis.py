@@ -54,7 +54,8 @@ def mutagenesis(
     the reference is no A, C, G or T are left out.
 
     Args:
-        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        model: a model's folder, of this or another program, a training checkpoint, or the name of a
+            packaged model or of one on the Hugging Face hub.
         fasta: the reference: plain, gzip or bgzip.
         output: how the names of the outputs begin, as effects/brca1.
         region: contig:start-end, 0-based and half-open as in BED.

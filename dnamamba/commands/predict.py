@@ -60,7 +60,8 @@ def predict_file(
         window: cut records or regions into windows of so many bases side by side; null leaves
             them whole.
         checks: what to do with records of the VCF that cannot be used.
-        both_strands: average over both strands; null: as the model was validated.
+        both_strands: average over both strands; null: as the model was validated. It takes twice
+            the time, unless the model treats the strands alike.
         batch_size: sequences side by side.
         chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
         max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
@@ -131,7 +132,8 @@ def predict_table(
         )
     both = network.settings.both_strands if both_strands is None else both_strands
     reading = Reading(batch_size, chunk_length, max_bases, overlap)
-    with progress("predict", bases * (2 if both else 1)) as advance:
+    strands = 2 if both and not network.reads_once else 1
+    with progress("predict", bases * strands) as advance:
         predictions = predict_sources(network, tokenizer, sources, both, reading, None, advance)
     return {**places, **predictions.columns()}
 

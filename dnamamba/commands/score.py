@@ -72,7 +72,8 @@ def score_vcf(
     says so and the output holds no score.
 
     Args:
-        model: a model's folder, a training checkpoint, or the name of a packaged model.
+        model: a model's folder, of this or another program, a training checkpoint, or the name of a
+            packaged model or of one on the Hugging Face hub.
         fasta: the reference of the VCF: plain, gzip or bgzip.
         output: a .vcf, .vcf.gz (bgzip) or .tsv file.
         vcf: the variants to score: plain, bgzip or gzip.

@@ -161,9 +161,8 @@ def strands_read(model: nn.Module, pooling: Pooling | None, both_strands: bool) 
         ValueError: ``both_strands`` is no switch.
     """
     both = switch("both_strands", both_strands)
-    # The last base is not the same one on both strands.
-    alike = backbone_of(model).symmetric and pooling != "last"
-    return 2 if both and not alike else 1
+    alike = pooling is None or POOLINGS[pooling].symmetric
+    return 2 if both and not (alike and backbone_of(model).symmetric) else 1
 
 
 def base_vectors(

@@ -50,7 +50,8 @@ def method_of(
     if tokenizer.mask is None:
         raise ValueError(
             f"{task} masks the bases that a {type(language_model.backbone).__name__} is to guess, "
-            f"and the tokenizer {tokenizer.name!r} has no mask; embed with this model instead"
+            f"and the tokenizer {tokenizer.name!r} has no mask; if the model was trained with one, "
+            "give its id in the table of tokens (mask), else embed with this model instead"
         )
     return language_model, masked
 

@@ -147,13 +147,8 @@ class Backbone(nn.Module, ABC):
                 f"resets must be bool of tokens' shape {tuple(tokens.shape)}, "
                 f"got {resets.dtype} of {tuple(resets.shape)}"
             )
-        if lengths is not None and (
-            lengths.shape != tokens.shape[:1] or lengths.dtype not in (torch.int32, torch.int64)
-        ):
-            raise ValueError(
-                f"lengths must be int32 or int64 of shape {tuple(tokens.shape[:1])}, "
-                f"got {lengths.dtype} of {tuple(lengths.shape)}"
-            )
+        if lengths is not None:
+            _check_lengths(lengths, *tokens.shape)
         if layer is not None and not 0 <= layer < len(self.layers):
             raise ValueError(
                 f"layer must be 0 to {len(self.layers) - 1}, the blocks of this model, or -1 for "
@@ -171,6 +166,22 @@ class Backbone(nn.Module, ABC):
 
     def _check_state(self, state: State, batch: int, layers: int) -> None:
         raise ValueError(f"{type(self).__name__} reads a sequence whole and takes no state")
+
+
+def _check_lengths(lengths: Tensor, rows: int, length: int) -> None:
+    if lengths.shape != (rows,) or lengths.dtype not in (torch.int32, torch.int64):
+        raise ValueError(
+            f"lengths must be int32 or int64 of shape {(rows,)}, "
+            f"got {lengths.dtype} of {tuple(lengths.shape)}"
+        )
+    # On a GPU to look at them would be to wait for them.
+    if lengths.device.type == "cpu" and rows and not torch.compiler.is_compiling():
+        low, high = lengths.aminmax()
+        if low < 0 or high > length:
+            raise ValueError(
+                f"lengths must be 0 to {length}, the positions of a row, got {int(low)} to "
+                f"{int(high)}"
+            )
 
 
 class CausalBackbone(Backbone):

@@ -85,10 +85,17 @@ class _Classifier(nn.Module, ABC):
         outputs: Tensor = self.head(self.features_of(windows, read))
         return outputs
 
+    @property
+    def reads_once(self) -> bool:
+        """Whether the opposite strand gives the same, so that there is no need to read it."""
+        return self.backbone.symmetric and self.pooling.symmetric
+
     def averaged(
         self, windows: Windows[Rows], read: Read[Rows], opposite: Callable[[Rows], Rows]
     ) -> Tensor:
         """``outputs_of`` averaged over the two strands; ``opposite`` gives rows' other strand."""
+        if self.reads_once:
+            return self.outputs_of(windows, read)
         # Of the other strand what lay behind the variant lies before it.
         turned = Windows(opposite(windows.rows), windows.right, windows.position)
         return (self.outputs_of(windows, read) + self.outputs_of(turned, read)) / 2
@@ -125,7 +132,9 @@ class Classifier(_Classifier):
         return self.features_of(Windows(_Padded(tokens, lengths)), self._pooled)
 
     def both_strands(self, tokens: Tensor, lengths: Tensor, complement: Tensor) -> Tensor:
-        """``forward`` averaged over the two strands, exactly the same for either of them.
+        """``forward`` averaged over the two strands, the same for either of them.
+
+        Exactly; to rounding where ``reads_once``.
 
         Args:
             tokens: (B, L) uint8.
@@ -150,6 +159,11 @@ class VariantClassifier(_Classifier):
 
     def __init__(self, config: BackboneConfig, head: VariantHeadConfig) -> None:
         super().__init__(config, head)
+
+    @property
+    def reads_once(self) -> bool:
+        # From the variant on, each strand pools what the other one does not.
+        return super().reads_once and self.settings.region == "window"
 
     def forward(self, tokens: Tensor, lengths: Tensor, position: Tensor) -> Tensor:
         """Outputs of the head, from the strand as given.

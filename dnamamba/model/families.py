@@ -80,7 +80,10 @@ def _sizes() -> type:
                 about.setdefault(attribute.arg_name, " ".join(words))
     names = tuple(BACKBONES)
     every["family"] = ("family", Literal[names], dataclass_field(default=names[0]))
-    about["family"] = "kind of backbone; another kind can have other sizes."
+    about["family"] = (
+        "kind of backbone: mamba is causal, bimamba reads both ways and learns masked bases, "
+        "bimamba-symmetric does so alike on both strands; another kind can have other sizes."
+    )
     behaviour = {
         "config": property(_config_of),
         "__post_init__": _config_of,

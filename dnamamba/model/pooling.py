@@ -6,7 +6,7 @@ is pooled as one read whole, in memory that does not grow with its length.
 """
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ class Pooling(nn.Module, ABC):
     Args:
         d_model: width of the hidden states.
     """
+
+    symmetric: ClassVar[bool] = False
+    """Whether positions in reverse order give the same, within rounding."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -61,6 +64,8 @@ class Pooling(nn.Module, ABC):
 class Mean(Pooling):
     """The average. Summary: how many positions, their sum."""
 
+    symmetric = True
+
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
         kept = torch.where(counts[..., None], hidden.float(), 0.0)
         return counts.sum(1, keepdim=True).float(), kept.sum(1)
@@ -74,6 +79,8 @@ class Mean(Pooling):
 
 class Max(Pooling):
     """The largest value in each dimension. Summary: how many positions, the maxima."""
+
+    symmetric = True
 
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
         kept = torch.where(counts[..., None], hidden.float(), _LOWEST)
@@ -110,6 +117,8 @@ class Attention(Pooling):
     attention networks"), section 2.2, without the hidden layer. Summary: the log of the sum of
     the scores' exponentials, the weighted average.
     """
+
+    symmetric = True
 
     def __init__(self, d_model: int) -> None:
         super().__init__(d_model)

@@ -7,9 +7,10 @@ from dnamamba.alphabet import MASK, PAD, Tokenizer
 from dnamamba.config import BackboneConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
+from dnamamba.model.families import sizes_of
 from dnamamba.model.heads import HEADS, HeadConfig, VariantHeadConfig, kind_for
 
-__all__ = ["check_complement", "check_metrics", "check_tokenizer", "resolve_head"]
+__all__ = ["check_complement", "check_metrics", "check_tokenizer", "resolve_head", "sizes_for"]
 
 Settings = TypeVar("Settings", bound=HeadConfig)
 
@@ -23,8 +24,24 @@ def check_tokenizer(tokenizer: Tokenizer, data: Any) -> None:
     theirs = getattr(data, "tokenizer", tokenizer)
     if theirs != tokenizer:
         raise ValueError(
-            f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to it"
+            f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to "
+            f"it (data.init_args.tokenizer.name: {tokenizer.name})"
         )
+
+
+def sizes_for(values: Any, tokenizer: Tokenizer) -> BackboneConfig:
+    """``sizes_of``, with the tokenizer's complement where a symmetric family's is left out.
+
+    Raises:
+        ValueError: as ``sizes_of``.
+    """
+    config = sizes_of(values)
+    given = values if isinstance(values, dict) else vars(values)
+    if not hasattr(config, "complement") or given.get("complement") is not None:
+        return config
+    pairs = tokenizer.complement_table[: config.vocab_size]
+    known = [pair if pair < len(pairs) else token for token, pair in enumerate(pairs)]
+    return replace(config, complement=tuple(known))  # type: ignore[call-arg]
 
 
 def check_complement(config: BackboneConfig, tokenizer: Tokenizer) -> None:

@@ -27,7 +27,10 @@ def refuse_another(
         if part in stored and stored[part].get(key, value) != value
     ]
     if differ:
-        raise ValueError(f"the checkpoint is of another model: {'; '.join(differ)}")
+        raise ValueError(
+            f"the checkpoint is of another model: {'; '.join(differ)}. Set them as in the run that "
+            "wrote the checkpoint, or start another run"
+        )
 
 
 def refuse_other_names(own: Iterable[str], checkpoint: Iterable[str]) -> None:

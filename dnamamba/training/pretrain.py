@@ -9,11 +9,11 @@ from torch import Tensor
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
-from dnamamba.model.families import Sizes, sizes_of
+from dnamamba.model.families import Sizes
 from dnamamba.model.recompute import Recompute
 from dnamamba.settings import plain, typed
 from dnamamba.training.across_devices import mean_over_ranks
-from dnamamba.training.agreement import check_complement
+from dnamamba.training.agreement import check_complement, sizes_for
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.objectives import Example, Objective, described, objective_of
 from dnamamba.training.optim import OptimizerConfig
@@ -49,8 +49,9 @@ class PretrainModule(TrainedModule):
             memory and more time: ``nothing``, ``cheap`` (all but the scan), ``everything``; on a
             GPU the latter two are the same, and no block scans twice.
         objective: what is predicted from what: ``next_base``, ``masked_bases``, or ``name`` and
-            the settings of one of ``OBJECTIVES``; from Python also an objective itself. None:
-            what the model's family is for, the next base or masked bases.
+            the settings of one of ``OBJECTIVES`` (masked_bases: share, mask, another, kept,
+            seed); from Python also an objective itself. None: what the model's family is for, the
+            next base or masked bases.
 
     Raises:
         ValueError: the model's vocabulary or complement is not the tokenizer's, or an objective
@@ -75,8 +76,8 @@ class PretrainModule(TrainedModule):
         objective: str | dict[str, Any] | Objective | None = None,
     ) -> None:
         super().__init__()
-        config = sizes_of(model)
         self.tokenizer = typed(Tokenizer, tokenizer)
+        config = sizes_for(model, self.tokenizer)
         self.optimizer = typed(OptimizerConfig, optimizer)
         if config.vocab_size != self.tokenizer.vocab_size:
             raise ValueError(

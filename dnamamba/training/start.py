@@ -8,9 +8,8 @@ from torch import Tensor
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import BackboneConfig
-from dnamamba.model.families import sizes_of
 from dnamamba.settings import typed
-from dnamamba.training.agreement import check_complement
+from dnamamba.training.agreement import check_complement, sizes_for
 
 __all__ = ["Start", "starting_point"]
 
@@ -49,8 +48,8 @@ def starting_point(
             raise ValueError(f"model.tokenizer is {tokenizer}, that of {pretrained} is {letters}")
         return Start(trained.config, letters, trained.backbone.state_dict())
     assert model is not None
-    config = sizes_of(model)
     letters = typed(Tokenizer, tokenizer)
+    config = sizes_for(model, letters)
     if config.vocab_size != letters.vocab_size:
         raise ValueError(
             f"model.model.vocab_size is {config.vocab_size}, but the {letters.name} tokenizer has "

@@ -107,7 +107,9 @@ def test_score_writes_what_applies(folder: Path, kind: str, tmp_path: Path) -> N
     assert row.split("\t")[5:] == [f"{value:.6g}" for value in expected[1:4]]
 
 
-def test_evaluate_masks_as_score_does(folder: Path, records: list[str], tmp_path: Path) -> None:
+def test_evaluate_masks_as_score_does(
+    folder: Path, records: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = tmp_path / "bits.tsv"
     settings: Any = {"mask_every": 4, "max_bases": 128, "overlap": 30}
     evaluate_fasta(str(folder / "plain"), [str(folder / "g.fa")], str(table), **settings)
@@ -116,6 +118,7 @@ def test_evaluate_masks_as_score_does(folder: Path, records: list[str], tmp_path
     np.testing.assert_allclose([float(row[-1]) for row in rows], expected, rtol=1e-5)
     notes = tmp_path / "bits.json"
     evaluate_fasta(str(folder / "plain"), [str(folder / "g.fa")], str(notes), mask_every=4)
+    assert "masked and guessed" in " ".join(capsys.readouterr().out.split())
     beside = json.loads(notes.read_text())
     assert (beside["score"], beside["mask_every"]) == ("pseudo-likelihood", 4)
 

@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dnamamba.model import LanguageModel
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 from dnamamba.model.pooling import POOLINGS
+from dnamamba.model.strand import reverse_complement
 
 CONFIG = MambaConfig(d_model=16, n_layers=2, d_state=4)
 LABELS: dict[str, tuple[str, ...]] = {
@@ -207,3 +209,35 @@ def test_models_that_read_both_ways(family: Any, sequences: list[str]) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
     windows = predict(model, Tokenizer(), texts, max_bases=300, overlap=100).probabilities
     np.testing.assert_allclose(windows, expected, atol=2e-2)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_symmetric_model_reads_once_where_the_strands_agree(pooling: str) -> None:
+    """Beside both strands averaged by hand."""
+    config = SymmetricBiMambaConfig(d_model=16, n_layers=2, d_state=4)
+    table = torch.tensor(list(Tokenizer().complement_table), dtype=torch.uint8)
+    torch.manual_seed(0)
+    settings: dict[str, Any] = {"pooling": pooling, "labels": ("no", "yes"), "kind": "binary"}
+    rows = padded(["ACGTTGCAAC", "GATTACAGATTACA"])
+    pairs = rows[0].view(1, 2, -1), rows[1].view(1, 2), torch.tensor([3]), torch.tensor([5])
+    opposite = reverse_complement(*rows, table)
+    for region in (None, "window", "variant"):
+        model: Any
+        if region is None:
+            model = opinionated(Classifier(config, HeadConfig(**settings)))
+            apart = model(*rows), model(opposite, rows[1])
+            arguments: tuple[torch.Tensor, ...] = rows
+        else:
+            head = VariantHeadConfig(**settings, region=region)  # type: ignore[arg-type]
+            model = opinionated(VariantClassifier(config, head))
+            turned = opposite.view(1, 2, -1), pairs[1], pairs[3]
+            apart = model(*pairs[:3]), model(*turned)
+            arguments = pairs
+        embedding = Mock(wraps=model.backbone.embedding.forward)
+        model.backbone.embedding.forward = embedding
+        with torch.no_grad():
+            got = model.both_strands(*arguments, table)
+        torch.testing.assert_close(got, (apart[0] + apart[1]) / 2, rtol=1e-5, atol=1e-5)
+        once = pooling != "last" and region != "variant"
+        assert embedding.call_count == (1 if once else 2)
+        assert model.reads_once == once

@@ -113,6 +113,8 @@ def test_what_it_refuses(symmetric: bool):
     with pytest.raises(ValueError, match="lengths must say how many positions"):
         model(torch.where(torch.arange(6) < 5, tokens, PAD))
     causal = build(config_of_mamba())
+    with pytest.raises(ValueError, match="lengths must be 0 to 5, the positions of a row"):
+        model(torch.full((2, 5), 4), lengths=torch.tensor([6, 5]))
     with pytest.raises(ValueError, match="reads a sequence whole and takes no state"):
         model(tokens, causal.initial_state(2))  # type: ignore[operator]
 
@@ -129,7 +131,7 @@ def config_of_mamba():  # type: ignore[no-untyped-def]
         ({"complement": [0, 1]}, "must pair all 16 ids"),
         ({"complement": [1, 2, 0, *range(3, 16)]}, "must pair all 16 ids"),
         ({"complement": "reverse"}, "must be a list of ids"),
-        ({"vocab_size": 8}, "no built-in tokenizer has 8 ids"),
+        ({"vocab_size": 9}, "no built-in tokenizer has 9 ids"),
         ({"pad": 16}, "pad must be an id from 0 to 15"),
     ],
 )

@@ -364,6 +364,11 @@ def test_copies_and_pickles(model):
         ({"resets": torch.zeros(1, 4)}, "resets must be bool.*float32"),
         ({"lengths": torch.tensor([4, 4])}, r"lengths must be.*\(1,\).*\(2,\)"),
         ({"lengths": torch.tensor([4.0])}, "lengths must be int32 or int64.*float32"),
+        (
+            {"lengths": torch.tensor([5])},
+            "lengths must be 0 to 4, the positions of a row, got 5 to 5",
+        ),
+        ({"lengths": torch.tensor([-1])}, "lengths must be 0 to 4, .* got -1 to -1"),
     ],
 )
 def test_errors_name_the_argument(model, arguments, message):

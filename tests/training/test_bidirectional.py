@@ -22,6 +22,7 @@ from dnamamba.data.modules.variants import VariantDataModule, VariantFiles
 from dnamamba.data.variants.labels import VariantFields
 from dnamamba.data.variants.splits import VariantSplit
 from dnamamba.data.windows.settings import GenomeSplit, Part
+from dnamamba.model.families import Sizes
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 from dnamamba.training.adapters import LoraSettings
 from dnamamba.training.callbacks import ExportModel
@@ -156,6 +157,20 @@ def test_a_window_of_only_n_stops_nothing(toy_data: type, quiet_trainer: Make) -
     # Nothing is learnt: weight decay alone moves them.
     for before, after in zip(weights, net.parameters(), strict=True):
         torch.testing.assert_close(before, after.detach(), rtol=5e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["nucleotide", "caduceus", "plantcaduceus", "A=9 C=8 G=7 T=10 N=11 mask=3 size=16"]
+)
+def test_a_complement_left_out_is_the_tokenizer_s(name: str) -> None:
+    tokenizer = Tokenizer(name)
+    sizes = Sizes(**SIZES, family="bimamba-symmetric", vocab_size=tokenizer.vocab_size)
+    module = PretrainModule(sizes, tokenizer)
+    head = HeadConfig(kind="binary", labels=("no", "yes"))
+    tuned = ClassificationModule(model=sizes, tokenizer=tokenizer, head=head)
+    for config in (module.model.config, tuned.start.config):
+        assert isinstance(config, SymmetricBiMambaConfig)
+        assert config.complement == tuple(tokenizer.complement_table[: config.vocab_size])
 
 
 def test_a_complement_must_be_the_tokenizer_s() -> None:

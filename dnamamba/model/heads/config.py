@@ -24,7 +24,8 @@ class HeadConfig:
         labels: names by number; empty for regression.
         pooling: over the bases' hidden states: ``mean``, ``max``, ``last`` or ``attention``.
         dropout: share of the pooled vector's entries that training sets to 0.
-        both_strands: average the outputs over both strands, but in training; twice the time.
+        both_strands: average the outputs over both strands, but in training; twice the time,
+            unless the backbone treats the strands alike.
 
     Raises:
         ValueError: a value out of range, or labels that do not fit the kind.

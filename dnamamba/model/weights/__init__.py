@@ -3,6 +3,7 @@
 from dnamamba.model.weights.assemble import assemble, from_published, mismatches
 from dnamamba.model.weights.formats import FORMATS, recognised
 from dnamamba.model.weights.layout import Format, Layout, as_published, from_layout
+from dnamamba.model.weights.parts import refuse_parts
 
 __all__ = [
     "FORMATS",
@@ -14,4 +15,5 @@ __all__ = [
     "from_published",
     "mismatches",
     "recognised",
+    "refuse_parts",
 ]

@@ -45,7 +45,9 @@ class Caduceus(Format):
     def recognises(self, values: Mapping[str, Any]) -> bool:
         classes = values.get("architectures")
         named = isinstance(classes, list) and any(str(c).startswith("Caduceus") for c in classes)
-        return values.get("model_type") == "caduceus" or named
+        kind = values.get("model_type")
+        by_keys = kind is None and values.get("bidirectional") is True and "rcps" in values
+        return kind == "caduceus" or named or by_keys
 
     def layout(
         self,

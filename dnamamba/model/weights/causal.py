@@ -10,7 +10,13 @@ from dnamamba.config import MambaConfig
 from dnamamba.model.weights.keys import residual_remark
 from dnamamba.model.weights.layout import Layout
 
-__all__ = ["causal_layout"]
+__all__ = ["CAUSAL", "causal_layout"]
+
+CAUSAL: dict[str, tuple[tuple[Any, ...], str]] = {
+    "bidirectional": ((False, None), "two directions, in a format of causal models"),
+    "rcps": ((False, None), "strand symmetry, in a format of causal models"),
+}
+"""What ``refuse_unless`` asks of both: forks write these keys, and their tensors show nothing."""
 
 
 def causal_layout(

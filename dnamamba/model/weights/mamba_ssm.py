@@ -7,13 +7,14 @@ from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.model.weights.causal import causal_layout
+from dnamamba.model.weights.causal import CAUSAL, causal_layout
 from dnamamba.model.weights.keys import padded, refuse_unless, size, ssm_sizes, switch
 from dnamamba.model.weights.layout import Format, Layout
 
 __all__ = ["MambaSSM"]
 
 _NEEDED: dict[str, tuple[tuple[Any, ...], str]] = {
+    **CAUSAL,
     "rms_norm": ((True,), "LayerNorm"),
     "attn_layer_idx": (([], None), "attention"),
     "d_intermediate": ((0, None), "an MLP beside the mixer"),

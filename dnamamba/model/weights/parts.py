@@ -7,8 +7,6 @@ __all__ = ["refuse_parts"]
 
 # The first that fits is named, so the more telling come first.
 _PARTS = (
-    (r"^model\.", "a training checkpoint's names (model.…); give the model's own file"),
-    (r"(^|\.)state_dict$", "a training checkpoint; give the model's own file"),
     (r"\.(experts?|moe|router)\.|block_sparse_moe", "a mixture of experts"),
     (r"\.mixer\.(submodule\.)?(mamba_\w+\.)?dt_bias$", "Mamba-2 layers"),
     (r"\.(B|C|dt)_bias$|mixer\.\w*theta", "Mamba-3 layers"),
@@ -31,6 +29,11 @@ def refuse_parts(names: Iterable[str]) -> None:
         ValueError: names the part and one of its tensors.
     """
     names = list(names)
+    if tensor := next((name for name in names if name.startswith("model.")), None):
+        raise ValueError(
+            f"these are a training checkpoint's names ({tensor}); give the model's own file, or "
+            "one whose names lack the first part, model."
+        )
     for pattern, part in _PARTS:
         sign = re.compile(pattern)
         if tensor := next((name for name in names if sign.search(name)), None):

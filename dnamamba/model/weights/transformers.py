@@ -7,13 +7,14 @@ from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.model.weights.causal import causal_layout
+from dnamamba.model.weights.causal import CAUSAL, causal_layout
 from dnamamba.model.weights.keys import refuse_unless, size, switch
 from dnamamba.model.weights.layout import Format, Layout
 
 __all__ = ["Transformers"]
 
 _NEEDED: dict[str, tuple[tuple[Any, ...], str]] = {
+    **CAUSAL,
     "hidden_act": (("silu",), "another activation than SiLU"),
     "use_bias": ((False,), "biases on the projections"),
     "use_conv_bias": ((True,), "a convolution without bias"),

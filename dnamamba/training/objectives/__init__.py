@@ -1,8 +1,10 @@
 """Objectives: what a model is pretrained to predict, made on the device of any raw batch."""
 
+from dataclasses import fields
 from typing import Any
 
 from dnamamba.settings import plain
+from dnamamba.spelling import closest
 from dnamamba.training.objectives.masked import Masked
 from dnamamba.training.objectives.next_base import NextBase
 from dnamamba.training.objectives.objective import Example, Objective, base_weights
@@ -41,10 +43,12 @@ def objective_of(value: Objective | str | dict[str, Any] | None, causal: bool = 
     name = settings.pop("name", None)
     if name not in OBJECTIVES:
         raise ValueError(f"model.objective must be one of {', '.join(OBJECTIVES)}, got {name!r}")
-    try:
-        return OBJECTIVES[name](**settings)
-    except TypeError as error:
-        raise ValueError(f"model.objective {name}: {error}") from error
+    known = [field.name for field in fields(OBJECTIVES[name])]
+    if unknown := next((key for key in settings if key not in known), None):
+        near = closest(str(unknown), known)
+        hint = f"did you mean {near}?" if near else f"it has {', '.join(known) or 'none'}"
+        raise ValueError(f"model.objective {name}: there is no setting {unknown!r:.60}; {hint}")
+    return OBJECTIVES[name](**settings)
 
 
 def described(objective: Objective) -> dict[str, Any]:
