@@ -1,13 +1,12 @@
 """Sequences to vectors: the backbone's hidden states, pooled or one a base."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import switch, whole
@@ -15,8 +14,9 @@ from dnamamba.containers import Sequences
 from dnamamba.inference.models import backbone_of, evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
-from dnamamba.inference.sources import Opposite, Source, buckets, encode_all
-from dnamamba.inference.streaming import Chunk, stream
+from dnamamba.inference.side_by_side import side_by_side
+from dnamamba.inference.sources import Opposite, Source, encode_all
+from dnamamba.inference.streaming import Chunk, batches, stream
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.pooling import POOLINGS
 
@@ -24,6 +24,7 @@ __all__ = ["Pooling", "Vectors", "base_vectors", "embed", "embed_sources", "stra
 
 Pooling = Literal["mean", "max", "last"]
 Vectors = NDArray[np.float32]
+Result = TypeVar("Result")
 
 
 @overload
@@ -136,21 +137,26 @@ def embed_sources(
         raise ValueError(f"pooling must be 'mean', 'max', 'last' or None, got {pooling!r}")
     width = backbone_of(model).config.d_model
     if pooling is None:
-        pieces = base_vectors(
-            model, tokenizer, sources, layer, both_strands, reading, device, advance
-        )
         vectors = [np.zeros((len(source), width), dtype=np.float32) for source in sources]
-        for i, first, part in pieces:
-            vectors[i][first : first + len(part)] += part
+
+        def add(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> None:
+            for i, first, part in _by_base(sources, members, chunks):
+                vectors[i][first : first + len(part)] += part
+
+        strands = strands_read(model, None, both_strands)
+        _each_batch(add, model, tokenizer, sources, strands, layer, reading, device, advance)
         return vectors
     strands = strands_read(model, pooling, both_strands)
     fold = POOLINGS[pooling](width)
-    total = np.zeros((len(sources), width), dtype=np.float32)
-    settings = (strands, layer, reading, device, advance)
-    for _, members, chunks in _batches(model, tokenizer, sources, *settings):
+
+    def pool(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> tuple[list[int], Tensor]:
         ends = [len(sources[i]) for i in members]
-        pooled = pool_chunks(chunks, fold, [0] * len(members), ends)
-        total[members] += pooled.numpy() / strands
+        pooled = [pool_chunks(part, fold, [0] * len(members), ends) for part in chunks]
+        return members, torch.stack(pooled).sum(0) / strands
+
+    done = _each_batch(pool, model, tokenizer, sources, strands, layer, reading, device, advance)
+    total = np.empty((len(sources), width), dtype=np.float32)
+    total[[i for members, _ in done for i in members]] = torch.cat([x for _, x in done]).cpu()
     return list(total)
 
 
@@ -185,10 +191,21 @@ def base_vectors(
         in inference mode.
     """
     strands = strands_read(model, None, both_strands)
-    settings = (strands, layer, reading, device, advance)
-    for strand, members, chunks in _batches(model, tokenizer, sources, *settings):
+    settings = (strands, layer, reading, advance)
+    with evaluating(model, tokenizer, device) as target:
+        backbone = backbone_of(model)
+        for members in batches(backbone, sources, reading, target):
+            chunks = _strands(backbone, tokenizer, sources, members, target, *settings)
+            yield from _by_base(sources, members, chunks)
+
+
+def _by_base(
+    sources: Sequence[Source], members: list[int], strands: Sequence[Iterator[Chunk]]
+) -> Iterator[tuple[int, int, Vectors]]:
+    """What ``base_vectors`` yields, of one batch, given what was read of each strand."""
+    for strand, chunks in enumerate(strands):
         for chunk in chunks:
-            vectors = (chunk.hidden.float() / strands).cpu().numpy()
+            vectors = (chunk.hidden.float() / len(strands)).cpu().numpy()
             for row, width in enumerate(chunk.real):
                 if width > chunk.skipped:
                     part = vectors[row, chunk.skipped : width]
@@ -199,7 +216,8 @@ def base_vectors(
                         yield number, len(sources[number]) - first - len(part), part[::-1]
 
 
-def _batches(
+def _each_batch(
+    work: Callable[[list[int], Sequence[Iterator[Chunk]]], Result],
     model: nn.Module,
     tokenizer: Tokenizer,
     sources: Sequence[Source],
@@ -208,20 +226,36 @@ def _batches(
     reading: Reading,
     device: str | torch.device | None,
     advance: Callable[[int], None] | None,
-) -> Iterator[tuple[int, list[int], Iterator[Chunk]]]:
-    """A strand, 0 or 1, numbers of the sources of a batch, and the chunks of the features there."""
+) -> list[Result]:
+    """What ``work`` makes of numbers of sources and of the features on each strand, in batches."""
     backbone = backbone_of(model)
     with evaluating(model, tokenizer, device) as target:
-        most = None if backbone.causal else reading.bounds(backbone, target).most
-        read: Any = partial(
-            stream, backbone, reading=reading, device=target, layer=layer, advance=advance
-        )
-        for members in buckets(sources, reading.batch_size, most):
-            batch = [sources[i] for i in members]
-            yield 0, members, _features(backbone, read(batch))
-            if strands == 2:
-                opposite = [Opposite(source, tokenizer) for source in batch]
-                yield 1, members, _features(backbone, read(opposite))
+
+        def on(members: list[int]) -> Result:
+            how = (strands, layer, reading, advance)
+            return work(members, _strands(backbone, tokenizer, sources, members, target, *how))
+
+        return side_by_side(on, batches(backbone, sources, reading, target), target)
+
+
+def _strands(
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source],
+    members: Sequence[int],
+    device: torch.device,
+    strands: int,
+    layer: int,
+    reading: Reading,
+    advance: Callable[[int], None] | None,
+) -> list[Iterator[Chunk]]:
+    """The chunks of the features of a batch, of each strand that is read."""
+    batch: list[Source] = [sources[i] for i in members]
+    opposite: list[Source] = [Opposite(source, tokenizer) for source in batch]
+    how: Any = {"reading": reading, "device": device, "layer": layer, "advance": advance}
+    return [
+        _features(backbone, stream(backbone, read, **how)) for read in (batch, opposite)[:strands]
+    ]
 
 
 def _features(backbone: Backbone, chunks: Iterator[Chunk]) -> Iterator[Chunk]:

@@ -15,8 +15,9 @@ from dnamamba.containers import Sequences, members, present
 from dnamamba.inference.models import evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
-from dnamamba.inference.sources import Encoded, Opposite, Source, buckets, encode_all
-from dnamamba.inference.streaming import stream
+from dnamamba.inference.side_by_side import side_by_side
+from dnamamba.inference.sources import Encoded, Opposite, Source, encode_all
+from dnamamba.inference.streaming import batches, on_device, stream
 from dnamamba.model.classifier import Classifier, VariantClassifier, Windows
 from dnamamba.model.heads import prediction_columns
 
@@ -162,17 +163,19 @@ def _pooled(
     first: Tensor | None,
 ) -> Tensor:
     """(n, d_model) fp32, each source pooled from base ``first`` on."""
-    pooled = torch.empty(len(sources), model.config.d_model)
     backbone = model.backbone
-    most = None if backbone.causal else reading.bounds(backbone, device).most
-    for batch in buckets(sources, reading.batch_size, most):
-        read = [sources[i] for i in batch]
+
+    def pool(members: list[int]) -> Tensor:
+        read = [sources[i] for i in members]
         chunks = stream(backbone, read, reading=reading, device=device, advance=advance)
         features = (c._replace(hidden=backbone.features(c.hidden)) for c in chunks)
-        starts = [0] * len(batch) if first is None else first[batch].tolist()
-        ends = [len(sources[i]) for i in batch]
-        pooled[batch] = pool_chunks(features, model.pooling, starts, ends)
-    return pooled.to(device)
+        starts = [0] * len(members) if first is None else first[members].tolist()
+        return pool_chunks(features, model.pooling, starts, [len(source) for source in read])
+
+    members = list(batches(backbone, sources, reading, device))
+    vectors = torch.cat(side_by_side(pool, members, device)).to(device)
+    order = on_device(np.concatenate(members), device)
+    return torch.empty_like(vectors).index_copy_(0, order, vectors)
 
 
 def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:

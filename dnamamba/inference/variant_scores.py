@@ -5,7 +5,8 @@ masked site (``masked_marginals``).
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from functools import partial
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from dnamamba.inference.likelihood_ratios import likelihood_ratios
 from dnamamba.inference.masked_marginals import masked_marginals
 from dnamamba.inference.models import evaluating, method_of
 from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
+from dnamamba.inference.side_by_side import batches_ahead, side_by_side
+from dnamamba.inference.sources import grouped
 from dnamamba.inference.substitutions import read_substitutions
 
 __all__ = [
@@ -94,11 +97,17 @@ def score_variants(
     around = Surroundings(context, flank, both_strands)
     around.check()
     reading = Reading(batch_size, chunk_length, max_bases)
+    strands = 2 if both_strands else 1
+    with evaluating(model, tokenizer) as device:
+        budget = reading.budget(language_model.backbone, device)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
-    while batch := list(islice(sites, reading.batch_size)):
+    window = strands * min(context + 1, reading.row)
+    batches = grouped(sites, lambda _: window, reading.batch_size, budget)
+    while group := list(islice(batches, batches_ahead(device))):
         with evaluating(model, tokenizer) as device:
-            scores = method(language_model, tokenizer, genome, batch, around, reading, device)
-        yield from scores
+            read = partial(method, language_model, tokenizer, genome, around, reading, device)
+            scores = side_by_side(read, group, device)
+        yield from chain.from_iterable(scores)
 
 
 def scorable_variants(
