@@ -11,9 +11,8 @@ from torch.nn import functional as F
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.inference.reading import MASK_EVERY, Reading
 from dnamamba.inference.scores import Scores
-from dnamamba.inference.side_by_side import side_by_side
 from dnamamba.inference.sources import Source
-from dnamamba.inference.streaming import Chunk, batches, exact, on_device, stream
+from dnamamba.inference.streaming import Chunk, each_batch, exact, on_device, stream
 from dnamamba.model.language_model import LanguageModel
 
 __all__ = ["conditional_likelihood", "log_probability"]
@@ -66,10 +65,9 @@ def conditional_likelihood(
                 advance(sum(chunk.real))
         return sums
 
-    numbers = list(batches(model.backbone, sources, reading, device))
-    answers = torch.cat(side_by_side(score, numbers, device), 1).cpu().numpy()
+    order, answers = each_batch(score, model.backbone, sources, reading, device)
     log_likelihood, bases = np.empty((2, len(sources)))
-    log_likelihood[np.concatenate(numbers)], bases[np.concatenate(numbers)] = answers
+    log_likelihood[order], bases[order] = torch.cat(answers, 1).cpu().numpy()
     return Scores(log_likelihood, bases.astype(np.int64))
 
 

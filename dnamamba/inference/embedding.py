@@ -1,7 +1,7 @@
 """Sequences to vectors: the backbone's hidden states, pooled or one a base."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Literal, TypeVar, overload
 
 import numpy as np
 import torch
@@ -14,10 +14,9 @@ from dnamamba.containers import Sequences
 from dnamamba.inference.models import backbone_of, evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
-from dnamamba.inference.side_by_side import side_by_side
-from dnamamba.inference.sources import Opposite, Source, encode_all
-from dnamamba.inference.streaming import Chunk, batches, stream
-from dnamamba.model.backbone import Backbone
+from dnamamba.inference.sources import Source, encode_all
+from dnamamba.inference.strands import read_strands
+from dnamamba.inference.streaming import Chunk, batches, each_batch
 from dnamamba.model.pooling import POOLINGS
 
 __all__ = ["Pooling", "Vectors", "base_vectors", "embed", "embed_sources", "strands_read"]
@@ -92,9 +91,9 @@ def embed(
             behind the final norm.
         both_strands: one vector for both: the mean of a sequence's and of its reverse
             complement's; one a base stands at the plus strand's positions.
-        batch_size: sequences side by side.
-        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
-            chunk_length``, not with the sequences.
+        batch_size: most sequences side by side.
+        chunk_length: most bases at a time of one sequence, by a causal model. Memory grows with
+            neither the sequences nor their number: see ``max_bases``.
         max_bases: see ``Reading``.
         overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.
@@ -144,19 +143,20 @@ def embed_sources(
                 vectors[i][first : first + len(part)] += part
 
         strands = strands_read(model, None, both_strands)
-        _each_batch(add, model, tokenizer, sources, strands, layer, reading, device, advance)
+        _each(add, model, tokenizer, sources, strands, layer, reading, device, advance)
         return vectors
     strands = strands_read(model, pooling, both_strands)
     fold = POOLINGS[pooling](width)
 
-    def pool(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> tuple[list[int], Tensor]:
+    def pool(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> Tensor:
         ends = [len(sources[i]) for i in members]
-        pooled = [pool_chunks(part, fold, [0] * len(members), ends) for part in chunks]
-        return members, torch.stack(pooled).sum(0) / strands
+        each = [pool_chunks(part, fold, [0] * len(members), ends) for part in chunks]
+        return torch.stack(each).sum(0) / strands
 
-    done = _each_batch(pool, model, tokenizer, sources, strands, layer, reading, device, advance)
+    how = tokenizer, sources, strands, layer, reading, device, advance
+    order, pooled = _each(pool, model, *how)
     total = np.empty((len(sources), width), dtype=np.float32)
-    total[[i for members, _ in done for i in members]] = torch.cat([x for _, x in done]).cpu()
+    total[order] = torch.cat(pooled).cpu()
     return list(total)
 
 
@@ -195,7 +195,7 @@ def base_vectors(
     with evaluating(model, tokenizer, device) as target:
         backbone = backbone_of(model)
         for members in batches(backbone, sources, reading, target):
-            chunks = _strands(backbone, tokenizer, sources, members, target, *settings)
+            chunks = read_strands(backbone, tokenizer, sources, members, target, *settings)
             yield from _by_base(sources, members, chunks)
 
 
@@ -216,7 +216,7 @@ def _by_base(
                         yield number, len(sources[number]) - first - len(part), part[::-1]
 
 
-def _each_batch(
+def _each(
     work: Callable[[list[int], Sequence[Iterator[Chunk]]], Result],
     model: nn.Module,
     tokenizer: Tokenizer,
@@ -226,38 +226,13 @@ def _each_batch(
     reading: Reading,
     device: str | torch.device | None,
     advance: Callable[[int], None] | None,
-) -> list[Result]:
-    """What ``work`` makes of numbers of sources and of the features on each strand, in batches."""
+) -> tuple[list[int], list[Result]]:
+    """``each_batch``; ``work`` is given the features on each strand, too."""
     backbone = backbone_of(model)
     with evaluating(model, tokenizer, device) as target:
 
         def on(members: list[int]) -> Result:
             how = (strands, layer, reading, advance)
-            return work(members, _strands(backbone, tokenizer, sources, members, target, *how))
+            return work(members, read_strands(backbone, tokenizer, sources, members, target, *how))
 
-        return side_by_side(on, batches(backbone, sources, reading, target), target)
-
-
-def _strands(
-    backbone: Backbone,
-    tokenizer: Tokenizer,
-    sources: Sequence[Source],
-    members: Sequence[int],
-    device: torch.device,
-    strands: int,
-    layer: int,
-    reading: Reading,
-    advance: Callable[[int], None] | None,
-) -> list[Iterator[Chunk]]:
-    """The chunks of the features of a batch, of each strand that is read."""
-    batch: list[Source] = [sources[i] for i in members]
-    opposite: list[Source] = [Opposite(source, tokenizer) for source in batch]
-    how: Any = {"reading": reading, "device": device, "layer": layer, "advance": advance}
-    return [
-        _features(backbone, stream(backbone, read, **how)) for read in (batch, opposite)[:strands]
-    ]
-
-
-def _features(backbone: Backbone, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    for chunk in chunks:
-        yield chunk._replace(hidden=backbone.features(chunk.hidden))
+        return each_batch(on, backbone, sources, reading, target)

@@ -15,9 +15,9 @@ from dnamamba.containers import Sequences, members, present
 from dnamamba.inference.models import evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import BATCH_SIZE, CHUNK_LENGTH, Reading
-from dnamamba.inference.side_by_side import side_by_side
 from dnamamba.inference.sources import Encoded, Opposite, Source, encode_all
-from dnamamba.inference.streaming import batches, on_device, stream
+from dnamamba.inference.strands import features
+from dnamamba.inference.streaming import each_batch, on_device, stream
 from dnamamba.model.classifier import Classifier, VariantClassifier, Windows
 from dnamamba.model.heads import prediction_columns
 
@@ -168,14 +168,14 @@ def _pooled(
     def pool(members: list[int]) -> Tensor:
         read = [sources[i] for i in members]
         chunks = stream(backbone, read, reading=reading, device=device, advance=advance)
-        features = (c._replace(hidden=backbone.features(c.hidden)) for c in chunks)
         starts = [0] * len(members) if first is None else first[members].tolist()
-        return pool_chunks(features, model.pooling, starts, [len(source) for source in read])
+        ends = [len(source) for source in read]
+        return pool_chunks(features(backbone, chunks), model.pooling, starts, ends)
 
-    members = list(batches(backbone, sources, reading, device))
-    vectors = torch.cat(side_by_side(pool, members, device)).to(device)
-    order = on_device(np.concatenate(members), device)
-    return torch.empty_like(vectors).index_copy_(0, order, vectors)
+    order, parts = each_batch(pool, backbone, sources, reading, device)
+    vectors = torch.cat(parts).to(device)
+    at = on_device(np.array(order), device)
+    return torch.empty_like(vectors).index_copy_(0, at, vectors)
 
 
 def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:

@@ -28,7 +28,7 @@ _CPU_MEMORY = 8 << 30
 
 # Bases side by side from which on more make a device no faster: on a CPU each thread reads so many,
 # and what a layer hands on stays in the caches; a GPU works longer than its launches take.
-_ENOUGH_CPU = 1 << 13
+_ENOUGH_CPU = 1 << 12
 _ENOUGH = 1 << 19
 # Long sequences of a causal model stand side by side rather than in chunks longer than this.
 _LEAST_CHUNK = 4096
@@ -78,7 +78,7 @@ class Reading:
         batch_size: most sequences side by side.
         chunk_length: most bases at a time of one sequence, by a causal model.
         max_bases: bases at a time, in all sequences side by side, padding included; on a CPU so
-            many on each thread. None: 8,192 on a CPU, elsewhere 524,288 or what half of the free
+            many on each thread. None: 4,096 on a CPU, elsewhere 524,288 or what half of the free
             memory holds. By a model that reads both ways a longer sequence is read in windows of
             so many; None: of as many as the memory holds, half of a GPU's and 8 GiB on a CPU, as a
             power of two.

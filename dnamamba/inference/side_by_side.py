@@ -24,7 +24,10 @@ _AHEAD = 4
 
 
 def side_by_side(
-    work: Callable[[Batch], Result], batches: Iterable[Batch], device: torch.device
+    work: Callable[[Batch], Result],
+    batches: Iterable[Batch],
+    device: torch.device,
+    brief: bool = False,
 ) -> list[Result]:
     """What ``work`` makes of each batch, in order; batches are taken as they are needed.
 
@@ -32,10 +35,11 @@ def side_by_side(
         work: made for a thread: it writes nothing that another batch's writes, too.
         batches: what it is given, one at a time.
         device: where the work is done.
+        brief: a single batch is too little for several threads, too.
     """
     queue = enumerate(batches)
     first = list(islice(queue, _threads(device)))
-    if len(first) < 2:
+    if len(first) < 2 and not (brief and first and _threads(device) > 1):
         return [work(batch) for _, batch in first] + [work(batch) for _, batch in queue]
     lock, results, failed = Lock(), dict[int, Result](), False
 
@@ -53,7 +57,8 @@ def side_by_side(
 
     try:
         modes = torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
-        parallel.run([partial(_under_autocast, partial(drain, entry), *modes) for entry in first])
+        tasks = [partial(_under_autocast, partial(drain, entry), *modes) for entry in first]
+        parallel.run(tasks, apart=True)
     finally:
         failed = True  # an interrupt ends the wait here, not the threads
     return [results[number] for number in range(len(results))]

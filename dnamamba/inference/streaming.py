@@ -8,7 +8,8 @@ whole sequences, and the length of each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,11 +18,15 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.side_by_side import side_by_side
 from dnamamba.inference.sources import Source, buckets
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.state import State
 
-__all__ = ["Chunk", "batches", "carry", "exact", "on_device", "read_rows", "stream"]
+__all__ = ["Chunk", "batches", "carry", "each_batch", "exact", "on_device", "read_rows", "stream"]
+
+
+Result = TypeVar("Result")
 
 
 class Chunk(NamedTuple):
@@ -58,6 +63,23 @@ def batches(
     """Numbers of the sources in batches for ``stream``, within the budget of ``reading``."""
     row = reading.row if backbone.causal else None
     return buckets(sources, reading.batch_size, reading.budget(backbone, device), row)
+
+
+def each_batch(
+    work: Callable[[list[int]], Result],
+    backbone: Backbone,
+    sources: Sequence[Source],
+    reading: Reading,
+    device: torch.device,
+) -> tuple[list[int], list[Result]]:
+    """What ``work`` makes of each of the ``batches``, side by side.
+
+    Returns:
+        The numbers of the sources in the order of the results' rows, and the results.
+    """
+    numbers = list(batches(backbone, sources, reading, device))
+    brief = sum(map(len, sources)) <= reading.budget(backbone, device)
+    return list(chain.from_iterable(numbers)), side_by_side(work, numbers, device, brief)
 
 
 def stream(

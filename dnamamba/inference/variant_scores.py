@@ -106,7 +106,7 @@ def score_variants(
     while group := list(islice(batches, batches_ahead(device))):
         with evaluating(model, tokenizer) as device:
             read = partial(method, language_model, tokenizer, genome, around, reading, device)
-            scores = side_by_side(read, group, device)
+            scores = side_by_side(read, group, device, brief=window <= budget)
         yield from chain.from_iterable(scores)
 
 
