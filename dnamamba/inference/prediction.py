@@ -86,9 +86,9 @@ def predict(
             allele, bases right of it) for the other; at least one: a list, or another container
             of ``dnamamba.containers``; of a mapping the values, in its order.
         both_strands: average over both strands; None: as the model was validated.
-        batch_size: sequences side by side.
-        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
-            chunk_length``, not with the sequences.
+        batch_size: most sequences side by side.
+        chunk_length: most bases at a time of one sequence, by a causal model. Memory grows with
+            neither the sequences nor their number: see ``max_bases``.
         max_bases: see ``Reading``.
         overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.

@@ -79,9 +79,8 @@ def score_variants(
         flank: bases scored behind an allele, on either strand; fewer at a contig's end. A model
             that reads both ways scores the site alone.
         both_strands: average over both strands; False reads the plus strand alone.
-        batch_size: sites, and then alleles, side by side.
-        chunk_length: tokens at a time of a causal model; bounds the memory together with
-            ``batch_size``.
+        batch_size: most sites, and then alleles, side by side.
+        chunk_length: most tokens at a time of one sequence, by a causal model.
         max_bases: see ``Reading``.
 
     Yields:
