@@ -124,7 +124,7 @@ def read_prefixes(
     hidden = torch.zeros(len(prefixes), model.config.d_model, device=device)
     start = np.array(backbone.start_tokens, dtype=np.uint8)
     rows = [np.concatenate([start, prefix]) for prefix in prefixes]
-    chunk_length = reading.chunk(len(rows), backbone, device)
+    chunk_length = reading.chunk(len(rows), max(map(len, rows)), backbone, device)
     for chunk in carry(backbone, rows, chunk_length=chunk_length, device=device):
         state = chunk.state
         real = on_device(np.array(chunk.real), device)
@@ -155,7 +155,7 @@ def read_tails(
         skipped: how many of each tail's first bases still belong to its prefix; None: none.
     """
     device = before.hidden.device
-    chunk_length = reading.chunk(len(tails), model.backbone, device)
+    chunk_length = reading.chunk(len(tails), max(map(len, tails)), model.backbone, device)
     first = on_device(np.array(skipped or [0] * len(tails)), device)[:, None]
     sums = exact(torch.zeros(2, len(tails), device=device))
     total = exact(torch.zeros(len(tails), model.config.d_model, device=device))

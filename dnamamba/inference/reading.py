@@ -114,9 +114,19 @@ class Reading:
         """As how many bases the budget counts a sequence of a causal model, at most."""
         return min(self.chunk_length, _LEAST_CHUNK)
 
-    def chunk(self, rows: int, backbone: Backbone, device: torch.device) -> int:
-        """How many bases of each of so many rows a causal model reads at a time."""
-        return max(1, min(self.chunk_length, self.budget(backbone, device) // max(1, rows)))
+    def chunk(self, rows: int, longest: int, backbone: Backbone, device: torch.device) -> int:
+        """How many positions of each row a causal model reads at a time.
+
+        Args:
+            rows: side by side.
+            longest: positions of the longest.
+            backbone: the model.
+            device: where it is.
+        """
+        share = max(1, self.budget(backbone, device) // rows)
+        # An eighth more, and even chunks: of a row just too long next to nothing is left over.
+        most = min(self.chunk_length, share + share // 8)
+        return max(1, -(-longest // max(1, -(-longest // most))))
 
     def bounds(self, backbone: Backbone, device: torch.device) -> Bounds:
         """The bounds of a model that reads both ways.

@@ -105,7 +105,8 @@ def stream(
     """
     if backbone.causal:
         read = list(map(len, sources)) if lengths is None else lengths
-        chunk_length = reading.chunk(len(sources), backbone, device)
+        longest = len(backbone.start_tokens) + max(read)
+        chunk_length = reading.chunk(len(sources), longest, backbone, device)
         chunks = _chunks(backbone, sources, read, chunk_length, device, layer)
     else:
         chunks = _windows(backbone, sources, reading, device, layer)

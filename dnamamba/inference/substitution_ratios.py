@@ -175,7 +175,7 @@ def _reference(
     """(l,) log-likelihood of each base of ``ids`` together with the ``flank`` bases behind it."""
     log_p = [np.zeros(1)]
     last = before.hidden[:, None]
-    chunk_length = reading.chunk(1, model.backbone, scored.device)
+    chunk_length = reading.chunk(1, len(ids), model.backbone, scored.device)
     for chunk in carry(
         model.backbone, [ids], before.state, chunk_length=chunk_length, device=scored.device
     ):

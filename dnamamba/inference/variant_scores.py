@@ -100,7 +100,7 @@ def score_variants(
     with evaluating(model, tokenizer) as device:
         budget = reading.budget(language_model.backbone, device)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
-    window = strands * min(context + 1, reading.row)
+    window = strands * min(max(context, 1), reading.row)
     batches = grouped(sites, lambda _: window, reading.batch_size, budget)
     while group := list(islice(batches, batches_ahead(device))):
         with evaluating(model, tokenizer) as device:

@@ -65,9 +65,17 @@ def test_a_budget_bounds_what_is_read_side_by_side(both_ways: bool) -> None:
     assert budget == 4096
     assert Reading(max_bases=90).budget(backbone, CPU) == 90
     for rows in (1, 2, 7, 1024):
-        assert rows * Reading().chunk(rows, backbone, CPU) <= budget
-        assert Reading(chunk_length=3).chunk(rows, backbone, CPU) == 3
-    assert Reading(max_bases=5).chunk(9, backbone, CPU) == 1
+        for longest in (1, 2, budget // rows, budget // rows + 1, 3 * budget // rows, 10**6):
+            chunk = Reading().chunk(rows, longest, backbone, CPU)
+            assert 1 <= chunk <= longest
+            assert rows * chunk <= budget * 9 / 8
+            # Chunks are alike: none is left over that reads next to nothing.
+            assert -longest % chunk < longest / chunk + 1
+        assert Reading(chunk_length=3).chunk(rows, 300, backbone, CPU) == 3
+        fits = budget // rows
+        assert Reading().chunk(rows, fits, backbone, CPU) == fits
+    assert Reading().chunk(8, 513, backbone, CPU) == 513
+    assert Reading(max_bases=5).chunk(9, 20, backbone, CPU) == 1
 
 
 @pytest.mark.parametrize(("most", "batch_size"), [(None, 1024), (64, 1024), (64, 3), (5, 1024)])
@@ -81,7 +89,7 @@ def test_no_batch_is_larger_than_the_budget(most: int | None, batch_size: int) -
     settings = {"max_bases": most, "batch_size": batch_size}
     vectors = embed(model, tokenizer, sequences, **settings)  # type: ignore[call-overload]
     # A start token stands before each row of a batch that is no longer than the budget.
-    assert max(rows * length for rows, length in shapes) <= (most or 4096) + batch_size
+    assert max(rows * length for rows, length in shapes) <= (most or 4096) * 9 / 8 + batch_size
     assert max(rows for rows, _ in shapes) <= batch_size
     alone = np.stack([embed(model, tokenizer, [s])[0] for s in sequences[:7]])
     np.testing.assert_allclose(vectors[:7], alone, rtol=1e-4, atol=2e-5)
