@@ -81,10 +81,10 @@ def embed_fasta(
             complement's; one a base stands at the plus strand's positions. It takes twice the
             time, unless the model treats the strands alike.
         checks: what to do with records of the VCF that cannot be used.
-        batch_size: sequences side by side.
-        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
-        max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
-            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
+        batch_size: most sequences side by side.
+        chunk_length: most bases at a time of one sequence, by a causal model.
+        max_bases: bases at a time, in all sequences side by side, on a CPU on each thread;
+            bounds the memory. null: as many as keep the device busy and fit.
         overlap: bases that a window of a sequence longer than max_bases reads on either side of
             those it answers for; null: 8192, or a quarter of max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.

@@ -61,11 +61,11 @@ def evaluate_fasta(
         mask_every: k, of a model that reads both ways: mask every k-th base at a time, in k passes;
             null masks one base at a time, which is exact and takes as many passes as there are
             bases.
-        batch_size: contigs, regions or windows side by side; of a model that reads both ways,
-            passes.
-        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
-        max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
-            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
+        batch_size: most contigs, regions or windows side by side; of a model that reads both
+            ways, passes.
+        chunk_length: most bases at a time of one sequence, by a causal model.
+        max_bases: bases at a time, in all sequences side by side, on a CPU on each thread;
+            bounds the memory. null: as many as keep the device busy and fit.
         overlap: bases that a window of a sequence longer than max_bases reads on either side of
             those it answers for; null: 8192, or a quarter of max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.

@@ -65,10 +65,10 @@ def mutagenesis(
         flank: bases scored behind each substitution, on either strand; of a causal model alone.
         both_strands: average over both strands; false reads the plus strand alone, in half the
             time.
-        batch_size: substitutions side by side, or windows with a masked position.
-        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
-        max_bases: bases at a time, in all windows side by side, of a model that reads both ways;
-            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
+        batch_size: most substitutions side by side, or windows with a masked position.
+        chunk_length: most bases at a time of one sequence, by a causal model.
+        max_bases: bases at a time, in all windows side by side, on a CPU on each thread;
+            bounds the memory. null: as many as keep the device busy and fit.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace outputs that exist.
 

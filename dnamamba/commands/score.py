@@ -83,10 +83,10 @@ def score_vcf(
         both_strands: average over both strands; false reads the plus strand alone, in half the
             time.
         checks: what to do with records that cannot be used.
-        batch_size: sites side by side.
-        chunk_length: bases at a time of a causal model; bounds the memory together with batch_size.
-        max_bases: bases at a time, in all windows side by side, of a model that reads both ways;
-            null: what the memory holds, half of a GPU's and 8 GiB on a CPU.
+        batch_size: most sites side by side.
+        chunk_length: most bases at a time of one sequence, by a causal model.
+        max_bases: bases at a time, in all windows side by side, on a CPU on each thread;
+            bounds the memory. null: as many as keep the device busy and fit.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
 

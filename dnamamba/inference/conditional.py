@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -11,8 +12,8 @@ from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.scores import Scores
 from dnamamba.inference.settings import MASK_EVERY
-from dnamamba.inference.sources import Source, buckets
-from dnamamba.inference.streaming import Chunk, stream
+from dnamamba.inference.sources import Source
+from dnamamba.inference.streaming import Chunk, each_batch, exact, on_device, stream
 from dnamamba.model.language_model import LanguageModel
 
 __all__ = ["conditional_likelihood", "log_probability"]
@@ -48,26 +49,30 @@ def conditional_likelihood(
         raise ValueError(
             "mask_every has no meaning for a causal model, which masks nothing; leave it out"
         )
-    log_likelihood = np.zeros(len(sources))
-    bases = np.zeros(len(sources), dtype=np.int64)
     scored = torch.tensor(tokenizer.scored, device=device)
-    for members in buckets(sources, reading.batch_size):
+
+    def score(members: list[int]) -> Tensor:
         batch = [sources[i] for i in members]
+        sums = exact(torch.zeros(2, len(batch), device=device))
         # Nothing follows the last base that would have to be predicted from it.
         read = [len(source) - 1 for source in batch]
         for chunk in stream(model.backbone, batch, read, reading=reading, device=device):
-            targets, inside = (x.to(device) for x in _targets(batch, chunk))
-            rows = members[: len(chunk.real)]
+            targets, inside = (on_device(x, device) for x in _targets(batch, chunk))
             logits = model.head(chunk.hidden)
-            log_p, counted = log_probability(logits, targets, scored[targets.long()] & inside)
-            log_likelihood[rows] += log_p.numpy()
-            bases[rows] += counted.numpy()
+            known = log_probability(logits, targets, scored[targets.long()] & inside)
+            for total, part in zip(sums, known, strict=True):
+                total[: len(part)] += part
             if advance is not None:
                 advance(sum(chunk.real))
-    return Scores(log_likelihood, bases)
+        return sums
+
+    order, answers = each_batch(score, model.backbone, sources, reading, device)
+    log_likelihood, bases = np.empty((2, len(sources)))
+    log_likelihood[order], bases[order] = torch.cat(answers, 1).cpu().numpy()
+    return Scores(log_likelihood, bases.astype(np.int64))
 
 
-def _targets(batch: Sequence[Source], chunk: Chunk) -> tuple[Tensor, Tensor]:
+def _targets(batch: Sequence[Source], chunk: Chunk) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """(rows, l) the base that each position of the chunk predicts, and whether it predicts one.
 
     Start tokens but the last predict the next of them, and padding nothing.
@@ -80,7 +85,7 @@ def _targets(batch: Sequence[Source], chunk: Chunk) -> tuple[Tensor, Tensor]:
             first = chunk.start + 1 + skipped
             targets[row, skipped:width] = batch[row].ids(first, first + width - skipped)
             inside[row, skipped:width] = True
-    return torch.from_numpy(targets), torch.from_numpy(inside)
+    return targets, inside
 
 
 def log_probability(logits: Tensor, targets: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,10 +97,9 @@ def log_probability(logits: Tensor, targets: Tensor, counts: Tensor) -> tuple[Te
         counts: (B, L) bool, which of them count.
 
     Returns:
-        (B,) fp64 and (B,) int64, on the CPU.
+        (B,) fp64 and (B,) int64, on the logits' device if it has fp64, else on the CPU.
     """
     wanted = targets.long()
     losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
-    losses = torch.where(counts, losses.view_as(wanted), 0.0)
-    # Summed in fp64 on the CPU: some devices have none, and differences of sums are wanted.
-    return -losses.cpu().double().sum(1), counts.sum(1).cpu()
+    losses = exact(torch.where(counts, losses.view_as(wanted), 0.0))
+    return -losses.sum(1), counts.sum(1).to(losses.device)

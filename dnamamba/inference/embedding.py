@@ -1,13 +1,12 @@
 """Sequences to vectors: the backbone's hidden states, pooled or one a base."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, overload
+from typing import TypeVar, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import switch, whole
@@ -16,14 +15,15 @@ from dnamamba.inference.models import backbone_of, evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
-from dnamamba.inference.sources import Opposite, Source, buckets, encode_all
-from dnamamba.inference.streaming import Chunk, stream
-from dnamamba.model.backbone import Backbone
+from dnamamba.inference.sources import Source, encode_all
+from dnamamba.inference.strands import read_strands
+from dnamamba.inference.streaming import Chunk, batches, each_batch
 from dnamamba.model.pooling import POOLINGS
 
 __all__ = ["Pooling", "Vectors", "base_vectors", "embed", "embed_sources", "strands_read"]
 
 Vectors = NDArray[np.float32]
+Result = TypeVar("Result")
 
 
 @overload
@@ -91,9 +91,9 @@ def embed(
             behind the final norm.
         both_strands: one vector for both: the mean of a sequence's and of its reverse
             complement's; one a base stands at the plus strand's positions.
-        batch_size: sequences side by side.
-        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
-            chunk_length``, not with the sequences.
+        batch_size: most sequences side by side.
+        chunk_length: most bases at a time of one sequence, by a causal model. Memory grows with
+            neither the sequences nor their number: see ``max_bases``.
         max_bases: see ``Reading``.
         overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.
@@ -136,21 +136,27 @@ def embed_sources(
         raise ValueError(f"pooling must be 'mean', 'max', 'last' or None, got {pooling!r}")
     width = backbone_of(model).config.d_model
     if pooling is None:
-        pieces = base_vectors(
-            model, tokenizer, sources, layer, both_strands, reading, device, advance
-        )
         vectors = [np.zeros((len(source), width), dtype=np.float32) for source in sources]
-        for i, first, part in pieces:
-            vectors[i][first : first + len(part)] += part
+
+        def add(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> None:
+            for i, first, part in _by_base(sources, members, chunks):
+                vectors[i][first : first + len(part)] += part
+
+        strands = strands_read(model, None, both_strands)
+        _each(add, model, tokenizer, sources, strands, layer, reading, device, advance)
         return vectors
     strands = strands_read(model, pooling, both_strands)
     fold = POOLINGS[pooling](width)
-    total = np.zeros((len(sources), width), dtype=np.float32)
-    settings = (strands, layer, reading, device, advance)
-    for _, members, chunks in _batches(model, tokenizer, sources, *settings):
+
+    def pool(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> Tensor:
         ends = [len(sources[i]) for i in members]
-        pooled = pool_chunks(chunks, fold, [0] * len(members), ends)
-        total[members] += pooled.numpy() / strands
+        each = [pool_chunks(part, fold, [0] * len(members), ends) for part in chunks]
+        return torch.stack(each).sum(0) / strands
+
+    how = tokenizer, sources, strands, layer, reading, device, advance
+    order, pooled = _each(pool, model, *how)
+    total = np.empty((len(sources), width), dtype=np.float32)
+    total[order] = torch.cat(pooled).cpu()
     return list(total)
 
 
@@ -184,10 +190,21 @@ def base_vectors(
         in inference mode.
     """
     strands = strands_read(model, None, both_strands)
-    settings = (strands, layer, reading, device, advance)
-    for strand, members, chunks in _batches(model, tokenizer, sources, *settings):
+    settings = (strands, layer, reading, advance)
+    with evaluating(model, tokenizer, device) as target:
+        backbone = backbone_of(model)
+        for members in batches(backbone, sources, reading, target):
+            chunks = read_strands(backbone, tokenizer, sources, members, target, *settings)
+            yield from _by_base(sources, members, chunks)
+
+
+def _by_base(
+    sources: Sequence[Source], members: list[int], strands: Sequence[Iterator[Chunk]]
+) -> Iterator[tuple[int, int, Vectors]]:
+    """What ``base_vectors`` yields, of one batch, given what was read of each strand."""
+    for strand, chunks in enumerate(strands):
         for chunk in chunks:
-            vectors = (chunk.hidden.float() / strands).cpu().numpy()
+            vectors = (chunk.hidden.float() / len(strands)).cpu().numpy()
             for row, width in enumerate(chunk.real):
                 if width > chunk.skipped:
                     part = vectors[row, chunk.skipped : width]
@@ -198,7 +215,8 @@ def base_vectors(
                         yield number, len(sources[number]) - first - len(part), part[::-1]
 
 
-def _batches(
+def _each(
+    work: Callable[[list[int], Sequence[Iterator[Chunk]]], Result],
     model: nn.Module,
     tokenizer: Tokenizer,
     sources: Sequence[Source],
@@ -207,22 +225,13 @@ def _batches(
     reading: Reading,
     device: str | torch.device | None,
     advance: Callable[[int], None] | None,
-) -> Iterator[tuple[int, list[int], Iterator[Chunk]]]:
-    """A strand, 0 or 1, numbers of the sources of a batch, and the chunks of the features there."""
+) -> tuple[list[int], list[Result]]:
+    """``each_batch``; ``work`` is given the features on each strand, too."""
     backbone = backbone_of(model)
     with evaluating(model, tokenizer, device) as target:
-        most = None if backbone.causal else reading.bounds(backbone, target).most
-        read: Any = partial(
-            stream, backbone, reading=reading, device=target, layer=layer, advance=advance
-        )
-        for members in buckets(sources, reading.batch_size, most):
-            batch = [sources[i] for i in members]
-            yield 0, members, _features(backbone, read(batch))
-            if strands == 2:
-                opposite = [Opposite(source, tokenizer) for source in batch]
-                yield 1, members, _features(backbone, read(opposite))
 
+        def on(members: list[int]) -> Result:
+            how = (strands, layer, reading, advance)
+            return work(members, read_strands(backbone, tokenizer, sources, members, target, *how))
 
-def _features(backbone: Backbone, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    for chunk in chunks:
-        yield chunk._replace(hidden=backbone.features(chunk.hidden))
+        return each_batch(on, backbone, sources, reading, target)

@@ -41,8 +41,8 @@ def evaluate(
         window: read each piece as windows of so many bases side by side, each a sequence of its
             own, as validation does; None reads each from end to end.
         mask_every: see ``score``.
-        batch_size: pieces or windows side by side; of a model that reads both ways, passes.
-        chunk_length: bases at a time of a causal model.
+        batch_size: most pieces or windows side by side; of a model that reads both ways, passes.
+        chunk_length: most bases at a time of one piece, by a causal model.
         max_bases: see ``Reading``.
         overlap: see ``Reading``.
         device: where to run; None is where the model is.

@@ -35,6 +35,7 @@ from dnamamba.data.variants import Variant
 from dnamamba.inference.effects import Surroundings, VariantScore
 from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.sources import grouped
 from dnamamba.model.language_model import LanguageModel
 
 __all__ = ["likelihood_ratios"]
@@ -54,10 +55,10 @@ def likelihood_ratios(
     model: LanguageModel,
     tokenizer: Tokenizer,
     genome: Genome,
-    sites: Sequence[Sequence[Variant]],
     around: Surroundings,
     reading: Reading,
     device: torch.device,
+    sites: Sequence[Sequence[Variant]],
 ) -> list[VariantScore]:
     """Score the variants of some sites, which are read side by side.
 
@@ -65,17 +66,18 @@ def likelihood_ratios(
         model: causal, in evaluation mode, on ``device``.
         tokenizer: the model's.
         genome: the reference that the variants were checked against.
-        sites: variants of the same place and REF each: they share one prefix and one REF.
         around: what is read around them.
         reading: what bounds the memory.
         device: where the model is.
+        sites: variants of the same place and REF each: they share one prefix and one REF.
     """
     both = [_readings(genome, tokenizer, site, around.context, around.flank) for site in sites]
-    strands = list(zip(*both, strict=True))[: 2 if around.both_strands else 1]
-    tails = [_read(model, strand, tokenizer.scored, reading, device) for strand in strands]
+    strands = 2 if around.both_strands else 1
+    readings = [strand for site in both for strand in site[:strands]]
+    tails = _read(model, readings, tokenizer.scored, reading, device)
     scores: list[VariantScore] = []
     for number, site in enumerate(sites):
-        scores += _compare(site, [strand[number] for strand in tails])
+        scores += _compare(site, tails[strands * number : strands * (number + 1)])
     return scores
 
 
@@ -101,22 +103,22 @@ def _read(
     reading: Reading,
     device: torch.device,
 ) -> list[list[Tail]]:
-    """For each site, what the model says of REF and of each ALT, each with its flank."""
+    """Of each site and strand, what the model says of REF and each ALT, each with its flank."""
     scored = torch.tensor(scored_ids, device=device)
-    before = read_prefixes(model, [r.prefix for r in readings], reading.chunk_length, device)
+    before = read_prefixes(model, [r.prefix for r in readings], reading, device)
     owners = [site for site, r in enumerate(readings) for _ in r.alleles]
     tails = [np.concatenate([allele, r.flank]) for r in readings for allele in r.alleles]
-    by_site: list[list[Tail]] = [[] for _ in readings]
-    results: dict[int, Tail] = {}
+    results: list[list[Tail]] = [[] for _ in readings]
+    read: dict[int, Tail] = {}
     order = sorted(range(len(tails)), key=lambda i: -len(tails[i]))
-    for at in range(0, len(order), reading.batch_size):
-        rows = order[at : at + reading.batch_size]
+    budget = reading.budget(model.backbone, device)
+    for rows in grouped(order, lambda i: len(tails[i]), reading.batch_size, budget):
         group = before.take([owners[i] for i in rows])
-        read = read_tails(model, group, [tails[i] for i in rows], scored, reading.chunk_length)
-        results.update(zip(rows, read, strict=True))
-    for number, site in enumerate(owners):
-        by_site[site].append(results[number])
-    return by_site
+        known = read_tails(model, group, [tails[i] for i in rows], scored, reading)
+        read.update(zip(rows, known, strict=True))
+    for number, owner in enumerate(owners):
+        results[owner].append(read[number])
+    return results
 
 
 def _compare(site: Sequence[Variant], strands: Sequence[list[Tail]]) -> Iterator[VariantScore]:

@@ -1,6 +1,7 @@
 """Masked bases, guessed from what stands on both sides of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.side_by_side import in_order
 from dnamamba.inference.sources import grouped
-from dnamamba.inference.streaming import read_rows
+from dnamamba.inference.streaming import on_device, read_rows
 from dnamamba.model.language_model import LanguageModel
 
 __all__ = ["Query", "guess", "mask_out"]
@@ -58,15 +60,22 @@ def guess(
         Of each query, in order, the owner, and (n,) natural logarithms of the probabilities of
         its ids at its places, over all V ids.
     """
-    most = reading.bounds(model.backbone, device).most
-    for batch in grouped(queries, lambda query: len(query.tokens), reading.batch_size, most):
-        hidden = read_rows(model.backbone, [query.tokens for query in batch], device)
-        counts = [len(query.places) for query in batch]
-        rows = np.repeat(np.arange(len(batch)), counts)
-        places = np.concatenate([query.places for query in batch])
-        ids = np.concatenate([query.ids for query in batch]).astype(np.int64)
-        at, of, wanted = (torch.from_numpy(x).to(device) for x in (rows, places, ids))
-        log_p = model.head(hidden[at, of]).float().log_softmax(-1)
-        answers = log_p.gather(1, wanted[:, None])[:, 0].cpu().double().numpy()
-        for query, answer in zip(batch, np.split(answers, np.cumsum(counts)[:-1]), strict=True):
-            yield query.owner, answer
+    budget = reading.budget(model.backbone, device)
+    batches = grouped(queries, lambda query: len(query.tokens), reading.batch_size, budget)
+    for answers in in_order(partial(_answer, model, device), batches, device):
+        yield from answers
+
+
+def _answer(
+    model: LanguageModel, device: torch.device, batch: Sequence[Query]
+) -> list[tuple[int, NDArray[np.float64]]]:
+    hidden = read_rows(model.backbone, [query.tokens for query in batch], device)
+    counts = [len(query.places) for query in batch]
+    rows = np.repeat(np.arange(len(batch)), counts)
+    places = np.concatenate([query.places for query in batch])
+    ids = np.concatenate([query.ids for query in batch]).astype(np.int64)
+    at, of, wanted = (on_device(x, device) for x in (rows, places, ids))
+    log_p = model.head(hidden[at, of]).float().log_softmax(-1)
+    answers = log_p.gather(1, wanted[:, None])[:, 0].cpu().double().numpy()
+    owners = [query.owner for query in batch]
+    return list(zip(owners, np.split(answers, np.cumsum(counts)[:-1]), strict=True))

@@ -56,10 +56,10 @@ def masked_marginals(
     model: LanguageModel,
     tokenizer: Tokenizer,
     genome: Genome,
-    sites: Sequence[Sequence[Variant]],
     around: Surroundings,
     reading: Reading,
     device: torch.device,
+    sites: Sequence[Sequence[Variant]],
 ) -> list[VariantScore]:
     """Score the variants of some sites, which are read side by side.
 
@@ -67,10 +67,10 @@ def masked_marginals(
         model: reads both ways; in evaluation mode, on ``device``.
         tokenizer: the model's; it has a mask.
         genome: the reference that the variants were checked against.
-        sites: variants of the same place and REF each.
         around: what is read around them.
         reading: what bounds the memory.
         device: where the model is.
+        sites: variants of the same place and REF each.
 
     Returns:
         One score a variant; NaN where a base that is exchanged, or its ALT, is N.

@@ -53,8 +53,8 @@ def mutate(
         flank: bases scored behind each substitution, on either strand; fewer at a contig's end. A
             model that reads both ways scores the position alone.
         both_strands: average over both strands; False reads the plus strand alone.
-        batch_size: substitutions side by side, or windows with a masked position.
-        chunk_length: tokens at a time of a causal model.
+        batch_size: most substitutions side by side, or windows with a masked position.
+        chunk_length: most tokens at a time of one sequence, by a causal model.
         max_bases: see ``Reading``.
         advance: told of the bases done, each once a strand.
 

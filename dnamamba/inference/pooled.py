@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from dnamamba.inference.streaming import Chunk
+from dnamamba.inference.streaming import Chunk, exact, on_device
 from dnamamba.model.pooling import Pooling
 
 __all__ = ["pool_chunks"]
@@ -23,17 +24,20 @@ def pool_chunks(
         ends: of each row, one past the last that counts.
 
     Returns:
-        (rows, d_model) fp32 on the CPU.
+        (rows, d_model) fp32; of what a GPU reads on that GPU, without waiting for it.
     """
-    low, high = (torch.tensor(places)[:, None] for places in (first, ends))
-    scalars, vectors = torch.empty(0), torch.empty(0)
+    bounds = np.array([first, ends])[:, :, None]
+    scalars, vectors, low, high = torch.empty(0), torch.empty(0), torch.empty(0), torch.empty(0)
     for number, (start, hidden, real, _) in enumerate(chunks):
-        n = len(real)
-        at = torch.arange(start, start + hidden.shape[1])
-        counts = ((at >= low[:n]) & (at < high[:n])).to(hidden.device)
-        part = tuple(x.cpu().double() for x in pooling.summarise(hidden, counts))
+        n, device = len(real), hidden.device
         if number == 0:
-            scalars, vectors = part
+            low, high = on_device(bounds, device)
+        at = torch.arange(start, start + hidden.shape[1], device=device)
+        counts = (at >= low[:n]) & (at < high[:n])
+        scalar, vector = map(exact, pooling.summarise(hidden, counts))
+        if number == 0:
+            scalars, vectors = scalar, vector
         else:
-            scalars[:n], vectors[:n] = pooling.merge((scalars[:n], vectors[:n]), (part[0], part[1]))
+            merged = pooling.merge((scalars[:n], vectors[:n]), (scalar, vector))
+            scalars[:n], vectors[:n] = merged
     return pooling.finish((scalars, vectors)).float()

@@ -16,8 +16,9 @@ from dnamamba.inference.models import evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH
-from dnamamba.inference.sources import Encoded, Opposite, Source, buckets, encode_all
-from dnamamba.inference.streaming import stream
+from dnamamba.inference.sources import Encoded, Opposite, Source, encode_all
+from dnamamba.inference.strands import features
+from dnamamba.inference.streaming import each_batch, on_device, stream
 from dnamamba.model.classifier import Classifier, VariantClassifier, Windows
 from dnamamba.model.heads import prediction_columns
 
@@ -86,9 +87,9 @@ def predict(
             allele, bases right of it) for the other; at least one: a list, or another container
             of ``dnamamba.containers``; of a mapping the values, in its order.
         both_strands: average over both strands; None: as the model was validated.
-        batch_size: sequences side by side.
-        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
-            chunk_length``, not with the sequences.
+        batch_size: most sequences side by side.
+        chunk_length: most bases at a time of one sequence, by a causal model. Memory grows with
+            neither the sequences nor their number: see ``max_bases``.
         max_bases: see ``Reading``.
         overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.
@@ -163,17 +164,19 @@ def _pooled(
     first: Tensor | None,
 ) -> Tensor:
     """(n, d_model) fp32, each source pooled from base ``first`` on."""
-    pooled = torch.empty(len(sources), model.config.d_model)
     backbone = model.backbone
-    most = None if backbone.causal else reading.bounds(backbone, device).most
-    for batch in buckets(sources, reading.batch_size, most):
-        read = [sources[i] for i in batch]
+
+    def pool(members: list[int]) -> Tensor:
+        read = [sources[i] for i in members]
         chunks = stream(backbone, read, reading=reading, device=device, advance=advance)
-        features = (c._replace(hidden=backbone.features(c.hidden)) for c in chunks)
-        starts = [0] * len(batch) if first is None else first[batch].tolist()
-        ends = [len(sources[i]) for i in batch]
-        pooled[batch] = pool_chunks(features, model.pooling, starts, ends)
-    return pooled.to(device)
+        starts = [0] * len(members) if first is None else first[members].tolist()
+        ends = [len(source) for source in read]
+        return pool_chunks(features(backbone, chunks), model.pooling, starts, ends)
+
+    order, parts = each_batch(pool, backbone, sources, reading, device)
+    vectors = torch.cat(parts).to(device)
+    at = on_device(np.array(order), device)
+    return torch.empty_like(vectors).index_copy_(0, at, vectors)
 
 
 def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:

@@ -14,7 +14,8 @@ from torch import Tensor
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.conditional import log_probability
-from dnamamba.inference.streaming import Chunk, carry
+from dnamamba.inference.reading import Reading
+from dnamamba.inference.streaming import Chunk, carry, exact, on_device
 from dnamamba.model import CausalBackbone, LanguageModel, State
 
 __all__ = ["Place", "Prefixes", "Tail", "read_place", "read_prefixes", "read_tails"]
@@ -52,8 +53,14 @@ class Prefixes(NamedTuple):
 
     def take(self, rows: list[int]) -> "Prefixes":
         """Some of them, a number may occur several times."""
-        index = torch.tensor(rows, device=self.hidden.device)
+        index = on_device(np.array(rows), self.hidden.device)
         return Prefixes(self.hidden[index], self.state.take(index), self.begun[index])
+
+    @classmethod
+    def join(cls, parts: Sequence["Prefixes"]) -> "Prefixes":
+        """Those of several, one after the other."""
+        hidden, states, begun = zip(*parts, strict=True)
+        return cls(torch.cat(hidden), type(states[0]).join(states), torch.cat(begun))
 
 
 class Tail(NamedTuple):
@@ -101,14 +108,14 @@ def read_place(
 
 
 def read_prefixes(
-    model: LanguageModel, prefixes: Sequence[Ids], chunk_length: int, device: torch.device
+    model: LanguageModel, prefixes: Sequence[Ids], reading: Reading, device: torch.device
 ) -> Prefixes:
     """Read prefixes side by side, each from a sequence's start.
 
     Args:
         model: in evaluation mode, on ``device``.
         prefixes: (l,) token ids of the bases of each; none is a prefix too.
-        chunk_length: tokens at a time.
+        reading: what bounds the memory.
         device: where the model is.
     """
     backbone = model.backbone
@@ -117,11 +124,12 @@ def read_prefixes(
     hidden = torch.zeros(len(prefixes), model.config.d_model, device=device)
     start = np.array(backbone.start_tokens, dtype=np.uint8)
     rows = [np.concatenate([start, prefix]) for prefix in prefixes]
+    chunk_length = reading.chunk(len(rows), max(map(len, rows)), backbone, device)
     for chunk in carry(backbone, rows, chunk_length=chunk_length, device=device):
         state = chunk.state
-        reached = [row for row, count in enumerate(chunk.real) if count]
-        ends = [chunk.real[row] - 1 for row in reached]
-        hidden[reached] = chunk.hidden[reached, ends].to(hidden.dtype)
+        real = on_device(np.array(chunk.real), device)
+        ends = chunk.hidden[torch.arange(len(rows), device=device), (real - 1).clamp(min=0)]
+        hidden = torch.where(real[:, None] > 0, ends.to(hidden.dtype), hidden)
     if state is None:  # there is nothing before any of them, not even a start token
         state = backbone.initial_state(len(prefixes), device=device)
     begun = torch.tensor([len(row) > 0 for row in rows], device=device)
@@ -133,7 +141,8 @@ def read_tails(
     before: Prefixes,
     tails: Sequence[Ids],
     scored: Tensor,
-    chunk_length: int,
+    reading: Reading,
+    skipped: Sequence[int] | None = None,
 ) -> list[Tail]:
     """Read tails side by side, each on from its own prefix.
 
@@ -142,25 +151,28 @@ def read_tails(
         before: of as many rows as there are tails.
         tails: (l,) token ids each, at least one.
         scored: (256,) bool, ids that count, on the model's device.
-        chunk_length: tokens at a time.
+        reading: what bounds the memory.
+        skipped: how many of each tail's first bases still belong to its prefix; None: none.
     """
-    log_likelihood = np.zeros(len(tails))
-    bases = np.zeros(len(tails), dtype=np.int64)
-    total = np.zeros((len(tails), model.config.d_model))
+    device = before.hidden.device
+    chunk_length = reading.chunk(len(tails), max(map(len, tails)), model.backbone, device)
+    first = on_device(np.array(skipped or [0] * len(tails)), device)[:, None]
+    sums = exact(torch.zeros(2, len(tails), device=device))
+    total = exact(torch.zeros(len(tails), model.config.d_model, device=device))
     for chunk, hidden_before in _shifted(model, before, tails, chunk_length):
-        targets = _targets(tails, chunk).to(chunk.hidden.device)
-        real = torch.tensor(chunk.real, device=targets.device)
-        inside = torch.arange(targets.shape[1], device=targets.device) < real[:, None]
+        targets = on_device(_targets(tails, chunk), device)
+        real = on_device(np.array(chunk.real), device)[:, None]
+        at = torch.arange(targets.shape[1], device=device)
+        inside = (at < real) & (at + chunk.start >= first)
         counts = scored[targets.long()] & inside
         if chunk.start == 0:
             counts[:, 0] &= before.begun
-        log_p, counted = log_probability(model.head(hidden_before), targets, counts)
-        log_likelihood += log_p.numpy()
-        bases += counted.numpy()
+        sums += torch.stack(log_probability(model.head(hidden_before), targets, counts))
         hidden = torch.where(inside[..., None], chunk.hidden.float(), 0.0)
-        total += hidden.sum(1).cpu().double().numpy()
-    lengths = np.array([len(tail) for tail in tails])
-    mean = total / lengths[:, None]
+        total += exact(hidden.sum(1))
+    log_likelihood, bases = sums.cpu().numpy()
+    lengths = np.array([len(tail) for tail in tails]) - np.array(skipped or 0)
+    mean = total.cpu().numpy() / lengths[:, None]
     return [Tail(float(s), int(n), m) for s, n, m in zip(log_likelihood, bases, mean, strict=True)]
 
 
@@ -177,9 +189,9 @@ def _shifted(
         last = chunk.hidden[:, -1:]
 
 
-def _targets(tails: Sequence[Ids], chunk: Chunk) -> Tensor:
+def _targets(tails: Sequence[Ids], chunk: Chunk) -> Ids:
     """(rows, l) the tails' own bases; what stands after a row's end means nothing."""
     targets = np.full((len(tails), max(chunk.real)), PAD, dtype=np.uint8)
     for row, (tail, count) in enumerate(zip(tails, chunk.real, strict=True)):
         targets[row, :count] = tail[chunk.start : chunk.start + count]
-    return torch.from_numpy(targets)
+    return targets

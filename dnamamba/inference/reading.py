@@ -1,8 +1,9 @@
 """How much is read at a time: what bounds the memory, and what a device's memory allows.
 
-A causal model carries its state on, so that its memory is bounded by chunks of any size. One that
-reads both ways reads a sequence whole; what does not fit is read in overlapping windows, each of
-which answers for its middle alone.
+Sequences are read side by side up to a budget of bases, as many as keep the device busy. A causal
+model carries its state on, so that chunks of any size bound its memory. One that reads both ways
+reads a sequence whole; what does not fit is read in overlapping windows, each of which answers
+for its middle alone.
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,13 @@ __all__ = ["Bounds", "Reading", "Window"]
 
 # Memory to plan with on a CPU, the same on every machine: so are the windows. Of a GPU, half.
 _CPU_MEMORY = 8 << 30
+
+# Bases side by side from which on more make a device no faster: on a CPU each thread reads so many,
+# and what a layer hands on stays in the caches; a GPU works longer than its launches take.
+_ENOUGH_CPU = 1 << 12
+_ENOUGH = 1 << 19
+# Long sequences of a causal model stand side by side rather than in chunks longer than this.
+_LEAST_CHUNK = 4096
 
 
 class Window(NamedTuple):
@@ -64,11 +72,13 @@ class Reading:
     """Settings of a reading; none changes a result beyond rounding, but for windows.
 
     Attributes:
-        batch_size: sequences side by side.
-        chunk_length: bases at a time of a causal model.
-        max_bases: bases at a time, in all sequences side by side, of a model that reads both ways;
-            a longer sequence is read in windows. None: as many as the memory holds, half of a
-            GPU's and 8 GiB on a CPU, as a power of two.
+        batch_size: most sequences side by side.
+        chunk_length: most bases at a time of one sequence, by a causal model.
+        max_bases: bases at a time, in all sequences side by side, padding included; on a CPU so
+            many on each thread. None: 4,096 on a CPU, elsewhere 524,288 or what half of the free
+            memory holds. By a model that reads both ways a longer sequence is read in windows of
+            so many; None: of as many as the memory holds, half of a GPU's and 8 GiB on a CPU, as a
+            power of two.
         overlap: bases that such a window reads on either side of those it answers for; None:
             8192, or a quarter of ``max_bases`` if that is less.
 
@@ -88,6 +98,33 @@ class Reading:
                 least = 0 if field.name == "overlap" else 1
                 object.__setattr__(self, field.name, whole(field.name, value, least))
 
+    def budget(self, backbone: Backbone, device: torch.device) -> int:
+        """Bases to read side by side at a time, padding included; a longer sequence is alone."""
+        if self.max_bases is not None:
+            return self.max_bases
+        if device.type == "cpu":
+            return _ENOUGH_CPU
+        return max(1, min(_ENOUGH, _free(device) // 2 // _bytes_of_a_base(backbone)))
+
+    @property
+    def row(self) -> int:
+        """As how many bases the budget counts a sequence of a causal model, at most."""
+        return min(self.chunk_length, _LEAST_CHUNK)
+
+    def chunk(self, rows: int, longest: int, backbone: Backbone, device: torch.device) -> int:
+        """How many positions of each row a causal model reads at a time.
+
+        Args:
+            rows: side by side.
+            longest: positions of the longest.
+            backbone: the model.
+            device: where it is.
+        """
+        share = max(1, self.budget(backbone, device) // rows)
+        # An eighth more, and even chunks: of a row just too long next to nothing is left over.
+        most = min(self.chunk_length, share + share // 8)
+        return max(1, -(-longest // max(1, -(-longest // most))))
+
     def bounds(self, backbone: Backbone, device: torch.device) -> Bounds:
         """The bounds of a model that reads both ways.
 
@@ -105,13 +142,23 @@ class Reading:
 
 def _fitting(backbone: Backbone, device: torch.device) -> int:
     """Bases that the memory of a device holds at a time, as a power of two."""
-    if device.type == "cuda":
-        memory = torch.cuda.get_device_properties(device).total_memory // 2
-    elif device.type == "mps":
-        memory = torch.mps.recommended_max_memory() // 2
-    else:
-        memory = _CPU_MEMORY
+    memory = _CPU_MEMORY if device.type == "cpu" else _memory(device) // 2
     return 1 << max(0, (memory // _bytes_of_a_base(backbone)).bit_length() - 1)
+
+
+def _memory(device: torch.device) -> int:
+    """Bytes of an accelerator's memory."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return torch.mps.recommended_max_memory() if device.type == "mps" else _CPU_MEMORY
+
+
+def _free(device: torch.device) -> int:
+    """Bytes of a device's memory that nobody uses."""
+    if device.type != "cuda":
+        return _memory(device)
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + cached
 
 
 def _bytes_of_a_base(backbone: Backbone) -> int:

@@ -50,9 +50,9 @@ def score(
             of ``dnamamba.containers``; of a mapping the values, in its order.
         mask_every: k, of a model that reads both ways: mask every k-th base at a time, in k passes;
             None masks one base at a time, in as many passes as there are bases.
-        batch_size: sequences side by side; of a model that reads both ways, passes.
-        chunk_length: bases at a time of a causal model. Memory grows with ``batch_size *
-            chunk_length``, not with the sequences.
+        batch_size: most sequences side by side; of a model that reads both ways, passes.
+        chunk_length: most bases at a time of one sequence, by a causal model. Memory grows with
+            neither the sequences nor their number: see ``max_bases``.
         max_bases: see ``Reading``.
         overlap: see ``Reading``.
         device: where to run, as ``cuda``; None is where the model is.

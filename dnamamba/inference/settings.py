@@ -9,8 +9,8 @@ __all__ = ["BATCH_SIZE", "CHUNK_LENGTH", "CONTEXT", "FLANK", "MASK_EVERY", "OVER
 
 Pooling = Literal["mean", "max", "last"]
 
-BATCH_SIZE = 16  # sequences side by side
-CHUNK_LENGTH = 4096  # bases at a time
+BATCH_SIZE = 1024  # most sequences side by side
+CHUNK_LENGTH = 1 << 16  # most bases of one sequence at a time
 OVERLAP = 8192  # bases that a window reads on either side of those it answers for
 MASK_EVERY = 16  # of so many bases one is masked at a time
 

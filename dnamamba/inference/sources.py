@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.containers import Sequences, members, present
+from dnamamba.containers import Sequences, letters, members, present
+from dnamamba.lookup import look_up
 
 __all__ = ["Encoded", "Opposite", "Source", "buckets", "encode_all", "grouped"]
 
 Item = TypeVar("Item")
+
+# Letters that are looked up together.
+_AT_ONCE = 1 << 24
 
 
 class Source(Protocol):
@@ -65,18 +69,43 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
     """
     if not hasattr(tokenizer, "encode"):
         raise ValueError(f"tokenizer must be the model's, got {type(tokenizer).__name__}")
-    encoded = []
-    for name, sequence in members(sequences, "sequence", "sequences"):
-        encoded.append(Encoded(tokenizer.encode(present(sequence, name), contig=name)))
-        if not len(encoded[-1]):
-            raise ValueError(f"{name} is empty; leave it out")
+    encoded: list[Encoded] = []
+    named: list[tuple[str, bytes | bytearray]] = []
+    size = 0
+    try:
+        for name, sequence in members(sequences, "sequence", "sequences"):
+            raw = letters(present(sequence, name), name)
+            if not raw:
+                raise ValueError(f"{name} is empty; leave it out")
+            named.append((name, raw))
+            size += len(raw)
+            if size >= _AT_ONCE:
+                encoded += _encode(tokenizer, named)
+                named, size = [], 0
+    except ValueError:
+        _encode(tokenizer, named)  # a letter refused in one before is the first error
+        raise
+    encoded += _encode(tokenizer, named)
     if not encoded:
         raise ValueError("expected at least one sequence, got none")
     return encoded
 
 
+def _encode(tokenizer: Tokenizer, named: Sequence[tuple[str, bytes | bytearray]]) -> list[Encoded]:
+    """Token ids of sequences, each with its name, in one look-up."""
+    joined = np.frombuffer(b"".join([raw for _, raw in named]), dtype=np.uint8)
+    ids = np.empty(len(joined), dtype=np.uint8)
+    ends = np.cumsum([len(raw) for _, raw in named], dtype=np.int64)
+    at = look_up(tokenizer.table, joined, ids)
+    if at >= 0:
+        number = int(np.searchsorted(ends, at, side="right"))
+        first = int(ends[number - 1]) if number else 0
+        raise ValueError(tokenizer.refusal(int(joined[at]), named[number][0], at - first))
+    return [Encoded(tokens) for tokens in np.split(ids, ends[:-1])] if named else []
+
+
 def buckets(
-    sources: Sequence[Source], batch_size: int, most: int | None = None
+    sources: Sequence[Source], batch_size: int, most: int | None = None, row: int | None = None
 ) -> Iterator[list[int]]:
     """Numbers of the sources in batches of like length, the longest first, also within a batch.
 
@@ -84,9 +113,11 @@ def buckets(
         sources: the sequences.
         batch_size: most of them in a batch.
         most: most bases in a batch, padding included; a longer sequence stands alone. None: any.
+        row: as how many bases a longer sequence counts, which is read piece by piece; None: all.
     """
-    order = sorted(range(len(sources)), key=lambda i: -len(sources[i]))
-    yield from grouped(order, lambda i: len(sources[i]), batch_size, most)
+    sizes = [len(source) for source in sources]
+    order = sorted(range(len(sources)), key=lambda i: -sizes[i])
+    yield from grouped(order, lambda i: min(sizes[i], row or sizes[i]), batch_size, most)
 
 
 def grouped(

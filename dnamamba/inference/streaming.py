@@ -8,7 +8,8 @@ whole sequences, and the length of each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -17,11 +18,15 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD
 from dnamamba.inference.reading import Reading
-from dnamamba.inference.sources import Source
+from dnamamba.inference.side_by_side import side_by_side
+from dnamamba.inference.sources import Source, buckets
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.state import State
 
-__all__ = ["Chunk", "carry", "read_rows", "stream"]
+__all__ = ["Chunk", "batches", "carry", "each_batch", "exact", "on_device", "read_rows", "stream"]
+
+
+Result = TypeVar("Result")
 
 
 class Chunk(NamedTuple):
@@ -52,6 +57,31 @@ class Chunk(NamedTuple):
         return sum(max(width - self.skipped, 0) for width in self.real)
 
 
+def batches(
+    backbone: Backbone, sources: Sequence[Source], reading: Reading, device: torch.device
+) -> Iterator[list[int]]:
+    """Numbers of the sources in batches for ``stream``, within the budget of ``reading``."""
+    row = reading.row if backbone.causal else None
+    return buckets(sources, reading.batch_size, reading.budget(backbone, device), row)
+
+
+def each_batch(
+    work: Callable[[list[int]], Result],
+    backbone: Backbone,
+    sources: Sequence[Source],
+    reading: Reading,
+    device: torch.device,
+) -> tuple[list[int], list[Result]]:
+    """What ``work`` makes of each of the ``batches``, side by side.
+
+    Returns:
+        The numbers of the sources in the order of the results' rows, and the results.
+    """
+    numbers = list(batches(backbone, sources, reading, device))
+    brief = sum(map(len, sources)) <= reading.budget(backbone, device)
+    return list(chain.from_iterable(numbers)), side_by_side(work, numbers, device, brief)
+
+
 def stream(
     backbone: Backbone,
     sources: Sequence[Source],
@@ -66,7 +96,7 @@ def stream(
 
     Args:
         backbone: in evaluation mode, on ``device``.
-        sources: the sequences, longest first; a batch of ``sources.buckets``.
+        sources: the sequences, longest first; one of the ``batches``.
         lengths: how many bases of each to read; None: all. Of a causal backbone alone.
         reading: what bounds the memory.
         device: where the tokens go.
@@ -75,7 +105,9 @@ def stream(
     """
     if backbone.causal:
         read = list(map(len, sources)) if lengths is None else lengths
-        chunks = _chunks(backbone, sources, read, reading.chunk_length, device, layer)
+        longest = len(backbone.start_tokens) + max(read)
+        chunk_length = reading.chunk(len(sources), longest, backbone, device)
+        chunks = _chunks(backbone, sources, read, chunk_length, device, layer)
     else:
         chunks = _windows(backbone, sources, reading, device, layer)
     for chunk in chunks:
@@ -107,7 +139,7 @@ def _chunks(
         tokens[:, : len(begun)] = begun
         if state is not None and len(real) < state.batch:
             state = state.rows(len(real))
-        hidden, state = backbone(torch.from_numpy(tokens).to(device), state, layer=layer)
+        hidden, state = backbone(on_device(tokens, device), state, layer=layer)
         yield Chunk(first, hidden, real, state)
 
 
@@ -150,9 +182,22 @@ def read_rows(
     for row, (ids, width) in enumerate(zip(rows, real, strict=True)):
         tokens[row, : len(before)] = before
         tokens[row, len(before) : width] = ids
-    lengths = torch.tensor(real, device=device)
-    hidden, _ = backbone(torch.from_numpy(tokens).to(device), lengths=lengths, layer=layer)
+    lengths = on_device(np.array(real), device)
+    hidden, _ = backbone(on_device(tokens, device), lengths=lengths, layer=layer)
     return hidden[:, len(before) :]
+
+
+def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """An array as a tensor there, without waiting for what the device still has to do."""
+    tensor = torch.from_numpy(array)
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def exact(tensor: Tensor) -> Tensor:
+    """In fp64, in which sums do not depend on batches and chunks; on the CPU if need be."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
 
 
 def carry(
@@ -184,6 +229,6 @@ def carry(
         tokens = np.full((len(rows), width), PAD, dtype=np.uint8)
         for row, (ids, count) in enumerate(zip(rows, real, strict=True)):
             tokens[row, :count] = ids[start : start + count]
-        lengths = None if min(real) == width else torch.tensor(real, device=device)
-        hidden, state = backbone(torch.from_numpy(tokens).to(device), state, lengths=lengths)
+        lengths = None if min(real) == width else on_device(np.array(real), device)
+        hidden, state = backbone(on_device(tokens, device), state, lengths=lengths)
         yield Chunk(start, hidden, real, state)

@@ -2,8 +2,9 @@
 
 A substitution's score is its log-likelihood ratio as in ``likelihood_ratios``: the substituted base
 and the same F reference bases behind it, given all before them, against the reference base and
-those F bases. A strand's prefix is read once, from ``context`` bases before the region on; at each
-position the state before it serves the three substitutions, and one pass serves the reference.
+those F bases. A strand's prefix is read once, from ``context`` bases before the region on; the
+state is kept every few positions, each of which serves the substitutions up to the next, and one
+pass serves the reference.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,16 +18,21 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.conditional import log_probability
 from dnamamba.inference.effects import Surroundings
-from dnamamba.inference.prefixes import Prefixes, read_place, read_prefixes, read_tails
+from dnamamba.inference.prefixes import Prefixes, Tail, read_place, read_prefixes, read_tails
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.side_by_side import in_order
 from dnamamba.inference.sites import Region, base_columns, cased_bases
+from dnamamba.inference.sources import grouped
 from dnamamba.inference.streaming import carry
-from dnamamba.model import CausalBackbone, LanguageModel
+from dnamamba.model import LanguageModel
 
 __all__ = ["substitution_ratios"]
 
 Ids = NDArray[np.uint8]
 Floats = NDArray[np.float64]
+
+# Positions from one state that is kept to the next: each substitution reads half of it more.
+_STRIDE = 16
 
 
 class _Strand(NamedTuple):
@@ -66,7 +72,7 @@ def substitution_ratios(
     """
     strands = _strands(genome, tokenizer, region, around)[: 2 if around.both_strands else 1]
     how = tokenizer.scored, around.flank, reading, device, advance
-    scores = [np.concatenate(list(_walk(model, strand, *how))) for strand in strands]
+    scores = [_walk(model, strand, *how) for strand in strands]
     return [scores[0], *(score[::-1] for score in scores[1:])]
 
 
@@ -88,6 +94,16 @@ def _strands(
     return forward, reverse
 
 
+class _Substitution(NamedTuple):
+    """One base exchanged, read on from a state kept at or before it."""
+
+    stop: Prefixes
+    position: int
+    base: int
+    tail: Ids
+    skipped: int
+
+
 def _walk(
     model: LanguageModel,
     strand: _Strand,
@@ -96,47 +112,56 @@ def _walk(
     reading: Reading,
     device: torch.device,
     advance: Callable[[int], None],
-) -> Iterator[Floats]:
-    """Scores (l, 4) along a strand, ``batch_size`` positions at a time."""
-    batch_size, chunk_length = reading.batch_size, reading.chunk_length
+) -> Floats:
+    """Scores (L, 4) along a strand."""
     scored = torch.tensor(scored_ids, device=device)
-    reached = read_prefixes(model, [strand.prefix], chunk_length, device)
+    reached = read_prefixes(model, [strand.prefix], reading, device)
     onward = np.concatenate([strand.region, strand.flank])
-    reference = _reference(model, reached, onward, flank, scored, chunk_length)
-    for at in range(0, len(strand.region), batch_size):
-        positions = range(at, min(at + batch_size, len(strand.region)))
-        before, reached = _positions(model, reached, strand.region[at : positions.stop])
-        effects = np.full((len(positions), 4), np.nan)
-        known = [p for p in positions if strand.reference[p] >= 0]
-        effects[[p - at for p in known], strand.reference[known]] = 0.0
-        wanted = [(p, b) for p in known for b in range(4) if b != strand.reference[p]]
-        for first in range(0, len(wanted), batch_size):
-            group = wanted[first : first + batch_size]
-            tails = [
-                np.concatenate([strand.alternatives[p, b : b + 1], onward[p + 1 : p + 1 + flank]])
-                for p, b in group
-            ]
-            states = before.take([p - at for p, _ in group])
-            read = read_tails(model, states, tails, scored, chunk_length)
-            for (p, b), tail in zip(group, read, strict=True):
-                effect = tail.log_likelihood - reference[p]
-                effects[p - at, b] = effect if tail.bases else np.nan
-        advance(len(positions))
-        yield effects
+    reference = _reference(model, reached, onward, flank, scored, reading)
+    effects = np.full((len(strand.region), 4), np.nan)
+    known = np.flatnonzero(strand.reference >= 0)
+    effects[known, strand.reference[known]] = 0.0
+
+    def read(batch: list[_Substitution]) -> list[tuple[_Substitution, Tail]]:
+        stops = list({id(s.stop): s.stop for s in batch}.values())
+        numbers = {id(stop): number for number, stop in enumerate(stops)}
+        before = Prefixes.join(stops).take([numbers[id(s.stop)] for s in batch])
+        skipped = [s.skipped for s in batch]
+        tails = read_tails(model, before, [s.tail for s in batch], scored, reading, skipped)
+        return list(zip(batch, tails, strict=True))
+
+    substitutions = _substitutions(model, reached, strand, onward, flank)
+    budget = reading.budget(model.backbone, device)
+    batches = grouped(substitutions, lambda s: len(s.tail), reading.batch_size, budget)
+    done = 0
+    for answers in in_order(read, batches, device):
+        for s, tail in answers:
+            if tail.bases:
+                effects[s.position, s.base] = tail.log_likelihood - reference[s.position]
+        advance(s.position - done)
+        done = s.position
+    advance(len(effects) - done)
+    return effects
 
 
-def _positions(model: LanguageModel, reached: Prefixes, ids: Ids) -> tuple[Prefixes, Prefixes]:
-    """What stands before each of these bases, and behind the last of them."""
-    states = [reached]
-    begun = torch.ones_like(reached.begun)
-    backbone = model.backbone
-    assert isinstance(backbone, CausalBackbone)
-    for token in torch.tensor(ids.tolist(), device=reached.hidden.device):
-        states.append(Prefixes(*backbone.step(token[None], states[-1].state), begun))
-    *before, after = states
-    state = type(reached.state).join([prefix.state for prefix in before])
-    hidden, begun = (torch.cat([getattr(p, x) for p in before]) for x in ("hidden", "begun"))
-    return Prefixes(hidden, state, begun), after
+def _substitutions(
+    model: LanguageModel, reached: Prefixes, strand: _Strand, onward: Ids, flank: int
+) -> Iterator[_Substitution]:
+    """All of them, along the strand."""
+    device = reached.hidden.device
+    stops = carry(
+        model.backbone, [strand.region], reached.state, chunk_length=_STRIDE, device=device
+    )
+    for chunk in stops:
+        first = chunk.start
+        for p in range(first, first + chunk.real[0]):
+            for base in range(4):
+                if strand.reference[p] not in (-1, base):
+                    exchanged = strand.alternatives[p, base : base + 1]
+                    tail = [onward[first:p], exchanged, onward[p + 1 : p + 1 + flank]]
+                    yield _Substitution(reached, p, base, np.concatenate(tail), p - first)
+        assert chunk.state is not None
+        reached = Prefixes(chunk.hidden[:, -1], chunk.state, torch.ones_like(reached.begun))
 
 
 def _reference(
@@ -145,11 +170,12 @@ def _reference(
     ids: Ids,
     flank: int,
     scored: torch.Tensor,
-    chunk_length: int,
+    reading: Reading,
 ) -> Floats:
     """(l,) log-likelihood of each base of ``ids`` together with the ``flank`` bases behind it."""
     log_p = [np.zeros(1)]
     last = before.hidden[:, None]
+    chunk_length = reading.chunk(1, len(ids), model.backbone, scored.device)
     for chunk in carry(
         model.backbone, [ids], before.state, chunk_length=chunk_length, device=scored.device
     ):
@@ -160,7 +186,7 @@ def _reference(
             counts[:1] &= before.begun
         columns = logits.transpose(0, 1), targets[:, None], counts[:, None]
         each, _ = log_probability(*columns)
-        log_p.append(each.numpy())
+        log_p.append(each.cpu().numpy())
         last = chunk.hidden[:, -1:]
     sums = np.cumsum(np.concatenate(log_p))
     first = np.arange(len(ids))

@@ -5,7 +5,8 @@ masked site (``masked_marginals``).
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby, islice
+from functools import partial
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ from dnamamba.inference.masked_marginals import masked_marginals
 from dnamamba.inference.models import evaluating, method_of
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
+from dnamamba.inference.side_by_side import batches_ahead, side_by_side
+from dnamamba.inference.sources import grouped
 from dnamamba.inference.substitutions import read_substitutions
 
 __all__ = [
@@ -75,9 +78,8 @@ def score_variants(
         flank: bases scored behind an allele, on either strand; fewer at a contig's end. A model
             that reads both ways scores the site alone.
         both_strands: average over both strands; False reads the plus strand alone.
-        batch_size: sites, and then alleles, side by side.
-        chunk_length: tokens at a time of a causal model; bounds the memory together with
-            ``batch_size``.
+        batch_size: most sites, and then alleles, side by side.
+        chunk_length: most tokens at a time of one sequence, by a causal model.
         max_bases: see ``Reading``.
 
     Yields:
@@ -93,11 +95,17 @@ def score_variants(
     around = Surroundings(context, flank, both_strands)
     around.check()
     reading = Reading(batch_size, chunk_length, max_bases)
+    strands = 2 if both_strands else 1
+    with evaluating(model, tokenizer) as device:
+        budget = reading.budget(language_model.backbone, device)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
-    while batch := list(islice(sites, reading.batch_size)):
+    window = strands * min(max(context, 1), reading.row)
+    batches = grouped(sites, lambda _: window, reading.batch_size, budget)
+    while group := list(islice(batches, batches_ahead(device))):
         with evaluating(model, tokenizer) as device:
-            scores = method(language_model, tokenizer, genome, batch, around, reading, device)
-        yield from scores
+            read = partial(method, language_model, tokenizer, genome, around, reading, device)
+            scores = side_by_side(read, group, device, brief=window <= budget)
+        yield from chain.from_iterable(scores)
 
 
 def scorable_variants(

@@ -61,9 +61,13 @@ def slices(length: int, step: int, leftwards: bool = False) -> list[slice]:
     return parts[::-1] if leftwards else parts
 
 
-def run(tasks: Sequence[Callable[[], T]]) -> list[T]:
-    """The tasks' results, in order; without gradients, and one task runs on the spot."""
-    if len(tasks) == 1:
+def run(tasks: Sequence[Callable[[], T]], apart: bool = False) -> list[T]:
+    """The tasks' results, in order; without gradients.
+
+    A single task runs on the spot, PyTorch's threads its own, unless it is to be ``apart`` like
+    the others: then it has one thread, which waits for nobody.
+    """
+    if len(tasks) == 1 and not apart:
         with torch.no_grad():
             return [tasks[0]()]
     call = partial(_call, torch.is_inference_mode_enabled())

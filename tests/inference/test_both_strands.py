@@ -109,7 +109,7 @@ def test_a_batch_is_bounded_by_its_bases() -> None:
     handle = model.backbone.embedding.register_forward_hook(
         lambda _, inputs, __: shapes.append(tuple(inputs[0].shape))
     )
-    embed(model, TOKENIZER, ["ACGT" * 10] * 5 + ["AC"] * 20, max_bases=90)
+    embed(model, TOKENIZER, ["ACGT" * 10] * 5 + ["AC"] * 20, max_bases=90, batch_size=16)
     handle.remove()
     assert shapes == [(2, 40), (2, 40), (2, 40), (16, 2), (3, 2)]
 

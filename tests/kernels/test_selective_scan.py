@@ -45,6 +45,29 @@ def test_is_the_same_however_it_is_cut(
     assert_close(case.run("torch"), case.reference())
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("elements", "positions"), [(1 << 17, 4), (64, 1), (500, 3)])
+@pytest.mark.parametrize("row", range(9))
+def test_gives_the_same_where_no_backward_follows(
+    row: int,
+    elements: int,
+    positions: int,
+    dtype: torch.dtype,
+    threads: int,
+    threaded: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sweep, "SLAB_ELEMENTS", elements)
+    monkeypatch.setattr(sweep, "SLAB_POSITIONS_UNKEPT", positions)
+    threaded(threads)
+    case = scan_case(4, 41, 5, 3, row, dtype)
+    expected = selective_scan(**(case.tensors | case.given), **case.options, backend="torch")
+    with torch.inference_mode():
+        got = selective_scan(**(case.tensors | case.given), **case.options, backend="torch")
+    torch.testing.assert_close(got, tuple(x.detach() for x in expected))
+
+
 @pytest.mark.parametrize("backend", ["torch", "reference"])
 @pytest.mark.parametrize("row", range(9))
 def test_gradients_are_those_of_finite_differences(backend: str, row: int) -> None:

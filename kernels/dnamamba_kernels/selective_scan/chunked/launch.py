@@ -41,7 +41,8 @@ def forward(scan: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
         state = torch.zeros_like(state.mT, memory_format=torch.contiguous_format)
     else:
         state = scan.initial_state.mT.clone(memory_format=torch.contiguous_format)
-    plan, blocks = Plan.of(scan.u, scan.A.shape[1]), parallel.blocks(scan.u, scan.A.shape[1])
+    states = scan.A.shape[1]
+    plan, blocks = Plan.of(scan.u, states, keep), parallel.blocks(scan.u, states)
     tasks = [
         partial(
             sweep,

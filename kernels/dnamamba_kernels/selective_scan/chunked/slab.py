@@ -4,6 +4,7 @@ Channels lie innermost, so that every product is one contiguous run whatever N i
 or D are batched matrix products. The arrays are made once and filled again slab after slab.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -36,19 +37,33 @@ class Slab:
     def __init__(self, like: Tensor, size: tuple[int, ...], reverse: bool) -> None:
         positions, *state = size
         self.size = size
-        self.a, self.g = like.new_empty(size), like.new_empty(size)
+        self.a = like.new_empty(size)
         h = like.new_empty(positions + 1, *state)
         self.before, self.after = (h[1:], h[:-1]) if reverse else (h[:-1], h[1:])
+        self._g: Tensor | None = None
         self.order = slice(None, None, -1 if reverse else 1)
-        a_steps, g_steps, h_steps = (t.unbind(0)[self.order] for t in (self.a, self.g, h))
-        self.a_steps, self.g_steps, self.h_steps = a_steps, g_steps, h_steps
+        self.a_steps, self.h_steps = (t.unbind(0)[self.order] for t in (self.a, h))
 
-    def scan(self, signals: Signals, A: Tensor, cuts: Tensor | None, start: Tensor) -> Tensor:
+    @property
+    def g(self) -> Tensor:
+        """Made at its first use: a scan that no backward follows has none."""
+        if self._g is None:
+            self._g = torch.empty_like(self.a)
+        return self._g
+
+    def scan(
+        self,
+        signals: Signals,
+        A: Tensor,
+        cuts: Tensor | None,
+        start: Tensor,
+        decay: Callable[[Tensor], Tensor] = torch.exp_,
+    ) -> Tensor:
         """h_t = a_t h_{t-1} + Δ_t u_t B_t from ``start`` (R, N, D); the state at the end.
 
-        A is (N, D); at ``cuts`` (T, R) no state enters.
+        A is (N, D); a_t is ``decay``, in place, of Δ_t A. At ``cuts`` (T, R) no state enters.
         """
-        torch.mul(signals.step[:, :, None], A, out=self.a).exp_()
+        decay(torch.mul(signals.step[:, :, None], A, out=self.a))
         torch.mul(signals.weighted[:, :, None], signals.B[..., None], out=self.after)
         self.h_steps[0].copy_(start)
         cut = self._cut(cuts)
@@ -88,8 +103,9 @@ class Slab:
         """
         # g_t = C_t dy_t + a_{t+1} g_{t+1}
         torch.mul(signals.C[..., None], grad_y[:, :, None], out=self.g)
-        self.g_steps[-1].add_(later)
-        a_back, g_back = self.a_steps[::-1], self.g_steps[::-1]
+        g_back = self.g.unbind(0)[self.order][::-1]
+        g_back[0].add_(later)
+        a_back = self.a_steps[::-1]
         for a, after, g in zip(a_back, g_back, g_back[1:], strict=False):
             g.addcmul_(a, after)
 

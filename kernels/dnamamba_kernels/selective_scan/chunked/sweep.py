@@ -1,5 +1,6 @@
 """A block of the scan on one thread: panel after panel, slab after slab; forward and back."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,12 +17,15 @@ __all__ = ["Plan", "sweep", "sweep_back"]
 # Elements of a slab's array (positions, rows, N, channels): 512 KB in fp32, so that the three
 # arrays of the backward stay in a core's second-level cache.
 SLAB_ELEMENTS = 1 << 17
-# The fewest positions of a slab: of each slab one state is kept for the backward.
+# The fewest positions of a slab: of each slab one state is kept for the backward. Where none is
+# kept, more rows stand side by side, which takes fewer calls.
 SLAB_POSITIONS = 16
+SLAB_POSITIONS_UNKEPT = 4
 # Slabs whose inputs are loaded together.
 PANEL_SLABS = 8
 # An accelerator without Triton runs the same loops; it wants few and large calls.
 ACCELERATOR_SLABS = 256
+_LOG2_E = math.log2(math.e)
 
 
 class Plan(NamedTuple):
@@ -32,11 +36,11 @@ class Plan(NamedTuple):
     positions: int
 
     @classmethod
-    def of(cls, u: Tensor, states: int) -> "Plan":
-        """From the sizes alone, so that the backward finds the forward's."""
+    def of(cls, u: Tensor, states: int, keep: bool = True) -> "Plan":
+        """From the sizes alone, so that the backward finds the plan of a forward that keeps."""
         batch, length, channels = u.shape
         elements = SLAB_ELEMENTS * (1 if u.device.type == "cpu" else ACCELERATOR_SLABS)
-        per_position = elements // SLAB_POSITIONS
+        per_position = elements // (SLAB_POSITIONS if keep else SLAB_POSITIONS_UNKEPT)
         wide = min(channels, max(1, per_position // states))
         tall = max(1, min(batch, per_position // (states * wide)))
         return cls(tall, wide, max(1, min(length, elements // (states * wide * tall))))
@@ -65,16 +69,19 @@ def sweep(scan: Scan, plan: Plan, y: Tensor, states: Tensor, starts: Tensor | No
     ``starts`` (slabs, B, N, D), unless None, takes the state that enters each slab.
     """
     slab: Slab | None = None
+    # exp2 takes a third of exp's time. Where there is a backward it computes the same decays again.
+    decay = torch.exp_ if starts is not None else torch.exp2_
     with torch.autocast(y.device.type, enabled=False):
         for panel in plan.panels(scan, scan.reverse):
             rows, _, channels = panel.at
             state, out = states[rows, :, channels], torch.empty_like(panel.x)
+            A = panel.A if starts is not None else panel.A * _LOG2_E
             for number, part in plan.slabs(panel, scan.reverse):
                 if starts is not None:
                     starts[number, rows, :, channels] = state
                 slab = _refit(slab, part, state, scan.reverse)
                 signals = panel.signals.part(part)
-                state.copy_(slab.scan(signals, panel.A, panel.cuts_at(part), state))
+                state.copy_(slab.scan(signals, A, panel.cuts_at(part), state, decay))
                 slab.read(signals, out[part])
             y[panel.at] = panel.finish(out).transpose(0, 1)
 
