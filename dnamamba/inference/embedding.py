@@ -167,7 +167,8 @@ def strands_read(model: nn.Module, pooling: Pooling | None, both_strands: bool) 
         ValueError: ``both_strands`` is no switch.
     """
     both = switch("both_strands", both_strands)
-    alike = pooling is None or POOLINGS[pooling].symmetric
+    fold = None if pooling is None else POOLINGS.get(pooling)
+    alike = fold is None or fold.symmetric
     return 2 if both and not (alike and backbone_of(model).symmetric) else 1
 
 
