@@ -17,10 +17,10 @@ __all__ = ["Plan", "sweep", "sweep_back"]
 # Elements of a slab's array (positions, rows, N, channels): 512 KB in fp32, so that the three
 # arrays of the backward stay in a core's second-level cache.
 SLAB_ELEMENTS = 1 << 17
-# The fewest positions of a slab: of each slab one state is kept for the backward. Where none is
-# kept, more rows stand side by side, which takes fewer calls.
+# The fewest positions of a slab: of each slab one state is kept for the backward.
 SLAB_POSITIONS = 16
-SLAB_POSITIONS_UNKEPT = 4
+# Where none is kept: there are two arrays, not three, and more rows side by side take fewer calls.
+SLAB_ELEMENTS_UNKEPT, SLAB_POSITIONS_UNKEPT = 1 << 18, 4
 # Slabs whose inputs are loaded together.
 PANEL_SLABS = 8
 # An accelerator without Triton runs the same loops; it wants few and large calls.
@@ -39,7 +39,8 @@ class Plan(NamedTuple):
     def of(cls, u: Tensor, states: int, keep: bool = True) -> "Plan":
         """From the sizes alone, so that the backward finds the plan of a forward that keeps."""
         batch, length, channels = u.shape
-        elements = SLAB_ELEMENTS * (1 if u.device.type == "cpu" else ACCELERATOR_SLABS)
+        elements = SLAB_ELEMENTS if keep else SLAB_ELEMENTS_UNKEPT
+        elements *= 1 if u.device.type == "cpu" else ACCELERATOR_SLABS
         per_position = elements // (SLAB_POSITIONS if keep else SLAB_POSITIONS_UNKEPT)
         wide = min(channels, max(1, per_position // states))
         tall = max(1, min(batch, per_position // (states * wide)))
