@@ -6,16 +6,13 @@ second scans and convolves from the right. Parameter names are those of the publ
 ``in_proj`` and ``out_proj`` are stored under ``mamba_fwd``.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from dnamamba.config import SelectiveConfig
 from dnamamba.model.mixers.mixer import Mixer, compute_dtype, is_plain
-from dnamamba.model.mixers.selective import OneDirection
+from dnamamba.model.mixers.selective import OneDirection, branch_projection
 from dnamamba.model.norm import RMSNorm
-from dnamamba.model.segments import parted
 from dnamamba_kernels import bidirectional_block, fuses_block
 
 __all__ = ["BiMambaMixer"]
@@ -31,16 +28,15 @@ class BiMambaMixer(Mixer):
         self.in_proj = nn.Linear(config.d_model, 2 * config.d_inner, bias=False)
         self.mamba_fwd = OneDirection(config, reverse=False)
         self.mamba_rev = OneDirection(config, reverse=True)
-        self.out_proj = nn.Linear(config.d_inner, config.d_model, bias=False)
-        with torch.no_grad():
-            # One branch a layer is added to the stream: its variance must not grow with depth.
-            self.out_proj.weight.div_(math.sqrt(config.n_layers))
+        self.out_proj = branch_projection(config)
 
     def forward(
         self, x: Tensor, state: None, resets: Tensor | None, lengths: Tensor | None
     ) -> tuple[Tensor, None]:
         if lengths is not None:
-            resets = parted(resets, lengths, x.shape[1])
+            # Padding is one more packed segment: neither direction comes out of it.
+            ends = torch.arange(x.shape[1], device=x.device) == lengths[:, None]
+            resets = ends if resets is None else resets | ends
         inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
         y = self.mamba_fwd(inputs, z, resets) + self.mamba_rev(inputs, z, resets)
         return self.out_proj(y), None

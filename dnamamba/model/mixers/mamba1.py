@@ -33,7 +33,7 @@ from torch import Tensor, nn
 
 from dnamamba.config import SelectiveConfig
 from dnamamba.model.mixers.mixer import CausalMixer, compute_dtype, is_plain
-from dnamamba.model.mixers.selective import Selective
+from dnamamba.model.mixers.selective import Selective, branch_projection
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 from dnamamba_kernels import (
@@ -72,11 +72,8 @@ class Mamba1Mixer(Selective, CausalMixer):
         super().__init__(config)
         self.in_proj = nn.Linear(config.d_model, 2 * config.d_inner, bias=False)
         self.add_parts(config)
-        self.out_proj = nn.Linear(config.d_inner, config.d_model, bias=False)
+        self.out_proj = branch_projection(config)
         self.reset_parts(config)
-        with torch.no_grad():
-            # One branch a layer is added to the stream: its variance must not grow with depth.
-            self.out_proj.weight.div_(math.sqrt(config.n_layers))
 
     def state_shapes(self, batch: int) -> tuple[tuple[int, ...], ...]:
         """Of ``conv`` and ``ssm``."""
@@ -99,7 +96,7 @@ class Mamba1Mixer(Selective, CausalMixer):
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, Mamba1State]:
         conv_state, ssm_state = (None, None) if state is None else state.tensors
-        taps, A = (self.conv1d.weight[:, 0], self.conv1d.bias), -torch.exp(self.A_log)
+        taps = self.conv1d.weight[:, 0], self.conv1d.bias
         inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
         if conv_state is not None:
             conv_state = conv_state.to(inputs.dtype)
@@ -114,7 +111,7 @@ class Mamba1Mixer(Selective, CausalMixer):
             # softplus(-inf) = 0: such a position leaves the state as it found it.
             delta = delta.masked_fill(padding[..., None], -math.inf)
         y, final = selective_scan(
-            u, delta, A, B, C, self.D, z, bias, initial_state=ssm_state, resets=resets
+            u, delta, self.A, B, C, self.D, z, bias, initial_state=ssm_state, resets=resets
         )
         return self.out_proj(y), Mamba1State(tail, final)
 

@@ -15,7 +15,7 @@ from dnamamba.config import SelectiveConfig
 from dnamamba.model.mixers.mixer import is_plain
 from dnamamba_kernels import Direction, causal_conv1d, selective_scan
 
-__all__ = ["OneDirection", "Selective"]
+__all__ = ["OneDirection", "Selective", "branch_projection"]
 
 _DT_FLOOR = 1e-4
 
@@ -68,6 +68,11 @@ class Selective(nn.Module):
         super()._apply(keep, recurse=False)
         return self
 
+    @property
+    def A(self) -> Tensor:
+        """The decay (D, N), negative."""
+        return -torch.exp(self.A_log)
+
     def select(self, u: Tensor) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:
         """delta, its bias (None where already added), B and C of u (..., D)."""
         rank, B, C = self.selected(u)
@@ -96,7 +101,7 @@ class Selective(nn.Module):
             self.x_proj.weight.to(dtype),
             self.dt_proj.weight.to(dtype),
             self.dt_proj.bias,
-            -torch.exp(self.A_log),
+            self.A,
             self.D,
         )
 
@@ -120,8 +125,16 @@ class OneDirection(Selective):
         weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
         u, _ = causal_conv1d(inputs, weight, bias, resets=resets, reverse=self.reverse)
         delta, shift, B, C = self.select(u)
-        A = -torch.exp(self.A_log)
         y, _ = selective_scan(
-            u, delta, A, B, C, self.D, z, shift, resets=resets, reverse=self.reverse
+            u, delta, self.A, B, C, self.D, z, shift, resets=resets, reverse=self.reverse
         )
         return y
+
+
+def branch_projection(config: SelectiveConfig) -> nn.Linear:
+    """From the inner channels to the branch, as it is initialised."""
+    projection = nn.Linear(config.d_inner, config.d_model, bias=False)
+    with torch.no_grad():
+        # One branch a layer is added to the stream: its variance must not grow with depth.
+        projection.weight.div_(math.sqrt(config.n_layers))
+    return projection
