@@ -46,7 +46,7 @@ def measure_masked(run: Run, windows: RunWindows) -> MaskedBases:
     """
     # torchmetrics takes seconds to import: not for --help.
     from dnamamba.training.objectives import described, objective_of
-    from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses
+    from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses, token_sums
 
     model, tokenizer = run.pretrained
     device = next(model.parameters()).device
@@ -61,7 +61,7 @@ def measure_masked(run: Run, windows: RunWindows) -> MaskedBases:
         with torch.inference_mode():
             logits, _ = model(example.tokens, resets=example.resets, lengths=example.lengths)
             losses = token_losses(logits, example.targets)
-            metrics.update(logits, losses, example.targets, example.weight)
+            metrics.update(*token_sums(logits, losses, example.targets, example.weight))
         bases += int((example.weight > 0).sum())
     if not bases:
         raise ValueError(

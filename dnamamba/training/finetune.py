@@ -134,10 +134,15 @@ class FineTuneModule(TrainedModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss; with class weights each sample's times that of its class."""
-        losses = self.model.head.losses(self(batch), batch["label"], self.label_weights)
-        self.train_metrics.update(losses.detach())
+        loss, losses = self.captured(batch)
+        self.train_metrics.update(losses)
         self.throughput.add(len(losses) * self.trainer.world_size)
-        return losses.mean()
+        return loss
+
+    def measure(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The mean loss, and each sample's (B,)."""
+        losses = self.model.head.losses(self(batch), batch["label"], self.label_weights)
+        return losses.mean(), losses.detach()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds to what ``validation/...`` is taken from."""

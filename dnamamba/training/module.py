@@ -1,5 +1,6 @@
 """What every LightningModule of this project shares."""
 
+from abc import abstractmethod
 from collections.abc import Collection
 from typing import Any, ClassVar, Protocol
 
@@ -14,14 +15,13 @@ from dnamamba.training.callbacks import (
     StopOnNonFinite,
     StopTogether,
 )
+from dnamamba.training.captured import Batch, CapturedStep
 from dnamamba.training.identity import refuse_another, refuse_other_names
 from dnamamba.training.lightning_private import steps_of_run
 from dnamamba.training.logs import Throughput, log_metrics
 from dnamamba.training.optim import OptimizerConfig, make_optimizer, make_schedule
 
 __all__ = ["Batch", "TrainedModule"]
-
-Batch = dict[str, Tensor]
 
 
 class Metrics(Protocol):
@@ -61,6 +61,21 @@ class TrainedModule(pl.LightningModule):
         super().__init__()
         self.throughput = Throughput()
         self._logged_at = 0
+        self._captured: CapturedStep | None = None
+
+    @abstractmethod
+    def measure(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The loss of a training batch, a scalar, and what ``train_metrics`` is to know of it.
+
+        Made of the batch and of the module's tensors alone, without waiting for the device: it
+        may be captured as a graph (see ``CapturedStep``).
+        """
+
+    def captured(self, batch: Batch) -> tuple[Tensor, ...]:
+        """``measure``, small batches on a GPU as one graph from forward to backward."""
+        if self._captured is None:
+            self._captured = CapturedStep(self, self.measure)
+        return self._captured(batch)
 
     def lr_scale(self, name: str) -> float:
         """What the learning rate of the parameter of this name is multiplied by."""
@@ -68,7 +83,11 @@ class TrainedModule(pl.LightningModule):
 
     def on_train_start(self) -> None:
         self._logged_at = self.global_step
+        self._captured = None  # of a training before
         self.throughput.restart()
+
+    def on_train_end(self) -> None:
+        self._captured = None
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         step, every = self.global_step, int(getattr(self.trainer, "log_every_n_steps", 0))

@@ -17,11 +17,12 @@ from dnamamba.training.agreement import check_complement, sizes_for
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.objectives import Example, Objective, described, objective_of
 from dnamamba.training.optim import OptimizerConfig
-from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses
+from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses, token_sums
 
 __all__ = ["PretrainModule"]
 
 _TINY = torch.finfo(torch.float32).tiny
+_MEAN = "mean_weight"
 
 
 class PretrainModule(TrainedModule):
@@ -134,18 +135,32 @@ class PretrainModule(TrainedModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss, scaled so that Lightning's mean over devices is the mean over all bases."""
-        losses, weight = self._measure(batch, self.train_metrics)
-        mean_weight = mean_over_ranks(self.trainer, weight.sum())
-        self.throughput.add(weight.numel() * self.trainer.world_size)
-        return (losses * weight).sum() / mean_weight.clamp(min=_TINY)
+        if self.trainer.world_size > 1:
+            weight = self._example(batch).weight.sum()
+            batch = {**batch, _MEAN: mean_over_ranks(self.trainer, weight)}
+        loss, *sums = self.captured(batch)
+        self.train_metrics.update(*sums)
+        self.throughput.add(batch["tokens"].numel() * self.trainer.world_size)
+        return loss
+
+    def measure(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The loss, and the ``token_sums``.
+
+        Over several devices the batch holds ``mean_weight`` too, the mean of their sums of weights.
+        """
+        example = self._example(batch)
+        losses, logits = self._losses(example)
+        mean_weight = batch.get(_MEAN, example.weight.sum())
+        loss = (losses * example.weight).sum() / mean_weight.clamp(min=_TINY)
+        return loss, *_sums(example, losses, logits)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds to the sums of ``validation/...``."""
-        self._measure(batch, self.held_out_metrics)
+        self._gather(batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds to the sums of ``test/...``."""
-        self._measure(batch, self.held_out_metrics)
+        self._gather(batch)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Of each window its ``index`` and ``bits_per_base`` (B,), NaN where none is predicted."""
@@ -167,10 +182,11 @@ class PretrainModule(TrainedModule):
         logits, _ = self.model(example.tokens, resets=example.resets, lengths=lengths)
         return token_losses(logits, example.targets), logits
 
-    def _measure(self, batch: Batch, metrics: SequenceMetrics) -> tuple[Tensor, Tensor]:
-        """Losses and weights (B, L), which are added to the metrics."""
+    def _gather(self, batch: Batch) -> None:
         example = self._example(batch)
-        losses, logits = self._losses(example)
-        with torch.no_grad():
-            metrics.update(logits, losses.detach(), example.targets, example.weight)
-        return losses, example.weight
+        self.held_out_metrics.update(*_sums(example, *self._losses(example)))
+
+
+def _sums(example: Example, losses: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    with torch.no_grad():
+        return token_sums(logits, losses.detach(), example.targets, example.weight)

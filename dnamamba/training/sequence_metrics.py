@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 
-__all__ = ["SequenceMetrics", "token_losses"]
+__all__ = ["SequenceMetrics", "token_losses", "token_sums"]
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
@@ -22,6 +22,32 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     """
     flat = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten().long(), reduction="none")
     return flat.view(targets.shape)
+
+
+def token_sums(
+    logits: Tensor, losses: Tensor, targets: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What ``SequenceMetrics`` adds up: sums of losses, of weights and of hits, weighted.
+
+    Args:
+        logits: (B, L, V).
+        losses: (B, L) nats, from ``token_losses``.
+        targets: (B, L) token ids.
+        weights: (B, L) loss weights, 0 for positions that do not count.
+
+    Returns:
+        Three scalars; fp64, but on Apple's GPUs.
+    """
+    dtype = _wide()
+    hits = logits.argmax(-1) == targets
+    sums = (losses * weights, weights, hits * weights)
+    loss, weight, right = (x.sum(dtype=dtype) for x in sums)
+    return loss, weight, right
+
+
+def _wide() -> torch.dtype:
+    # fp32 sums stop growing at 2^24 bases; Apple's GPUs have nothing wider.
+    return torch.float32 if torch.backends.mps.is_available() else torch.float64
 
 
 class SequenceMetrics(Metric):
@@ -39,27 +65,16 @@ class SequenceMetrics(Metric):
 
     def __init__(self) -> None:
         super().__init__()
-        # fp32 sums stop growing at 2^24 bases; Apple's GPUs have nothing wider.
-        wide = torch.float32 if torch.backends.mps.is_available() else torch.float64
         for name in ("losses", "weights", "hits"):
-            self.add_state(name, torch.zeros((), dtype=wide), dist_reduce_fx="sum")
+            self.add_state(name, torch.zeros((), dtype=_wide()), dist_reduce_fx="sum")
 
-    def update(self, logits: Tensor, losses: Tensor, targets: Tensor, weights: Tensor) -> None:
-        """Add a batch.
-
-        Args:
-            logits: (B, L, V).
-            losses: (B, L) nats, from ``token_losses``.
-            targets: (B, L) token ids.
-            weights: (B, L) loss weights, 0 for positions that do not count.
-        """
-        dtype = self.losses.dtype
-        hits = logits.argmax(-1) == targets
+    def update(self, losses: Tensor, weights: Tensor, hits: Tensor) -> None:
+        """Add a batch by its ``token_sums``."""
         # Not in place: after a validation by itself these are tensors of inference mode, and what
         # a checkpoint carries may be the sums before this batch.
-        self.losses = self.losses + (losses * weights).sum(dtype=dtype)
-        self.weights = self.weights + weights.sum(dtype=dtype)
-        self.hits = self.hits + (hits * weights).sum(dtype=dtype)
+        self.losses = self.losses + losses
+        self.weights = self.weights + weights
+        self.hits = self.hits + hits
 
     def compute(self) -> dict[str, Tensor]:
         """The four metrics, scalars on the metric's device."""

@@ -3,12 +3,12 @@ import math
 import torch
 from torch.nn import functional as F
 
-from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses
+from dnamamba.training.sequence_metrics import SequenceMetrics, token_losses, token_sums
 
 
 def update(metrics: SequenceMetrics, logits: torch.Tensor, *rest: torch.Tensor) -> None:
     targets, weights = rest
-    metrics.update(logits, token_losses(logits, targets), targets, weights)
+    metrics.update(*token_sums(logits, token_losses(logits, targets), targets, weights))
 
 
 def test_losses_are_fp32_whatever_the_logits_are() -> None:

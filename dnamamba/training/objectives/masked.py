@@ -88,7 +88,7 @@ class Masked(Objective):
         self.check(tokenizer)
         bases = batch["tokens"]
         draws = self._draws(batch["index"], bases.shape[1])
-        others, scored = (torch.from_numpy(table).to(bases.device) for table in _bases(tokenizer))
+        others, scored = _bases(tokenizer, bases.device)
         chosen = draws.chosen & scored[bases.int()]
         tokens = torch.where(chosen & draws.another, others[bases.int(), draws.base], bases)
         if tokenizer.mask is not None:
@@ -122,16 +122,17 @@ class _Draws(NamedTuple):
 
 
 class _Bases(NamedTuple):
-    others: np.ndarray  # (256, 3) uint8: ids of the other bases, in the same case
-    scored: np.ndarray  # (256,) bool: the ids that may be chosen
+    others: Tensor  # (256, 3) uint8: ids of the other bases, in the same case
+    scored: Tensor  # (256,) bool: the ids that may be chosen
 
 
 @cache
-def _bases(tokenizer: Tokenizer) -> _Bases:
+@torch.inference_mode(False)
+def _bases(tokenizer: Tokenizer, device: torch.device) -> _Bases:
     others, scored = np.zeros((256, 3), np.uint8), tokenizer.scored.copy()
     for token in np.flatnonzero(scored):
         letter = tokenizer.decode([token])
         letters = "acgt" if letter.islower() else "ACGT"
         own = letter.replace("U", "T").replace("u", "t")
         others[token] = tokenizer.encode(letters.replace(own, ""))
-    return _Bases(others, scored)
+    return _Bases(torch.from_numpy(others).to(device), torch.from_numpy(scored).to(device))

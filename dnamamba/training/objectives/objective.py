@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -72,8 +73,7 @@ def base_weights(
     Arguments are those of ``Objective.example``.
     """
     bases = batch["tokens"]
-    scored = torch.from_numpy(tokenizer.scored.astype("float32")).to(bases.device)
-    weight = scored[bases.int()]
+    weight = _scored(tokenizer, bases.device)[bases.int()]
     if "lengths" in batch:  # whatever id pads
         at = torch.arange(bases.shape[1], device=bases.device)
         weight = weight.masked_fill(at >= batch["lengths"][:, None], 0)
@@ -83,3 +83,10 @@ def base_weights(
         lower = bits.flatten(1)[:, : bases.shape[1]].bool()
         weight = torch.where(lower, weight * soft_mask_weight, weight)
     return weight
+
+
+@cache
+@torch.inference_mode(False)
+def _scored(tokenizer: Tokenizer, device: torch.device) -> Tensor:
+    """(256,) fp32: 1 for the ids that are scored; copied to the device once."""
+    return torch.from_numpy(tokenizer.scored.astype("float32")).to(device)

@@ -1,0 +1,188 @@
+"""The forward and backward of a small batch as one CUDA graph."""
+
+import logging
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from dnamamba.alphabet import PAD
+
+__all__ = ["Batch", "CapturedStep"]
+
+Batch = dict[str, Tensor]
+Measure = Callable[[Batch], tuple[Tensor, ...]]
+"""A batch -> the loss, and what else is to be known of it, without gradients; all tensors."""
+
+_log = logging.getLogger(__name__)
+
+# Positions in a batch up to which a GPU can be done before the host has issued the work.
+_SMALL = 1 << 17
+# Batches of one shape that run launch by launch before it is captured: kernels compile meanwhile.
+_SEEN = 2
+# Shapes that are captured; each keeps what it works on.
+_MOST = 16
+
+
+class CapturedStep:
+    """Measures training batches, and of small ones takes the gradients along.
+
+    A small step has hundreds of kernels that take a GPU less time than the host takes to launch
+    them. So on a GPU the loss of a small batch comes with its gradients, and once a shape has been
+    seen a few times both are captured as one CUDA graph and replayed: the same kernels in the same
+    order. Rows that are padded anyway are padded on to one of few lengths. Larger batches, other
+    devices, and modules that are compiled or have hooks are left to autograd. What cannot be
+    captured runs launch by launch, which is said once.
+
+    The backward of a loss must come before the next call.
+
+    Args:
+        module: whose parameters are trained; they may be changed in place alone.
+        measure: a function of a batch and of the module's tensors, that does not wait for the
+            device.
+    """
+
+    def __init__(self, module: nn.Module, measure: Measure) -> None:
+        self._measure = measure
+        self._step = _Step(module, measure)
+        self._parts = list(module.modules())
+        self._named = list(module.named_parameters())
+        self._seen: dict[Hashable, int] = {}
+        self._graphs: dict[Hashable, _Graph] = {}
+        self._pool: Any = None
+        self._refused = False
+
+    def __call__(self, batch: Batch) -> tuple[Tensor, ...]:
+        """What ``measure`` gives."""
+        if not self._is_small(batch):
+            return self._measure(batch)
+        batch = _bucketed(batch)
+        trained = {name: x for name, x in self._named if x.requires_grad}
+        outputs, gradients = self._run(batch, trained)
+        results: tuple[Tensor, ...] = _WithGradients.apply(gradients, *outputs, *trained.values())
+        return results
+
+    def _is_small(self, batch: Batch) -> bool:
+        tokens = batch["tokens"]
+        # A loss in fp16 is scaled before its backward.
+        half = torch.is_autocast_enabled("cuda") and (
+            torch.get_autocast_dtype("cuda") == torch.float16
+        )
+        small = tokens.is_cuda and tokens.numel() <= _SMALL and not half
+        return small and not torch.is_anomaly_enabled() and not _are_watched(self._parts)
+
+    def _run(self, batch: Batch, trained: Mapping[str, Tensor]) -> "_Result":
+        shapes = tuple((name, x.shape, x.dtype) for name, x in batch.items())
+        key = shapes, tuple(x.data_ptr() for x in trained.values())
+        if key not in self._graphs and not self._refused:
+            self._seen[key] = self._seen.get(key, 0) + 1
+            if self._seen[key] > _SEEN and len(self._graphs) < _MOST:
+                self._capture(key, batch, trained)
+        if key in self._graphs:
+            return self._graphs[key].replay(batch)
+        return self._step.result(batch, trained)
+
+    def _capture(self, key: Hashable, batch: Batch, trained: Mapping[str, Tensor]) -> None:
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        inputs = {name: x.clone() for name, x in batch.items()}
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # Other threads may allocate meanwhile, as one that pins the next batch does.
+            how = {"pool": self._pool, "capture_error_mode": "thread_local"}
+            with torch.cuda.graph(graph, **how):
+                result = self._step.result(inputs, trained)
+        except RuntimeError as error:
+            self._refused = True
+            _log.warning(
+                "training steps are issued launch by launch, which for small batches is slower: "
+                "they cannot be captured as a CUDA graph (%s)",
+                str(error).partition("\n")[0],
+            )
+        else:
+            self._graphs[key] = _Graph(graph, inputs, result)
+
+
+class _Result(NamedTuple):
+    outputs: tuple[Tensor, ...]
+    gradients: Sequence[Tensor | None]  # of the loss, the first output
+
+
+class _Graph(NamedTuple):
+    graph: torch.cuda.CUDAGraph
+    inputs: Batch
+    result: _Result
+
+    def replay(self, batch: Batch) -> _Result:
+        torch._foreach_copy_(list(self.inputs.values()), list(batch.values()))
+        self.graph.replay()
+        return self.result
+
+
+class _Step(nn.Module):
+    """``measure`` as a module, whose parameters others can stand in for."""
+
+    def __init__(self, module: nn.Module, measure: Measure) -> None:
+        super().__init__()
+        self.module, self.measure = module, measure
+
+    def forward(self, batch: Batch) -> tuple[Tensor, ...]:
+        return self.measure(batch)
+
+    def result(self, batch: Batch, trained: Mapping[str, Tensor]) -> _Result:
+        # Twins of the parameters: to these themselves autograd may have tied another stream, which
+        # a capture must not wait for.
+        twins = {f"module.{name}": x.detach().requires_grad_() for name, x in trained.items()}
+        with torch.enable_grad(), _autocast_without_cache():
+            loss, *others = functional_call(self, twins, (batch,))
+        with torch.autocast("cuda", enabled=False):
+            gradients = torch.autograd.grad(loss, list(twins.values()), allow_unused=True)
+        return _Result((loss.detach(), *(x.detach() for x in others)), gradients)
+
+
+class _WithGradients(torch.autograd.Function):
+    """A loss whose gradients are known already."""
+
+    @staticmethod
+    def forward(ctx: Any, gradients: Sequence[Tensor | None], *tensors: Tensor) -> Any:
+        # The next replay writes over all of them: outputs are copied, gradients are when scaled.
+        loss, *others = (x.clone() for x in tensors[: len(tensors) - len(gradients)])
+        ctx.gradients, ctx.outputs = gradients, 1 + len(others)
+        ctx.mark_non_differentiable(*others)
+        return (loss, *others)
+
+    @staticmethod
+    def backward(ctx: Any, *incoming: Tensor) -> Any:
+        scaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], incoming[0]))
+        gradients = (None if g is None else next(scaled) for g in ctx.gradients)
+        return (None, *[None] * ctx.outputs, *gradients)
+
+
+def _are_watched(parts: Iterable[nn.Module]) -> bool:
+    """Whether calling one of them is more than its forward: a replay would pass over a hook."""
+    return any(
+        part._forward_hooks
+        or part._forward_pre_hooks
+        or part._backward_hooks
+        or part._backward_pre_hooks
+        or part._compiled_call_impl
+        for part in parts
+    )
+
+
+def _autocast_without_cache() -> torch.autocast:
+    """As it is; but weights that are cast once a step must not outlive a capture."""
+    enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    return torch.autocast("cuda", dtype, enabled, cache_enabled=False)
+
+
+def _bucketed(batch: Batch) -> Batch:
+    """Rows of a batch that says how long each is, padded to one of eight lengths an octave."""
+    if "lengths" not in batch or "resets" in batch or "soft_mask" in batch:
+        return batch
+    tokens = batch["tokens"]
+    length = tokens.shape[-1]
+    step = max(8, (1 << length.bit_length()) // 16)
+    return {**batch, "tokens": F.pad(tokens, (0, -length % step), value=PAD)}
