@@ -5,14 +5,16 @@ from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD, Tokenizer
-from dnamamba.config import MambaConfig
+from dnamamba.config import BackboneConfig, BiMambaConfig, MambaConfig
 from dnamamba.model.classifier import Classifier
 from dnamamba.model.heads import HeadConfig
+from dnamamba.training import captured
 from dnamamba.training.captured import Batch, CapturedStep
 from dnamamba.training.pretrain import PretrainModule
 
@@ -211,3 +213,27 @@ class TestOnAGPU:
         assert "WithGradients" in str(step(small)[0].grad_fn)
         module.model.register_forward_hook(lambda *_: None)
         assert "WithGradients" not in str(step(small)[0].grad_fn)
+
+    @pytest.mark.parametrize("config", [MambaConfig, BiMambaConfig])
+    def test_when_a_run_captures_changes_no_bit_of_it(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        toy_data: type,
+        quiet_trainer: Callable[..., pl.Trainer],
+        config: type[BackboneConfig],
+    ) -> None:
+        """So it may be resumed anywhere."""
+        trained = []
+        for seen in (1, 4, 100):
+            monkeypatch.setattr(captured, "_SEEN", seen)
+            torch.manual_seed(0)
+            module = PretrainModule(config(d_model=32, n_layers=2))
+            trainer = quiet_trainer(
+                accelerator="gpu", precision="bf16-mixed", max_steps=8, gradient_clip_val=1.0,
+                accumulate_grad_batches=3,
+            )  # fmt: skip
+            trainer.fit(module, toy_data(96, length=40))
+            trained.append(module.state_dict())
+        for name, value in trained[0].items():
+            assert torch.equal(value, trained[1][name]), name
+            assert torch.equal(value, trained[2][name]), name

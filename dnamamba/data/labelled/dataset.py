@@ -99,11 +99,12 @@ class LabelledDataset(SampleDataset):
         """The batch of the samples ``index`` (B,) int64."""
         number = self.order.numbers(np.maximum(index, 0))
         start, size = self._pieces(number, index)
-        tokens = np.full((len(index), max(1, *size)), PAD, dtype=np.uint8)
-        reverse = self.order.reverse(index)
-        for row, first, n, flipped in zip(tokens, start, size, reverse, strict=True):
-            ids = self.records.tokens[first : first + n]
-            row[:n] = self.tokenizer.reverse_complement(ids) if flipped else ids
+        at = np.arange(max(1, size.max()))
+        real, reverse = at < size[:, None], self.order.reverse(index)[:, None]
+        place = np.where(reverse, size[:, None] - 1 - at, at) + start[:, None]
+        ids = self.records.tokens[np.where(real, place, 0)]
+        ids = np.where(reverse, self.tokenizer.complement(ids), ids)
+        tokens = np.where(real, ids, np.uint8(PAD))
         batch = {"tokens": tokens, "lengths": size, "index": index}
         if self.records.targets is not None:
             batch["label"] = self.records.targets[number]

@@ -61,7 +61,8 @@ class StopOnNonFinite(pl.Callback):
         self._settle(trainer)
         losses = torch.stack([loss for loss, _ in seen])
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None and not scaled]
+        trained = (x for group in optimizer.param_groups for x in group["params"])
+        gradients = [x.grad for x in trained if x.grad is not None and not scaled]
         checked = losses.sum() + torch.nn.utils.get_total_norm(gradients)
         # All devices take the step or none does, or they part.
         bad = most_over_ranks(trainer, (~torch.isfinite(checked)).float())
