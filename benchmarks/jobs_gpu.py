@@ -34,9 +34,8 @@ so that of 6 s about 2 are left for reading, encoding and writing on the host.
 import argparse
 import json
 import os
-import sys
 import tempfile
-from importlib.metadata import version
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ from jobs.commands import USES
 from jobs.fits import FITS
 from jobs.inputs import FULL, SMALL, Inputs
 from jobs.job import Job
-from jobs.processes import JobError
 from jobs.profile import profile
 
 NAME = "jobs_gpu"
@@ -73,8 +71,8 @@ def main() -> None:
             about = {"title": job.title, "unit": job.unit, "goal": job.goal, "today": job.today}
             try:
                 measured[name] = {**about, **job.measure(inputs)}
-            except JobError as error:
-                print(f"{name}: {error}", file=sys.stderr)
+            except Exception:  # the other jobs may do: a machine with a GPU is dear
+                traceback.print_exc()
                 failed.append(name)
                 continue
             print(f"{name}: {measured[name]['figure']:.3f} {job.unit}; {measured[name]['checked']}")
@@ -108,10 +106,12 @@ def _results(label: str, device: str) -> dict[str, Any]:
     results: dict[str, Any] = {name: kept[name] for name in LABELS if name in kept}
     about: dict[str, Any] = machine("pytorch-lightning")
     if device == "cuda":
+        import triton
+
         about |= {
             "gpu": torch.cuda.get_device_name(),
             "cuda": torch.version.cuda,
-            "triton": version("triton"),
+            "triton": triton.__version__,
         }
     jobs = results.get(label, {}).get("jobs", {})
     results[label] = {"machine": about, "jobs": jobs}

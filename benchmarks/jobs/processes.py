@@ -11,6 +11,7 @@ from pathlib import Path
 __all__ = ["JobError", "seconds_of"]
 
 BENCHMARKS = Path(__file__).parents[1]
+_MOST_SECONDS = 400  # several times what the slowest job took before anything was done
 _SAID = 3_000  # characters of what a failed command said
 
 
@@ -22,7 +23,7 @@ def seconds_of(module: str, words: Sequence[str]) -> float:
     """Seconds of ``python -m MODULE WORDS``; ``dnamamba`` so is the installed command.
 
     Raises:
-        JobError: it failed; holds what it said.
+        JobError: it failed or does not end; holds what it said.
     """
     root = BENCHMARKS.parent
     paths = (root, root / "kernels", BENCHMARKS)
@@ -32,7 +33,12 @@ def seconds_of(module: str, words: Sequence[str]) -> float:
     command = [sys.executable, "-m", module, *words]
     with tempfile.TemporaryFile() as said:
         began = time.perf_counter()
-        status = subprocess.run(command, env=environment, stdout=said, stderr=said).returncode
+        try:
+            status: int | str = subprocess.run(
+                command, env=environment, stdout=said, stderr=said, timeout=_MOST_SECONDS
+            ).returncode
+        except subprocess.TimeoutExpired:
+            status = f"nothing after {_MOST_SECONDS} s"
         seconds = time.perf_counter() - began
         if status:
             said.seek(0)
