@@ -160,7 +160,7 @@ def decoding_table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str
     for row in rows:
         shown = [f"{row['context']:,}", f"{row['batch']:,}", f"{row['mamba']:,.0f}"]
         if "needs_gib" in row:
-            shown += [f"out of memory: needs {row['needs_gib']:,.0f} GiB", "", "", ""]
+            shown += ["out of memory:", f"needs {row['needs_gib']:,.0f} GiB", "", ""]
         else:
             shown += [_thousands(row.get(name)) for name in ("plain", "compiled")]
             shown += [row["attention"], f"{row['times']:.1f}"]
@@ -234,7 +234,8 @@ def main() -> None:
     print_table("training", *training_table(trained))
     ahead = {name: ahead_from(trained, name) for name in models.transformers}
     for name, length in ahead.items():
-        print(f"ahead of the {name} Transformer in training from:", length and round(length))
+        shown = f"from {length:,.0f} on" if length else "at no length to the last"
+        print(f"ahead of the {name} Transformer in training: {shown}")
     part(training=trained, ahead_from=ahead)
     print(f"in all {time.perf_counter() - began:.0f} s")
 
