@@ -82,6 +82,7 @@ def _run(command: str, arguments: list[str]) -> int:
     wait_asleep()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
+        import_module("dnamamba.cli.lean").import_lightning()
         home = import_module("dnamamba.cli.training")
     elif command in COMMANDS:
         home = import_module("dnamamba.cli.use")

@@ -1,5 +1,6 @@
 """AdamW with explicit parameter groups, warm-up and a cosine."""
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def make_optimizer(
         if parameter.requires_grad:
             key = lr_scale(name), name in decayed
             groups.setdefault(key, []).append(parameter)
-    optimizer = torch.optim.AdamW(
+    optimizer = _AdamW(
         [
             {
                 "params": groups[scale, decays],
@@ -119,6 +120,24 @@ def weight_decayed(module: nn.Module) -> set[str]:
         for name in getattr(part, "no_weight_decay", ())
     }
     return {name for name, x in module.named_parameters() if x.ndim >= 2 and name not in exempt}
+
+
+class _AdamW(torch.optim.AdamW):
+    """PyTorch's, without the import of torch._dynamo, which takes seconds at the first step.
+
+    That is asked for to keep an optimiser's methods out of what is compiled, as no step is here.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        loss: float | None = inspect.unwrap(torch.optim.AdamW.step)(self, closure)
+        return loss
+
+
+for _method in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+    _plain = inspect.unwrap(getattr(Optimizer, _method))
+    if not hasattr(_plain, "__dynamo_disable"):
+        setattr(_plain, "__dynamo_disable", _plain)  # what torch._disable_dynamo has made of it
 
 
 def _keeps_settings(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:

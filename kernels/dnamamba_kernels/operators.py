@@ -4,13 +4,16 @@ An op is a pair of opaque operators, forward and backward, which autograd and to
 they are; the backend is an argument. Its arguments are listed once, by a NamedTuple.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
 
-__all__ = ["arguments", "differentiable", "opaque", "present"]
+__all__ = ["Operator", "arguments", "differentiable", "opaque", "operator", "present"]
+
+_LIBRARY = torch.library.Library("dnamamba", "FRAGMENT")
 
 _KINDS: dict[Any, str] = {
     Tensor: "Tensor",
@@ -33,6 +36,57 @@ def arguments(fields: type[tuple[Any, ...]], prefix: str = "", each: Sequence[st
         else:
             spelled.append(f"{_KINDS[kind]} {prefix}{name}")
     return ", ".join(spelled)
+
+
+class Operator:
+    """An operator of PyTorch's, ``dnamamba::name``: opaque to autograd and to torch.compile.
+
+    What ``torch.library.custom_op`` gives, but for the import of torch._dynamo at the first call,
+    which takes seconds and which nobody needs who does not compile.
+
+    Args:
+        name: within the namespace.
+        schema: arguments and results, as ``(Tensor x) -> Tensor``.
+        run: what it does, on any device.
+
+    Attributes:
+        overload: PyTorch's side of it.
+    """
+
+    def __init__(self, name: str, schema: str, run: Callable[..., Any]) -> None:
+        _LIBRARY.define(name + schema)
+        _LIBRARY.impl(name, run, "CompositeExplicitAutograd")
+        self._name = f"dnamamba::{name}"
+        self.overload = getattr(torch.ops.dnamamba, name).default
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.overload(*inputs)
+
+    def register_fake(self, outputs: Callable[..., Any]) -> Callable[..., Any]:
+        """Say what results look like: a decorator."""
+        torch.library.register_fake(self._name, outputs, lib=_LIBRARY)
+        return outputs
+
+    def register_autograd(
+        self, backward: Callable[..., Any], setup_context: Callable[..., None] | None = None
+    ) -> None:
+        """Say what its gradient is; see ``torch.library.register_autograd``."""
+        torch.library.register_autograd(
+            self._name, backward, setup_context=setup_context, lib=_LIBRARY
+        )
+
+    def refuse_autograd(self) -> None:
+        """Let a backward through it fail: else it would pass over it without a word."""
+
+        def backward(ctx: Any, *_: Any) -> None:
+            raise NotImplementedError(f"{self._name} has no gradient of its own")
+
+        self.register_autograd(backward)
+
+
+def operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Operator]:
+    """Make an ``Operator`` of a function: a decorator."""
+    return partial(Operator, name, schema)
 
 
 def differentiable(*values: Any) -> bool:

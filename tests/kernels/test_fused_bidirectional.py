@@ -158,7 +158,7 @@ def test_registered_as_an_operator(keep: bool) -> None:
     x, residual, scale, w_in, w_out, *each = own.values()
     options = case.options
     inputs = (x, residual, scale, w_in, *each, w_out, None, None, options["resets"])
-    torch.library.opcheck(OPERATORS[2], (*inputs, options["lengths"], 1e-5, True, keep))
+    torch.library.opcheck(OPERATORS[2].overload, (*inputs, options["lengths"], 1e-5, True, keep))
 
 
 def test_chosen_by_the_default() -> None:

@@ -182,4 +182,6 @@ def test_registered_as_an_operator(keep: bool) -> None:
 
     marks = torch.zeros(1, 5, dtype=torch.bool, device=DEVICE)
     x, residual, scale, *others = leaves(1, 5, "abh")
-    torch.library.opcheck(OPERATORS[1], (x, residual, scale, *others, marks, None, EPS, True, keep))
+    torch.library.opcheck(
+        OPERATORS[1].overload, (x, residual, scale, *others, marks, None, EPS, True, keep)
+    )

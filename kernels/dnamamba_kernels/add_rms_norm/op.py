@@ -9,7 +9,7 @@ from dnamamba_kernels.add_rms_norm import eager
 from dnamamba_kernels.add_rms_norm.norm import Norm, Sums
 from dnamamba_kernels.add_rms_norm.reference import add_rms_norm_reference
 from dnamamba_kernels.backend import choose
-from dnamamba_kernels.operators import arguments, opaque
+from dnamamba_kernels.operators import arguments, opaque, operator
 
 __all__ = ["add_rms_norm"]
 
@@ -81,10 +81,9 @@ def _backend(name: str) -> _Backend:
     return fused
 
 
-@torch.library.custom_op(
-    "dnamamba::add_rms_norm",
-    mutates_args=(),
-    schema=f"({arguments(Norm)}, str backend) -> (Tensor, Tensor, Tensor)",
+@operator(
+    "add_rms_norm",
+    f"({arguments(Norm)}, str backend) -> (Tensor, Tensor, Tensor)",
 )
 def _forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     *norm, backend = inputs
@@ -97,11 +96,9 @@ def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     return _backend(backend).outputs(Norm(*norm))
 
 
-@torch.library.custom_op(
-    "dnamamba::add_rms_norm_backward",
-    mutates_args=(),
-    schema=f"({arguments(Sums)}, Tensor? dy, Tensor? dtotal, str backend) "
-    "-> (Tensor, Tensor, Tensor)",
+@operator(
+    "add_rms_norm_backward",
+    f"({arguments(Sums)}, Tensor? dy, Tensor? dtotal, str backend) -> (Tensor, Tensor, Tensor)",
 )
 def _backward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     *sums, dy, dtotal, backend = inputs
@@ -138,3 +135,4 @@ def _differentiate(
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
+_backward.refuse_autograd()

@@ -2,14 +2,13 @@
 
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from dnamamba_kernels.backend import choose
 from dnamamba_kernels.causal_conv1d.convolution import Convolution
 from dnamamba_kernels.causal_conv1d.eager import launch as eager
 from dnamamba_kernels.causal_conv1d.reference import causal_conv1d_reference
-from dnamamba_kernels.operators import arguments, opaque, present
+from dnamamba_kernels.operators import arguments, opaque, operator, present
 
 __all__ = ["causal_conv1d"]
 
@@ -85,10 +84,9 @@ def _backend(name: str) -> _Backend:
     return fused
 
 
-@torch.library.custom_op(
-    "dnamamba::causal_conv1d",
-    mutates_args=(),
-    schema=f"({arguments(Convolution)}, str backend) -> (Tensor, Tensor)",
+@operator(
+    "causal_conv1d",
+    f"({arguments(Convolution)}, str backend) -> (Tensor, Tensor)",
 )
 def _forward(*inputs: Any) -> tuple[Tensor, Tensor]:
     *conv, backend = inputs
@@ -100,10 +98,9 @@ def _(*inputs: Any) -> tuple[Tensor, Tensor]:
     return Convolution(*inputs[:-1]).outputs()
 
 
-@torch.library.custom_op(
-    "dnamamba::causal_conv1d_backward",
-    mutates_args=(),
-    schema=f"({arguments(Convolution)}, Tensor? dy, Tensor? dfinal, str backend) -> Tensor[]",
+@operator(
+    "causal_conv1d_backward",
+    f"({arguments(Convolution)}, Tensor? dy, Tensor? dfinal, str backend) -> Tensor[]",
 )
 def _backward(*inputs: Any) -> list[Tensor]:
     *conv, dy, dfinal, backend = inputs
@@ -132,3 +129,4 @@ def _differentiate(ctx: Any, dy: Tensor | None, dfinal: Tensor | None) -> tuple[
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
+_backward.refuse_autograd()

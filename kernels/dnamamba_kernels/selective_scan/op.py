@@ -2,11 +2,10 @@
 
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from dnamamba_kernels.backend import choose
-from dnamamba_kernels.operators import arguments, differentiable, opaque, present
+from dnamamba_kernels.operators import arguments, differentiable, opaque, operator, present
 from dnamamba_kernels.selective_scan.chunked import launch as chunked
 from dnamamba_kernels.selective_scan.reference import selective_scan_reference
 from dnamamba_kernels.selective_scan.scan import Scan
@@ -107,10 +106,9 @@ def _backend(name: str) -> _Backend:
     return fused
 
 
-@torch.library.custom_op(
-    "dnamamba::selective_scan",
-    mutates_args=(),
-    schema=f"({arguments(Scan)}, bool keep, str backend) -> (Tensor, Tensor, Tensor)",
+@operator(
+    "selective_scan",
+    f"({arguments(Scan)}, bool keep, str backend) -> (Tensor, Tensor, Tensor)",
 )
 def _forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     *scan, keep, backend = inputs
@@ -125,10 +123,9 @@ def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 
 # The scan comes without its initial state: of that the backward knows whether there was one.
-@torch.library.custom_op(
-    "dnamamba::selective_scan_backward",
-    mutates_args=(),
-    schema=f"({arguments(Scan)}, Tensor states, Tensor? dy, Tensor? dfinal, bool initial, "
+@operator(
+    "selective_scan_backward",
+    f"({arguments(Scan)}, Tensor states, Tensor? dy, Tensor? dfinal, bool initial, "
     "str backend) -> Tensor[]",
 )
 def _backward(*inputs: Any) -> list[Tensor]:
@@ -165,3 +162,4 @@ def _differentiate(
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)
+_backward.refuse_autograd()

@@ -11,7 +11,14 @@ from dnamamba_kernels.block.fused.forward import forward, outputs
 from dnamamba_kernels.block.fused.parts import Kept
 from dnamamba_kernels.block.fused.widths import narrowed, widened
 from dnamamba_kernels.block.layer import Layer, flat
-from dnamamba_kernels.operators import arguments, differentiable, present
+from dnamamba_kernels.operators import (
+    Operator,
+    arguments,
+    differentiable,
+    opaque,
+    operator,
+    present,
+)
 
 __all__ = ["OPERATORS", "block_fused"]
 
@@ -20,39 +27,40 @@ def block_fused(
     x: Tensor, residual: Tensor | None, layer: Layer, recompute: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Branch, stream and both states, without a meaning where there are two directions."""
-    keep = differentiable(x, residual, *flat(layer))
-    operator = OPERATORS[len(layer.directions)]
-    values = x, residual, *flat(widened(layer)), keep, keep and not recompute
-    branch, stream, tail, final, *_ = operator(*values)
-    channels = layer.out_weight.shape[1]
+    channels, values = layer.out_weight.shape[1], (x, residual, *flat(layer))
+    layer, keep = widened(layer), differentiable(*values)
+    if opaque(*values):
+        block = OPERATORS[len(layer.directions)]
+        results = block(x, residual, *flat(layer), keep, keep and not recompute)
+    else:
+        results = forward(x, residual, layer, False, False)
+    branch, stream, tail, final, *_ = results
     return branch, stream, narrowed(tail, channels), narrowed(final, channels)
 
 
-def _register(name: str, sides: Sequence[str]) -> Callable[..., tuple[Tensor, ...]]:
+def _register(name: str, sides: Sequence[str]) -> Operator:
     """The forward, differentiable, of a layer with a direction for each of ``sides``."""
     of_layer, of_kept = arguments(Layer, each=sides), arguments(Kept, each=sides)
     size = len(of_layer.split(", "))
     results = ", ".join(["Tensor"] * (3 + len(of_kept.split(", "))))
 
-    @torch.library.custom_op(
-        f"dnamamba::{name}",
-        mutates_args=(),
-        schema=f"(Tensor x, Tensor? residual, {of_layer}, bool keep_states, bool keep_inside) "
+    @operator(
+        name,
+        f"(Tensor x, Tensor? residual, {of_layer}, bool keep_states, bool keep_inside) "
         f"-> ({results})",
     )
-    def operator(*inputs: Any) -> tuple[Tensor, ...]:
+    def block(*inputs: Any) -> tuple[Tensor, ...]:
         x, residual, *layer, keep_states, keep_inside = inputs
         return forward(x, residual, Layer.of(layer), keep_states, keep_inside)
 
-    @operator.register_fake
+    @block.register_fake
     def _(*inputs: Any) -> tuple[Tensor, ...]:
         x, _, *layer, keep_states, keep_inside = inputs
         return outputs(x, Layer.of(layer), keep_states, keep_inside)
 
-    @torch.library.custom_op(
-        f"dnamamba::{name}_backward",
-        mutates_args=(),
-        schema="(Tensor? dbranch, Tensor? dstream, Tensor? dtail, Tensor? dfinal, "
+    @operator(
+        f"{name}_backward",
+        "(Tensor? dbranch, Tensor? dstream, Tensor? dtail, Tensor? dfinal, "
         f"{of_layer}, {of_kept}, ScalarType dtype, bool has_residual) -> Tensor[]",
     )
     def adjoint(*inputs: Any) -> list[Tensor]:
@@ -65,8 +73,9 @@ def _register(name: str, sides: Sequence[str]) -> Callable[..., tuple[Tensor, ..
     def differentiate(ctx: Any, *incoming: Tensor | None) -> tuple[Tensor | None, ...]:
         return _differentiate(adjoint, ctx, *incoming)
 
-    operator.register_autograd(differentiate, setup_context=_save)
-    return operator
+    block.register_autograd(differentiate, setup_context=_save)
+    adjoint.refuse_autograd()
+    return block
 
 
 def _parts(inputs: Sequence[Any], size: int) -> tuple[Layer, Kept, torch.dtype, bool]:

@@ -3,13 +3,13 @@
 # mypy: disallow-untyped-defs=False, disallow-incomplete-defs=False
 # mypy: disable-error-code="assignment"
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from dnamamba_kernels.dense import dense
 from dnamamba_kernels.fused_math import sigmoid
+from dnamamba_kernels.operators import operator
 
 __all__ = ["causal_conv1d_step_fused"]
 
@@ -41,7 +41,10 @@ def step_kernel(
     tl.store(y + batch * channels + d, out * sigmoid(out), mask=real)
 
 
-@torch.library.custom_op("dnamamba::causal_conv1d_step", mutates_args=("state",))
+# The state is replaced where it lies.
+@operator(
+    "causal_conv1d_step", "(Tensor(a!) state, Tensor x, Tensor weight, Tensor? bias) -> Tensor"
+)
 def causal_conv1d_step_fused(
     state: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None
 ) -> Tensor:

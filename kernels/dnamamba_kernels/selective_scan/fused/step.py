@@ -5,14 +5,13 @@
 
 from typing import Any
 
-import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from dnamamba_kernels.dense import dense
 from dnamamba_kernels.fused_math import LOG2E, sigmoid, softplus
-from dnamamba_kernels.operators import arguments
+from dnamamba_kernels.operators import arguments, operator
 from dnamamba_kernels.selective_scan.scan import Step
 
 __all__ = ["selective_scan_step_fused"]
@@ -71,10 +70,9 @@ def step_kernel(
 
 
 # The state, which is the first argument, is replaced where it lies.
-@torch.library.custom_op(
-    "dnamamba::selective_scan_step",
-    mutates_args=("state",),
-    schema=f"({arguments(Step).replace('Tensor', 'Tensor(a!)', 1)}) -> Tensor",
+@operator(
+    "selective_scan_step",
+    f"({arguments(Step).replace('Tensor', 'Tensor(a!)', 1)}) -> Tensor",
 )
 def selective_scan_step_fused(*inputs: Any) -> Tensor:
     """y of a ``Step``, without gradients; ``state`` lies dense."""
