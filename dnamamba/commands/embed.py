@@ -16,8 +16,8 @@ from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
-from dnamamba.inference.intervals import cut
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
+from dnamamba.inference.sources import sources_of
 from dnamamba.inference.variant_windows import variant_windows
 
 if TYPE_CHECKING:
@@ -59,10 +59,11 @@ def embed_fasta(
     column allele: ref, alt. An .npz or .h5ad keeps all columns but the embedding in memory while
     it is written; for one row a base of large genomes take .parquet.
 
-    The work is done in parts of about a million bases, in the folder OUTPUT.parts, which the
-    finished output replaces. Started again after a kill, it goes on from the first part that is
-    missing; a part that is no more what was written is made again. Under torchrun the parts are
-    shared among the processes, one a GPU; they need the same files. Neither changes a vector.
+    The work is done in parts of about a million bases, of sixteen million where a GPU pools them,
+    in the folder OUTPUT.parts, which the finished output replaces. Started again after a kill, it
+    goes on from the first part that is missing; a part that is no more what was written is made
+    again. Under torchrun the parts are shared among the processes, one a GPU; they need the same
+    files. Neither changes a vector.
 
     Args:
         model: a model's folder, of this or another program, a training checkpoint, or the name of a
@@ -131,7 +132,7 @@ def _pieces(
             raise ValueError(
                 "checks are of variants: name their file with --vcf, or leave them out"
             )
-        return [piece for _, piece in cut(intervals(genome, tokenizer, bed), window)]
+        return intervals(genome, tokenizer, bed).cut(window)
     if bed is not None:
         raise ValueError("bed and vcf both say what to embed; drop one of them")
     genome.check(tokenizer)
@@ -149,7 +150,7 @@ def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", worl
     missing = [(path, pieces) for path, pieces in share if not path.exists()]
     if len(missing) < len(share):
         _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))
-    bases = job.strands * sum(len(piece) for _, pieces in missing for piece in pieces)
+    bases = job.strands * sum(int(sources_of(pieces).lengths.sum()) for _, pieces in missing)
     title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
     with progress(title, bases, shown=world.rank == 0) as advance:
         for path, pieces in missing:

@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import bed_rows
 from dnamamba.data.windows.regions import Contigs
-from dnamamba.inference.intervals import Interval, Strand
+from dnamamba.inference.intervals import Intervals
 
 __all__ = ["intervals"]
 
 
-def intervals(
-    genome: Genome, tokenizer: Tokenizer, bed: str | Path | None = None
-) -> list[Interval]:
+def intervals(genome: Genome, tokenizer: Tokenizer, bed: str | Path | None = None) -> Intervals:
     """The regions of a BED file, in its order, or every contig whole.
 
     Raises:
@@ -22,12 +22,14 @@ def intervals(
     """
     genome.check(tokenizer)
     if bed is None:
-        return [
-            Interval(genome, tokenizer, contig, contig, 0, length)
-            for contig, length in genome.contigs.items()
-        ]
+        lengths = np.array(list(genome.contigs.values()), dtype=np.int64)
+        every = np.arange(len(lengths))
+        plus = np.zeros(len(lengths), dtype=np.bool_)
+        columns = every, every, np.zeros_like(lengths), lengths, plus
+        return Intervals(genome, tokenizer, list(genome.contigs), *columns)
     contigs = Contigs.of({genome.name: genome.contigs})
-    pieces = []
+    names: list[str] = []
+    rows: list[tuple[int, int, int, bool]] = []
     for line, number, start, end, name, strand in bed_rows(bed, contigs):
         if strand not in ("+", "-", ".", ""):
             raise ValueError(
@@ -35,10 +37,12 @@ def intervals(
                 "column is the strand: part columns by tabs, or keep the first three "
                 "(awk -v OFS='\\t' '{print $1, $2, $3}')"
             )
-        contig = contigs.names[number]
-        id = f"{contig}:{start}-{end}" if name in ("", ".") else name
-        side: Strand = "-" if strand == "-" else "+"
-        pieces.append(Interval(genome, tokenizer, id, contig, start, end, side))
-    if not pieces:
+        if name in ("", "."):
+            name = f"{contigs.names[number]}:{start}-{end}"
+        names.append(name)
+        rows.append((number, start, end, strand == "-"))
+    if not rows:
         raise ValueError(f"{bed} holds no region")
-    return pieces
+    number, start, end, minus = np.array(rows, dtype=np.int64).T.copy()
+    columns = np.arange(len(rows)), number, start, end, minus.astype(np.bool_)
+    return Intervals(genome, tokenizer, names, *columns)

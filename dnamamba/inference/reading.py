@@ -7,7 +7,7 @@ for its middle alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -105,6 +105,10 @@ class Reading:
         if device.type == "cpu":
             return _ENOUGH_CPU
         return max(1, min(_ENOUGH, _free(device) // 2 // _bytes_of_a_base(backbone)))
+
+    def settled(self, backbone: Backbone, device: torch.device) -> "Reading":
+        """The same for all batches of a piece of work: a GPU is asked for its memory but once."""
+        return replace(self, max_bases=self.budget(backbone, device)) if backbone.causal else self
 
     @property
     def row(self) -> int:
