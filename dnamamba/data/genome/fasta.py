@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from dnamamba.data.genome.pread import BasesFile
 from dnamamba.data.genome.seal import file_hash
 
 __all__ = ["Genome"]
+
+Ints = NDArray[np.int64]
 
 
 class Genome:
@@ -115,7 +117,7 @@ class Genome:
         Raises:
             ValueError: a window out of its contig or of ``out``, or a source that changed.
         """
-        number, first, size = np.broadcast_arrays(contigs, starts, lengths)
+        number, first, size = _integers(contigs, starts, lengths)
         if number.shape != out.shape[:1] or out.ndim != 2 or out.dtype != np.uint8:
             raise ValueError(
                 f"{number.size} windows for {len(out)} rows: out must be (B, L) uint8 with a row "
@@ -131,7 +133,7 @@ class Genome:
         Returns:
             (sum of the lengths,) uint8.
         """
-        number, first, size = np.broadcast_arrays(contigs, starts, lengths)
+        number, first, size = _integers(contigs, starts, lengths)
         ends = np.cumsum(size)
         out = np.empty(max(0, int(size.sum())), dtype=np.uint8)
         bounds = zip((ends - size).tolist(), ends.tolist(), strict=True)
@@ -255,26 +257,16 @@ class Genome:
             )
 
     def _read(
-        self,
-        number: NDArray[Any],
-        first: NDArray[Any],
-        size: NDArray[Any],
-        rows: Iterable[NDArray[np.uint8]],
-        columns: int,
+        self, number: Ints, first: Ints, size: Ints, rows: Iterable[NDArray[np.uint8]], columns: int
     ) -> None:
-        """Fill the rows, of ``columns`` bytes at most, with windows that are checked first."""
-        if number.size and any(column.dtype.kind not in "iu" for column in (number, first, size)):
-            raise ValueError("contigs, starts and lengths must be integers")
-        number, first, size = (column.astype(np.int64) for column in (number, first, size))
+        """Fill rows of at most ``columns`` bytes with windows, which are checked first."""
         self._check_batch(number, first, size, columns)
         each = (column.tolist() for column in (number, self._offsets[number], first, size))
         with self._bases.reading() as file:
             for row, contig, before, start, length in zip(rows, *each, strict=True):
                 self._bases.read(file, contig, before, start, row[:length])
 
-    def _check_batch(
-        self, number: NDArray[Any], first: NDArray[Any], size: NDArray[Any], columns: int
-    ) -> None:
+    def _check_batch(self, number: Ints, first: Ints, size: Ints, columns: int) -> None:
         bad = (number < 0) | (number >= len(self._lengths))
         room = self._lengths[np.where(bad, 0, number)]
         bad |= (first < 0) | (size < 0) | (first + size > room) | (size > columns)
@@ -288,6 +280,14 @@ class Genome:
     def _unknown(self, contig: str) -> str:
         contig = str(contig)
         return f"{self.path} has no contig {contig!r}; {nearest_name(contig, self.contigs)}"
+
+
+def _integers(*columns: ArrayLike) -> list[Ints]:
+    """As arrays of one length."""
+    arrays = np.broadcast_arrays(*columns)
+    if arrays[0].size and any(column.dtype.kind not in "iu" for column in arrays):
+        raise ValueError("contigs, starts and lengths must be integers")
+    return [column.astype(np.int64) for column in arrays]
 
 
 def _stem(path: Path) -> str:
