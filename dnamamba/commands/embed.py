@@ -2,16 +2,18 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.commands.output import check_output
-from dnamamba.commands.pieces import intervals
+from dnamamba.commands.pieces import Piece, intervals
 from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
+from dnamamba.commands.sealed import is_sealed
 from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
@@ -21,7 +23,7 @@ from dnamamba.inference.sources import sources_of
 from dnamamba.inference.variant_windows import variant_windows
 
 if TYPE_CHECKING:
-    from dnamamba.commands.embedding_parts import EmbeddingJob, Piece
+    from dnamamba.commands.embedding_parts import EmbeddingJob
 
 __all__ = ["embed_fasta"]
 
@@ -126,7 +128,7 @@ def _pieces(
     vcf: str | None,
     window: int | None,
     checks: VariantChecks,
-) -> "Sequence[Piece]":
+) -> Sequence[Piece]:
     if vcf is None:
         if checks != VariantChecks():
             raise ValueError(
@@ -152,14 +154,34 @@ def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", worl
         _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))
     bases = job.strands * sum(int(sources_of(pieces).lengths.sum()) for _, pieces in missing)
     title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
-    with progress(title, bases, shown=world.rank == 0) as advance:
-        for path, pieces in missing:
-            try:
-                job.write(path, pieces, advance)
-            except BaseException:
-                with suppress(OSError):  # it holds parts
-                    path.parent.rmdir()
-                raise
+    try:
+        shown = progress(title, bases, shown=world.rank == 0)
+        with shown as advance, _one_behind() as store:
+            for path, pieces in missing:
+                job.write(path, pieces, advance, store)
+    except BaseException:
+        with suppress(OSError):  # it holds parts
+            next(iter(parts)).parent.rmdir()
+        raise
+
+
+@contextmanager
+def _one_behind() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Yields what has work done on a thread while the caller goes on, one piece at a time.
+
+    An error of that work is raised by the next call, or when the block ends.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        waiting: list[Future[None]] = []
+
+        def store(work: Callable[[], None]) -> None:
+            while waiting:
+                waiting.pop().result()
+            waiting.append(thread.submit(work))
+
+        yield store
+        while waiting:
+            waiting.pop().result()
 
 
 def _merge(
@@ -171,7 +193,7 @@ def _merge(
     """Make the output of the parts, and remove them."""
     with open_vectors(path, job.shape, metadata, job.columns) as output:
         for part, pieces in parts.items():
-            if not job.verified(part):
+            if not is_sealed(part):
                 _log.warning("%s is damaged, not what was written; it is made again", part)
                 job.write(part, pieces, lambda _: None)
             for columns, vectors in job.read(part, pieces):

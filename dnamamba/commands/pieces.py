@@ -1,16 +1,39 @@
-"""What of a FASTA a command reads: whole records, or the regions of a BED."""
+"""What of a genome a command reads: whole records, the regions of a BED, or other places."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import bed_rows
 from dnamamba.data.windows.regions import Contigs
 from dnamamba.inference.intervals import Intervals
+from dnamamba.inference.sources import Source
 
-__all__ = ["intervals"]
+__all__ = ["Piece", "intervals", "values_of"]
+
+
+class Piece(Source, Protocol):
+    """A sequence with a place on a genome."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def contig(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def strand(self) -> str: ...
+
+    def positions(self, start: int, stop: int) -> NDArray[np.int64]:
+        """0-based places on the contig of its bases ``start`` to before ``stop``."""
+        ...
 
 
 def intervals(genome: Genome, tokenizer: Tokenizer, bed: str | Path | None = None) -> Intervals:
@@ -46,3 +69,10 @@ def intervals(genome: Genome, tokenizer: Tokenizer, bed: str | Path | None = Non
     number, start, end, minus = np.array(rows, dtype=np.int64).T.copy()
     columns = np.arange(len(rows)), number, start, end, minus.astype(np.bool_)
     return Intervals(genome, tokenizer, names, *columns)
+
+
+def values_of(pieces: Sequence[Piece], name: str) -> list[Any]:
+    """An attribute of each: id, contig, start, end or strand."""
+    if isinstance(pieces, Intervals):
+        return pieces.column(name)
+    return [getattr(piece, name) for piece in pieces]
