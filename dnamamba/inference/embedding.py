@@ -147,8 +147,8 @@ def embed_sources(
         each = [pool_chunks(part, fold, [0] * len(members), ends) for part in chunks]
         return torch.stack(each).sum(0) / strands
 
-    how = tokenizer, sources, strands, layer, reading, device, advance
-    order, pooled = _each(pool, model, *how)
+    settings = tokenizer, sources, strands, layer, reading, device, advance
+    order, pooled = _each(pool, model, *settings)
     total = np.empty((len(sources), width), dtype=np.float32)
     total[order] = torch.cat(pooled).cpu()
     return total
@@ -226,9 +226,10 @@ def _each(
     backbone = backbone_of(model)
     with evaluating(model, tokenizer, device) as target:
         settled = reading.settled(backbone, target)
+        settings = (strands, layer, settled, advance)
 
-        def on(members: list[int]) -> Result:
-            how = (strands, layer, settled, advance)
-            return work(members, read_strands(backbone, tokenizer, sources, members, target, *how))
+        def work_on(members: list[int]) -> Result:
+            chunks = read_strands(backbone, tokenizer, sources, members, target, *settings)
+            return work(members, chunks)
 
-        return each_batch(on, backbone, sources, settled, target)
+        return each_batch(work_on, backbone, sources, settled, target)

@@ -88,12 +88,12 @@ class Intervals(Sources):
     def __len__(self) -> int:
         return len(self.start)
 
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return self.take(at)
-        id, contig = self.names[self.owner[at]], self.genome.contig_names[self.contig[at]]
-        place = id, contig, int(self.start[at]), int(self.end[at])
-        return Interval(self.genome, self.tokenizer, *place, "-" if self.minus[at] else "+")
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(index)
+        id, contig = self.names[self.owner[index]], self.genome.contig_names[self.contig[index]]
+        place = id, contig, int(self.start[index]), int(self.end[index])
+        return Interval(self.genome, self.tokenizer, *place, "-" if self.minus[index] else "+")
 
     def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "Intervals":
         columns: dict[str, Any] = {name: getattr(self, name)[numbers] for name in _ARRAYS}

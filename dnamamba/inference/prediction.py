@@ -176,8 +176,8 @@ def _pooled(
 
     order, parts = each_batch(pool, backbone, together, settled, device)
     vectors = torch.cat(parts).to(device)
-    at = on_device(np.array(order), device)
-    return torch.empty_like(vectors).index_copy_(0, at, vectors)
+    rows = on_device(np.array(order), device)
+    return torch.empty_like(vectors).index_copy_(0, rows, vectors)
 
 
 def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:

@@ -88,8 +88,8 @@ class _Listed(Sources):
     def __len__(self) -> int:
         return len(self._sources)
 
-    def __getitem__(self, at: Any) -> Any:
-        return self._sources[at]
+    def __getitem__(self, index: Any) -> Any:
+        return self._sources[index]
 
     def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "_Listed":
         if isinstance(numbers, slice):
@@ -133,11 +133,11 @@ class _AllEncoded(Sources):
         ids = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         self._ids, self.lengths, self._first = ids, lengths, np.cumsum(lengths) - lengths
 
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return self.take(at)
-        first = self._first[at]
-        return Encoded(self._ids[first : first + self.lengths[at]])
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(index)
+        first = self._first[index]
+        return Encoded(self._ids[first : first + self.lengths[index]])
 
     def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "_AllEncoded":
         some = copy(self)
@@ -145,10 +145,10 @@ class _AllEncoded(Sources):
         return some
 
     def write(self, starts: Ints, stops: Ints, out: Ids) -> None:
-        first, sizes = self._first[: len(starts)] + starts, stops - starts
-        for row, at, size in zip(out, first.tolist(), sizes.tolist(), strict=True):
+        firsts, sizes = self._first[: len(starts)] + starts, stops - starts
+        for row, first, size in zip(out, firsts.tolist(), sizes.tolist(), strict=True):
             if size > 0:
-                row[:size] = self._ids[at : at + size]
+                row[:size] = self._ids[first : first + size]
 
 
 def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> Sources:
@@ -212,13 +212,12 @@ def buckets(
     lengths = sources_of(sources).lengths
     order = np.argsort(-lengths, kind="stable")
     counted = lengths[order] if row is None else np.minimum(lengths[order], row)
-    at = 0
-    while at < len(order):
-        # None is longer than the first.
-        width = max(1, int(counted[at]))
+    first = 0
+    while first < len(order):
+        width = max(1, int(counted[first]))  # none behind it is longer
         fit = batch_size if most is None else min(batch_size, max(1, most // width))
-        yield order[at : at + fit].tolist()
-        at += fit
+        yield order[first : first + fit].tolist()
+        first += fit
 
 
 def grouped(

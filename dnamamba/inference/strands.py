@@ -37,10 +37,10 @@ class Opposites(Sources):
     def __init__(self, sources: Sources, tokenizer: Tokenizer) -> None:
         self._sources, self._tokenizer, self.lengths = sources, tokenizer, sources.lengths
 
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return self.take(at)
-        return Opposite(self._sources[at], self._tokenizer)
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(index)
+        return Opposite(self._sources[index], self._tokenizer)
 
     def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "Opposites":
         return Opposites(self._sources.take(numbers), self._tokenizer)
@@ -71,9 +71,10 @@ def read_strands(
     """The chunks of the features of a batch, of each strand that is read."""
     batch = sources_of(sources).take(members)
     opposite = Opposites(batch, tokenizer)
-    how: Any = {"reading": reading, "device": device, "layer": layer, "advance": advance}
+    settings: Any = {"reading": reading, "device": device, "layer": layer, "advance": advance}
     return [
-        features(backbone, stream(backbone, read, **how)) for read in (batch, opposite)[:strands]
+        features(backbone, stream(backbone, read, **settings))
+        for read in (batch, opposite)[:strands]
     ]
 
 
