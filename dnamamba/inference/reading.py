@@ -107,8 +107,10 @@ class Reading:
         return max(1, min(_ENOUGH, _free(device) // 2 // _bytes_of_a_base(backbone)))
 
     def settled(self, backbone: Backbone, device: torch.device) -> "Reading":
-        """The same for all batches of a piece of work: a GPU is asked for its memory but once."""
-        return replace(self, max_bases=self.budget(backbone, device)) if backbone.causal else self
+        """The same for many batches of a causal model: the memory is looked at now, once."""
+        if not backbone.causal:
+            return self  # of which ``max_bases`` would cut the windows
+        return replace(self, max_bases=self.budget(backbone, device))
 
     @property
     def row(self) -> int:
