@@ -95,7 +95,13 @@ class Intervals(Sources):
         place = id, contig, int(self.start[index]), int(self.end[index])
         return Interval(self.genome, self.tokenizer, *place, "-" if self.minus[index] else "+")
 
+    def __iter__(self) -> Iterator[Interval]:
+        for place in zip(*map(self.column, _COLUMNS), strict=True):
+            yield Interval(self.genome, self.tokenizer, *place)
+
     def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "Intervals":
+        if not isinstance(numbers, slice):
+            numbers = np.asarray(numbers, dtype=np.int64)
         columns: dict[str, Any] = {name: getattr(self, name)[numbers] for name in _ARRAYS}
         return replace(self, **columns)
 
@@ -146,6 +152,7 @@ class Intervals(Sources):
             out[row, : last - first] = ids[first:last][::-1] if turn else ids[first:last]
 
 
+_COLUMNS = ("id", "contig", "start", "end", "strand")
 _ARRAYS = ("owner", "contig", "start", "end", "minus")
 
 
