@@ -149,8 +149,10 @@ def test_nothing_waits_for_the_device_between_batches(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             torch.cuda.set_sync_debug_mode("warn")
-            embed(model, tokenizer, ["ACGTACG"] * number, pooling=pooling, batch_size=4)
-            torch.cuda.set_sync_debug_mode("default")
+            try:
+                embed(model, tokenizer, ["ACGTACG"] * number, pooling=pooling, batch_size=4)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
         waits.append(sum("synchroniz" in str(warning.message) for warning in caught))
     assert waits[1] == waits[2]
 
