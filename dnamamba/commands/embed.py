@@ -2,26 +2,28 @@
 
 import logging
 import shutil
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.commands.output import check_output
-from dnamamba.commands.pieces import intervals
+from dnamamba.commands.pieces import Piece, intervals
 from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
+from dnamamba.commands.sealed import is_sealed
 from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
-from dnamamba.inference.intervals import cut
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
+from dnamamba.inference.sources import sources_of
 from dnamamba.inference.variant_windows import variant_windows
 
 if TYPE_CHECKING:
-    from dnamamba.commands.embedding_parts import EmbeddingJob, Piece
+    from dnamamba.commands.embedding_parts import EmbeddingJob
 
 __all__ = ["embed_fasta"]
 
@@ -59,10 +61,11 @@ def embed_fasta(
     column allele: ref, alt. An .npz or .h5ad keeps all columns but the embedding in memory while
     it is written; for one row a base of large genomes take .parquet.
 
-    The work is done in parts of about a million bases, in the folder OUTPUT.parts, which the
-    finished output replaces. Started again after a kill, it goes on from the first part that is
-    missing; a part that is no more what was written is made again. Under torchrun the parts are
-    shared among the processes, one a GPU; they need the same files. Neither changes a vector.
+    The work is done in parts of about a million bases, of sixteen million where a GPU pools them,
+    in the folder OUTPUT.parts, which the finished output replaces. Started again after a kill, it
+    goes on from the first part that is missing; a part that is no more what was written is made
+    again. Under torchrun the parts are shared among the processes, one a GPU; they need the same
+    files. Neither changes a vector.
 
     Args:
         model: a model's folder, of this or another program, a training checkpoint, or the name of a
@@ -125,13 +128,13 @@ def _pieces(
     vcf: str | None,
     window: int | None,
     checks: VariantChecks,
-) -> "Sequence[Piece]":
+) -> Sequence[Piece]:
     if vcf is None:
         if checks != VariantChecks():
             raise ValueError(
                 "checks are of variants: name their file with --vcf, or leave them out"
             )
-        return [piece for _, piece in cut(intervals(genome, tokenizer, bed), window)]
+        return intervals(genome, tokenizer, bed).cut(window)
     if bed is not None:
         raise ValueError("bed and vcf both say what to embed; drop one of them")
     genome.check(tokenizer)
@@ -149,16 +152,36 @@ def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", worl
     missing = [(path, pieces) for path, pieces in share if not path.exists()]
     if len(missing) < len(share):
         _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))
-    bases = job.strands * sum(len(piece) for _, pieces in missing for piece in pieces)
+    bases = job.strands * sum(int(sources_of(pieces).lengths.sum()) for _, pieces in missing)
     title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
-    with progress(title, bases, shown=world.rank == 0) as advance:
-        for path, pieces in missing:
-            try:
-                job.write(path, pieces, advance)
-            except BaseException:
-                with suppress(OSError):  # it holds parts
-                    path.parent.rmdir()
-                raise
+    try:
+        shown = progress(title, bases, shown=world.rank == 0)
+        with shown as advance, _one_behind() as store:
+            for path, pieces in missing:
+                job.write(path, pieces, advance, store)
+    except BaseException:
+        with suppress(OSError):  # it holds parts
+            next(iter(parts)).parent.rmdir()
+        raise
+
+
+@contextmanager
+def _one_behind() -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Yields what has work done on a thread while the caller goes on, one piece at a time.
+
+    An error of that work is raised by the next call, or when the block ends.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        waiting: list[Future[None]] = []
+
+        def store(work: Callable[[], None]) -> None:
+            while waiting:
+                waiting.pop().result()
+            waiting.append(thread.submit(work))
+
+        yield store
+        while waiting:
+            waiting.pop().result()
 
 
 def _merge(
@@ -170,7 +193,7 @@ def _merge(
     """Make the output of the parts, and remove them."""
     with open_vectors(path, job.shape, metadata, job.columns) as output:
         for part, pieces in parts.items():
-            if not job.verified(part):
+            if not is_sealed(part):
                 _log.warning("%s is damaged, not what was written; it is made again", part)
                 job.write(part, pieces, lambda _: None)
             for columns, vectors in job.read(part, pieces):

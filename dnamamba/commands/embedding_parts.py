@@ -1,12 +1,13 @@
 """Embeddings of many sequences, part by part: resumable, and shared among processes.
 
-The sequences, in their order, are divided into parts of about a million bases. What is in a part
-depends on the sequences alone, never on how many processes there are or where an earlier run
-stopped, so neither changes a number. A part's vectors are one file, written whole or not at all,
+The sequences, in their order, are divided into parts of about a million bases; of sixteen million
+where a GPU pools them, which takes no longer. What is in a part depends on the sequences and the
+kind of device alone, never on how many processes there are or where an earlier run stopped, so
+neither changes a number. A part's vectors are one file, written whole or not at all,
 whose name holds a hash of all that decides on its content: what an earlier run left of the very
-same work is taken over, anything else is not looked at. Behind the vectors stands a checksum of
-them and of the file's name: what is no more as it was written, or stands under the name of another
-part, is not believed.
+same work is taken over, anything else is not looked at. The file
+ends with a checksum (see ``sealed``): what is no more as it was written, or stands under the name
+of another part, is not believed.
 """
 
 import hashlib
@@ -14,8 +15,10 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, repeat
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -23,7 +26,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.files import replacing
+from dnamamba.commands.pieces import Piece, values_of
+from dnamamba.commands.sealed import past_header, sealed
 from dnamamba.inference.embedding import (
     Pooling,
     Vectors,
@@ -33,44 +37,16 @@ from dnamamba.inference.embedding import (
 )
 from dnamamba.inference.models import backbone_of
 from dnamamba.inference.reading import Reading
-from dnamamba.inference.sources import Source
+from dnamamba.inference.sources import sources_of
 
-__all__ = ["EmbeddingJob", "Piece"]
+__all__ = ["EmbeddingJob"]
 
-# Bases in a part, unless one sequence has more; rows in memory before they are written.
-_PART = 1 << 20
+# Bases in a part, unless one sequence has more: what takes a CPU minutes, a GPU a second. Of
+# pooled vectors, which are in memory together, no more numbers than this.
+_PART, _PART_OF_GPU = 1 << 20, 1 << 24
+_NUMBERS = 1 << 26
+# Rows in memory before they are written.
 _ROWS = 1 << 14
-# Bytes of a part's checksum, and bytes read at a time to check it.
-_DIGEST, _BLOCK = 32, 1 << 22
-
-
-class Piece(Source, Protocol):
-    """A sequence with a place on a genome."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def contig(self) -> str: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-    @property
-    def strand(self) -> str: ...
-
-    def positions(self, start: int, stop: int) -> NDArray[np.int64]:
-        """0-based places on the contig of its bases ``start`` to before ``stop``."""
-        ...
-
-
-def _checksum(part: str, file: str | Path, size: int) -> bytes:
-    """BLAKE2b of a part's name and the first ``size`` bytes of a file."""
-    digest, left = hashlib.blake2b(part.encode(), digest_size=_DIGEST), size
-    with open(file, "rb") as vectors:
-        while left > 0 and (block := vectors.read(min(left, _BLOCK))):
-            digest.update(block)
-            left -= len(block)
-    return digest.digest()
 
 
 @dataclass(frozen=True)
@@ -100,8 +76,7 @@ class EmbeddingJob:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows, d_model."""
-        width = backbone_of(self.model).config.d_model
-        return sum(map(self._rows, self.pieces)), width
+        return int(self._first_rows(self.pieces)[-1]), self._width
 
     @property
     def strands(self) -> int:
@@ -115,47 +90,67 @@ class EmbeddingJob:
             folder: where they lie.
             genome: a hash of the bases that the pieces are of.
         """
-        name = self._fingerprint(genome)
-        bounds = [0]
-        bases = 0
-        for number, piece in enumerate(self.pieces):
-            if bases and bases + len(piece) > _PART:
-                bounds.append(number)
-                bases = 0
-            bases += len(piece)
-        ends = [*bounds[1:], len(self.pieces)]
-        return {
-            folder / f"{name}.{number:06d}.npy": self.pieces[first:last]
-            for number, (first, last) in enumerate(zip(bounds, ends, strict=True))
-        }
+        name, ends = self._fingerprint(genome), np.cumsum(sources_of(self.pieces).lengths)
+        most_rows = max(1, _NUMBERS // self._width)
+        parts: dict[Path, Sequence[Piece]] = {}
+        first = 0
+        while first < len(ends):
+            before = int(ends[first - 1]) if first else 0
+            last = int(np.searchsorted(ends, before + self._part, side="right"))
+            last = max(first + 1, min(last, first + most_rows) if self.pooling else last)
+            parts[folder / f"{name}.{len(parts):06d}.npy"] = self.pieces[first:last]
+            first = last
+        return parts
 
-    def write(self, path: Path, pieces: Sequence[Piece], advance: Callable[[int], None]) -> None:
-        """Embed a part into a file that appears when it is whole; ``advance`` hears of bases."""
-        inputs = (self.model, self.tokenizer, pieces)
+    def write(
+        self,
+        path: Path,
+        pieces: Sequence[Piece],
+        advance: Callable[[int], None],
+        store: Callable[[Callable[[], None]], None] = lambda work: work(),
+    ) -> None:
+        """Embed a part into a file that appears when it is whole.
+
+        Args:
+            path: the file.
+            pieces: what is in the part.
+            advance: told of the bases done.
+            store: is given the writing of pooled vectors, to do it now or behind the next part.
+        """
         settings: dict[str, Any] = {
             "layer": self.layer,
             "both_strands": self.both_strands,
             "reading": self.reading,
             "advance": advance,
         }
-        first_row = np.cumsum([0, *map(self._rows, pieces)])
-        width = self.shape[1]
-        with replacing(path) as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": (int(first_row[-1]), width)}
-            np.lib.format.write_array_header_1_0(file, header)
-            if self.pooling is not None:
-                vectors = np.stack(embed_sources(*inputs, self.pooling, **settings))
-                file.write(vectors.astype("<f4").tobytes())
-            else:
-                begin = file.tell()
-                file.truncate(begin + 4 * width * int(first_row[-1]))
-                with Path(file.name).open("r+b") as values:
-                    for number, base, part in base_vectors(*inputs, **settings):
-                        values.seek(begin + 4 * width * (int(first_row[number]) + base))
-                        self._put(values, part.astype("<f4"))
-                file.seek(0, os.SEEK_END)
-            file.flush()
-            file.write(_checksum(path.name, file.name, file.tell()))
+        if self.pooling is None:
+            parts = base_vectors(self.model, self.tokenizer, pieces, **settings)
+            self._store_bases(path, self._first_rows(pieces), parts)
+            return
+        pooled = embed_sources(self.model, self.tokenizer, pieces, self.pooling, **settings)
+        vectors = np.asarray(pooled, "<f4")
+
+        def write() -> None:
+            with sealed(path, (len(vectors), self._width)) as file:
+                file.write(vectors.data)
+
+        store(write)
+
+    def _store_bases(
+        self,
+        path: Path,
+        first_row: NDArray[np.int64],
+        parts: Iterator[tuple[int, int, Vectors]],
+    ) -> None:
+        """Write one vector a base as they come, in any order."""
+        size = 4 * self._width
+        with sealed(path, (int(first_row[-1]), self._width)) as file:
+            begin = file.tell()
+            file.truncate(begin + size * int(first_row[-1]))
+            with Path(file.name).open("r+b") as values:
+                for number, base, part in parts:
+                    values.seek(begin + size * (int(first_row[number]) + base))
+                    self._put(values, part.astype("<f4"))
 
     def _put(self, values: IO[bytes], part: Vectors) -> None:
         """Write at the file's position, or, where each base comes once a strand, add."""
@@ -165,49 +160,54 @@ class EmbeddingJob:
             values.seek(-part.nbytes, os.SEEK_CUR)
         values.write(part.tobytes())
 
-    def verified(self, path: Path) -> bool:
-        """Whether a part's file is there, and is what was written."""
-        try:
-            size = path.stat().st_size - _DIGEST
-            with path.open("rb") as file:
-                file.seek(max(0, size))
-                return file.read() == _checksum(path.name, path, size)
-        except OSError:
-            return False
-
     def read(self, path: Path, pieces: Sequence[Piece]) -> Iterator[tuple[dict[str, Any], Vectors]]:
         """A part's rows, a few at a time: the columns' values and (rows, d_model)."""
-        rows = np.cumsum([0, *map(self._rows, pieces)])
-        width = self.shape[1]
+        rows = self._first_rows(pieces)
         with path.open("rb") as file:
-            np.lib.format.read_magic(file)
-            np.lib.format.read_array_header_1_0(file)
+            past_header(file)
             for first in range(0, int(rows[-1]), _ROWS):
                 last = min(first + _ROWS, int(rows[-1]))
                 low = int(np.searchsorted(rows, first, side="right")) - 1
                 high = int(np.searchsorted(rows, last))
-                blocks = [
-                    (pieces[i], max(first - int(rows[i]), 0), int(min(last, rows[i + 1]) - rows[i]))
-                    for i in range(low, high)
-                ]
-                vectors = np.fromfile(file, "<f4", (last - first) * width)
-                yield self._columns(blocks), vectors.reshape(-1, width)
+                starts = np.maximum(first - rows[low:high], 0)
+                stops = np.minimum(last, rows[low + 1 : high + 1]) - rows[low:high]
+                vectors = np.fromfile(file, "<f4", (last - first) * self._width)
+                columns = self._columns(pieces[low:high], starts.tolist(), stops.tolist())
+                yield columns, vectors.reshape(-1, self._width)
 
-    def _rows(self, piece: Piece) -> int:
-        return len(piece) if self.pooling is None else 1
+    def _first_rows(self, pieces: Sequence[Piece]) -> NDArray[np.int64]:
+        """(n + 1,) the row at which each piece begins, and how many rows there are."""
+        if self.pooling is not None:
+            return np.arange(len(pieces) + 1)
+        return np.concatenate([[0], np.cumsum(sources_of(pieces).lengths)])
 
-    def _columns(self, blocks: Sequence[tuple[Piece, int, int]]) -> dict[str, Any]:
-        """Columns of rows ``start`` to before ``stop`` of some pieces."""
-        columns: dict[str, Any] = {name: [] for name in self.columns}
-        for piece, start, stop in blocks:
-            for name, values in columns.items():
-                values.extend([getattr(piece, name)] * (stop - start))
-        if self.pooling is None:
-            columns["start"] = np.concatenate([piece.positions(*at) for piece, *at in blocks])
-            columns["end"] = columns["start"] + 1
-        else:
+    @cached_property
+    def _width(self) -> int:
+        return backbone_of(self.model).config.d_model
+
+    @cached_property
+    def _part(self) -> int:
+        """Bases in a part."""
+        on_gpu = next(self.model.parameters()).device.type == "cuda"
+        return _PART_OF_GPU if on_gpu and self.pooling is not None else _PART
+
+    def _columns(
+        self, pieces: Sequence[Piece], starts: list[int], stops: list[int]
+    ) -> dict[str, Any]:
+        """Columns of rows ``starts`` to before ``stops`` of some pieces."""
+        columns: dict[str, Any] = {name: values_of(pieces, name) for name in self.columns}
+        if self.pooling is not None:
             for name in ("start", "end"):
                 columns[name] = np.array(columns[name], dtype=np.int64)
+            return columns
+        times = [stop - start for start, stop in zip(starts, stops, strict=True)]
+        columns = {
+            name: list(chain.from_iterable(map(repeat, values, times)))
+            for name, values in columns.items()
+        }
+        places = [piece.positions(*at) for piece, *at in zip(pieces, starts, stops, strict=True)]
+        columns["start"] = np.concatenate(places)
+        columns["end"] = columns["start"] + 1
         return columns
 
     def _fingerprint(self, genome: str) -> str:
@@ -217,11 +217,15 @@ class EmbeddingJob:
         for name, tensor in self.model.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
-        settings = [repr(self.tokenizer), self.pooling, self.layer, _PART, *self._further()]
+        settings = [repr(self.tokenizer), self.pooling, self.layer, self._part, *self._further()]
         digest.update(json.dumps(settings).encode())
-        for piece in self.pieces:
-            place = [len(piece), *(getattr(piece, name) for name in self.columns)]
-            digest.update(json.dumps(place).encode())
+        for first in range(0, len(self.pieces), _ROWS):
+            some = self.pieces[first : first + _ROWS]
+            columns = [
+                sources_of(some).lengths.tolist(),
+                *(values_of(some, c) for c in self.columns),
+            ]
+            digest.update(json.dumps(columns).encode())
         return digest.hexdigest()[:16]
 
     def _further(self) -> list[Any]:
@@ -230,6 +234,6 @@ class EmbeddingJob:
         backbone = backbone_of(self.model)
         if not backbone.causal:
             bounds = self.reading.bounds(backbone, next(backbone.parameters()).device)
-            if max(map(len, self.pieces)) > bounds.most:
+            if sources_of(self.pieces).lengths.max() > bounds.most:
                 further.append(bounds)
         return further

@@ -10,7 +10,7 @@ from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.device import best_device
-from dnamamba.inference.intervals import Interval, cut
+from dnamamba.inference.intervals import Intervals
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH
 from dnamamba.inference.variant_windows import variant_windows
 from dnamamba.tables import TABLE_ENDINGS, check_table, write_table
@@ -123,7 +123,7 @@ def predict_table(
         if str(fasta).endswith(_VCF_ENDINGS):
             raise ValueError(f"the model labels sequences, but {fasta} is a VCF; give a FASTA")
         places, pieces = _read_sequences(tokenizer, fasta, bed, window)
-        bases = sum(map(len, pieces))
+        bases = int(pieces.lengths.sum())
         sources = pieces
     else:
         raise ValueError(
@@ -146,12 +146,12 @@ def _refuse(path: str, flags: dict[str, Any], kind: str) -> None:
 
 def _read_sequences(
     tokenizer: Tokenizer, fasta: str, bed: str | None, window: int | None
-) -> tuple[Columns, list[Interval]]:
+) -> tuple[Columns, Intervals]:
     if window is not None and window < 1:
         raise ValueError(f"window must be at least 1 base, got {window}")
-    pieces = [piece for _, piece in cut(intervals(Genome(fasta), tokenizer, bed), window)]
+    pieces = intervals(Genome(fasta), tokenizer, bed).cut(window)
     names = "id", "contig", "start", "end", "strand"
-    return {name: [getattr(piece, name) for piece in pieces] for name in names}, pieces
+    return {name: pieces.column(name) for name in names}, pieces
 
 
 def _read_variants(

@@ -15,7 +15,7 @@ from dnamamba.inference.models import backbone_of, evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
-from dnamamba.inference.sources import Source, encode_all
+from dnamamba.inference.sources import Source, Sources, encode_all, sources_of
 from dnamamba.inference.strands import read_strands
 from dnamamba.inference.streaming import Chunk, batches, each_batch
 from dnamamba.model.pooling import POOLINGS
@@ -109,10 +109,7 @@ def embed(
     sources = encode_all(tokenizer, sequences)
     reading = Reading(batch_size, chunk_length, max_bases, overlap)
     settings = (pooling, layer, both_strands, reading, device)
-    vectors = embed_sources(model, tokenizer, sources, *settings)
-    if pooling is None:
-        return vectors
-    return np.stack(vectors)
+    return embed_sources(model, tokenizer, sources, *settings)
 
 
 def embed_sources(
@@ -125,18 +122,15 @@ def embed_sources(
     reading: Reading = Reading(),  # noqa: B008 (frozen)
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
-) -> list[Vectors]:
-    """What ``embed`` does, for sources; ``advance`` is told of every chunk of bases done.
-
-    Returns:
-        One array a source, in the order given: (d_model,), or (bases, d_model) without pooling.
-    """
+) -> Vectors | list[Vectors]:
+    """What ``embed`` does, for sources; ``advance`` is told of every chunk of bases done."""
+    sources = sources_of(sources)
     layer = whole("layer", layer)
     if pooling not in ("mean", "max", "last", None):
         raise ValueError(f"pooling must be 'mean', 'max', 'last' or None, got {pooling!r}")
     width = backbone_of(model).config.d_model
     if pooling is None:
-        vectors = [np.zeros((len(source), width), dtype=np.float32) for source in sources]
+        vectors = [np.zeros((n, width), dtype=np.float32) for n in sources.lengths.tolist()]
 
         def add(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> None:
             for i, first, part in _by_base(sources, members, chunks):
@@ -149,15 +143,15 @@ def embed_sources(
     fold = POOLINGS[pooling](width)
 
     def pool(members: list[int], chunks: Sequence[Iterator[Chunk]]) -> Tensor:
-        ends = [len(sources[i]) for i in members]
+        ends = sources.lengths[members].tolist()
         each = [pool_chunks(part, fold, [0] * len(members), ends) for part in chunks]
         return torch.stack(each).sum(0) / strands
 
-    how = tokenizer, sources, strands, layer, reading, device, advance
-    order, pooled = _each(pool, model, *how)
+    settings = tokenizer, sources, strands, layer, reading, device, advance
+    order, pooled = _each(pool, model, *settings)
     total = np.empty((len(sources), width), dtype=np.float32)
     total[order] = torch.cat(pooled).cpu()
-    return list(total)
+    return total
 
 
 def strands_read(model: nn.Module, pooling: Pooling | None, both_strands: bool) -> int:
@@ -190,17 +184,18 @@ def base_vectors(
         time: add them. Between the pieces, those of several sources intermingled, PyTorch stays
         in inference mode.
     """
+    sources = sources_of(sources)
     strands = strands_read(model, None, both_strands)
-    settings = (strands, layer, reading, advance)
     with evaluating(model, tokenizer, device) as target:
         backbone = backbone_of(model)
+        settings = (strands, layer, reading.settled(backbone, target), advance)
         for members in batches(backbone, sources, reading, target):
             chunks = read_strands(backbone, tokenizer, sources, members, target, *settings)
             yield from _by_base(sources, members, chunks)
 
 
 def _by_base(
-    sources: Sequence[Source], members: list[int], strands: Sequence[Iterator[Chunk]]
+    sources: Sources, members: list[int], strands: Sequence[Iterator[Chunk]]
 ) -> Iterator[tuple[int, int, Vectors]]:
     """What ``base_vectors`` yields, of one batch, given what was read of each strand."""
     for strand, chunks in enumerate(strands):
@@ -213,7 +208,7 @@ def _by_base(
                     if strand == 0:
                         yield number, first, part
                     else:
-                        yield number, len(sources[number]) - first - len(part), part[::-1]
+                        yield number, int(sources.lengths[number]) - first - len(part), part[::-1]
 
 
 def _each(
@@ -230,9 +225,11 @@ def _each(
     """``each_batch``; ``work`` is given the features on each strand, too."""
     backbone = backbone_of(model)
     with evaluating(model, tokenizer, device) as target:
+        settled = reading.settled(backbone, target)
+        settings = (strands, layer, settled, advance)
 
-        def on(members: list[int]) -> Result:
-            how = (strands, layer, reading, advance)
-            return work(members, read_strands(backbone, tokenizer, sources, members, target, *how))
+        def work_on(members: list[int]) -> Result:
+            chunks = read_strands(backbone, tokenizer, sources, members, target, *settings)
+            return work(members, chunks)
 
-        return each_batch(on, backbone, sources, reading, target)
+        return each_batch(work_on, backbone, sources, settled, target)

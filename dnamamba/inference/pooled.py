@@ -32,8 +32,8 @@ def pool_chunks(
         n, device = len(real), hidden.device
         if number == 0:
             low, high = on_device(bounds, device)
-        at = torch.arange(start, start + hidden.shape[1], device=device)
-        counts = (at >= low[:n]) & (at < high[:n])
+        bases = torch.arange(start, start + hidden.shape[1], device=device)
+        counts = (bases >= low[:n]) & (bases < high[:n])
         scalar, vector = map(exact, pooling.summarise(hidden, counts))
         if number == 0:
             scalars, vectors = scalar, vector

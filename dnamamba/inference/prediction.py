@@ -16,8 +16,8 @@ from dnamamba.inference.models import evaluating
 from dnamamba.inference.pooled import pool_chunks
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH
-from dnamamba.inference.sources import Encoded, Opposite, Source, encode_all
-from dnamamba.inference.strands import features
+from dnamamba.inference.sources import Encoded, Source, encode_all, sources_of
+from dnamamba.inference.strands import Opposites, features
 from dnamamba.inference.streaming import each_batch, on_device, stream
 from dnamamba.model.classifier import Classifier, VariantClassifier, Windows
 from dnamamba.model.heads import prediction_columns
@@ -152,7 +152,7 @@ def _windows(
 
 
 def _opposite(tokenizer: Tokenizer, sources: Sequence[Source]) -> Sequence[Source]:
-    return [Opposite(source, tokenizer) for source in sources]
+    return Opposites(sources_of(sources), tokenizer)
 
 
 def _pooled(
@@ -164,19 +164,20 @@ def _pooled(
     first: Tensor | None,
 ) -> Tensor:
     """(n, d_model) fp32, each source pooled from base ``first`` on."""
-    backbone = model.backbone
+    backbone, together = model.backbone, sources_of(sources)
+    settled = reading.settled(backbone, device)
 
     def pool(members: list[int]) -> Tensor:
-        read = [sources[i] for i in members]
-        chunks = stream(backbone, read, reading=reading, device=device, advance=advance)
+        read = together.take(members)
+        chunks = stream(backbone, read, reading=settled, device=device, advance=advance)
         starts = [0] * len(members) if first is None else first[members].tolist()
-        ends = [len(source) for source in read]
+        ends = read.lengths.tolist()
         return pool_chunks(features(backbone, chunks), model.pooling, starts, ends)
 
-    order, parts = each_batch(pool, backbone, sources, reading, device)
+    order, parts = each_batch(pool, backbone, together, settled, device)
     vectors = torch.cat(parts).to(device)
-    at = on_device(np.array(order), device)
-    return torch.empty_like(vectors).index_copy_(0, at, vectors)
+    rows = on_device(np.array(order), device)
+    return torch.empty_like(vectors).index_copy_(0, rows, vectors)
 
 
 def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:

@@ -1,8 +1,11 @@
-"""Sequences that a model reads piece by piece, and batches of like length."""
+"""Sequences that a model reads piece by piece, alone and many together; batches of like length."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from functools import cached_property
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +14,18 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.containers import Sequences, letters, members, present
 from dnamamba.lookup import look_up
 
-__all__ = ["Encoded", "Opposite", "Source", "buckets", "encode_all", "grouped"]
+__all__ = [
+    "Encoded",
+    "Source",
+    "Sources",
+    "buckets",
+    "encode_all",
+    "grouped",
+    "sources_of",
+]
 
+Ids = NDArray[np.uint8]
+Ints = NDArray[np.int64]
 Item = TypeVar("Item")
 
 # Letters that are looked up together.
@@ -31,6 +44,70 @@ class Source(Protocol):
         ...
 
 
+class Sources(Sequence[Any], ABC):
+    """n sequences that are read together; one of them, by its number, is a ``Source``.
+
+    So many that nothing may take long for each of them: their lengths are an array, and a batch
+    is read by one call.
+
+    Attributes:
+        lengths: (n,) int64, the bases of each.
+    """
+
+    lengths: Ints
+
+    @abstractmethod
+    def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "Sources":
+        """Some of them, in this order."""
+
+    @abstractmethod
+    def write(self, starts: Ints, stops: Ints, out: Ids) -> None:
+        """Token ids of the first of them, row by row.
+
+        Args:
+            starts: (rows,) the first base that is read of each, at most n rows.
+            stops: (rows,) one past the last; of what does not end behind its start none is read.
+            out: (rows, l) uint8, rows contiguous; the ids stand at a row's beginning, and what is
+                behind them stays as it is.
+        """
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+class _Listed(Sources):
+    """Any sources, one by one."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = sources
+
+    @cached_property
+    def lengths(self) -> Ints:  # type: ignore[override]
+        return np.fromiter(map(len, self._sources), np.int64, len(self._sources))
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._sources[index]
+
+    def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "_Listed":
+        if isinstance(numbers, slice):
+            return _Listed(self._sources[numbers])
+        return _Listed([self._sources[i] for i in numbers])
+
+    def write(self, starts: Ints, stops: Ints, out: Ids) -> None:
+        each = zip(self._sources, starts.tolist(), stops.tolist(), out, strict=False)
+        for source, start, stop, row in each:
+            if start < stop:
+                row[: stop - start] = source.ids(start, stop)
+
+
+def sources_of(sources: Sequence[Source]) -> Sources:
+    """The same, to be read together."""
+    return sources if isinstance(sources, Sources) else _Listed(sources)
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A sequence held in memory."""
@@ -44,22 +121,37 @@ class Encoded:
         return self.tokens[start:stop]
 
 
-class Opposite:
-    """The other strand of a source, read 5' to 3'."""
+class _AllEncoded(Sources):
+    """Sequences held in memory.
 
-    def __init__(self, source: Source, tokenizer: Tokenizer) -> None:
-        self.source, self.tokenizer = source, tokenizer
+    Args:
+        blocks: ids of some sequences each, end to end.
+        lengths: (n,) of all.
+    """
 
-    def __len__(self) -> int:
-        return len(self.source)
+    def __init__(self, blocks: Sequence[Ids], lengths: Ints) -> None:
+        ids = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        self._ids, self.lengths, self._first = ids, lengths, np.cumsum(lengths) - lengths
 
-    def ids(self, start: int, stop: int) -> NDArray[np.uint8]:
-        """(stop - start,) token ids of the bases from ``start`` to before ``stop``."""
-        n = len(self.source)
-        return self.tokenizer.reverse_complement(self.source.ids(n - stop, n - start))
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(index)
+        first = self._first[index]
+        return Encoded(self._ids[first : first + self.lengths[index]])
+
+    def take(self, numbers: Sequence[int] | NDArray[Any] | slice) -> "_AllEncoded":
+        some = copy(self)
+        some.lengths, some._first = self.lengths[numbers], self._first[numbers]
+        return some
+
+    def write(self, starts: Ints, stops: Ints, out: Ids) -> None:
+        firsts, sizes = self._first[: len(starts)] + starts, stops - starts
+        for row, first, size in zip(out, firsts.tolist(), sizes.tolist(), strict=True):
+            if size > 0:
+                row[:size] = self._ids[first : first + size]
 
 
-def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
+def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> Sources:
     """Token ids of sequences given by a user, in any container of ``dnamamba.containers``.
 
     Raises:
@@ -69,7 +161,8 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
     """
     if not hasattr(tokenizer, "encode"):
         raise ValueError(f"tokenizer must be the model's, got {type(tokenizer).__name__}")
-    encoded: list[Encoded] = []
+    blocks: list[Ids] = []
+    sizes: list[int] = []
     named: list[tuple[str, bytes | bytearray]] = []
     size = 0
     try:
@@ -78,30 +171,31 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> list[Encoded]:
             if not raw:
                 raise ValueError(f"{name} is empty; leave it out")
             named.append((name, raw))
+            sizes.append(len(raw))
             size += len(raw)
             if size >= _AT_ONCE:
-                encoded += _encode(tokenizer, named)
+                blocks.append(_encode(tokenizer, named))
                 named, size = [], 0
     except ValueError:
         _encode(tokenizer, named)  # a letter refused in one before is the first error
         raise
-    encoded += _encode(tokenizer, named)
-    if not encoded:
+    if not sizes:
         raise ValueError("expected at least one sequence, got none")
-    return encoded
+    blocks.append(_encode(tokenizer, named))
+    return _AllEncoded(blocks, np.array(sizes, dtype=np.int64))
 
 
-def _encode(tokenizer: Tokenizer, named: Sequence[tuple[str, bytes | bytearray]]) -> list[Encoded]:
-    """Token ids of sequences, each with its name, in one look-up."""
+def _encode(tokenizer: Tokenizer, named: Sequence[tuple[str, bytes | bytearray]]) -> Ids:
+    """Token ids of sequences end to end, each with its name, in one look-up."""
     joined = np.frombuffer(b"".join([raw for _, raw in named]), dtype=np.uint8)
     ids = np.empty(len(joined), dtype=np.uint8)
-    ends = np.cumsum([len(raw) for _, raw in named], dtype=np.int64)
     at = look_up(tokenizer.table, joined, ids)
     if at >= 0:
+        ends = np.cumsum([len(raw) for _, raw in named], dtype=np.int64)
         number = int(np.searchsorted(ends, at, side="right"))
         first = int(ends[number - 1]) if number else 0
         raise ValueError(tokenizer.refusal(int(joined[at]), named[number][0], at - first))
-    return [Encoded(tokens) for tokens in np.split(ids, ends[:-1])] if named else []
+    return ids
 
 
 def buckets(
@@ -115,9 +209,15 @@ def buckets(
         most: most bases in a batch, padding included; a longer sequence stands alone. None: any.
         row: as how many bases a longer sequence counts, which is read piece by piece; None: all.
     """
-    sizes = [len(source) for source in sources]
-    order = sorted(range(len(sources)), key=lambda i: -sizes[i])
-    yield from grouped(order, lambda i: min(sizes[i], row or sizes[i]), batch_size, most)
+    lengths = sources_of(sources).lengths
+    order = np.argsort(-lengths, kind="stable")
+    counted = lengths[order] if row is None else np.minimum(lengths[order], row)
+    first = 0
+    while first < len(order):
+        width = max(1, int(counted[first]))  # none behind it is longer
+        fit = batch_size if most is None else min(batch_size, max(1, most // width))
+        yield order[first : first + fit].tolist()
+        first += fit
 
 
 def grouped(

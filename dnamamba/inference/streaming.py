@@ -19,7 +19,7 @@ from torch import Tensor
 from dnamamba.alphabet import PAD
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.side_by_side import side_by_side
-from dnamamba.inference.sources import Source, buckets
+from dnamamba.inference.sources import Source, Sources, buckets, sources_of
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.state import State
 
@@ -77,8 +77,9 @@ def each_batch(
     Returns:
         The numbers of the sources in the order of the results' rows, and the results.
     """
+    sources = sources_of(sources)
     numbers = list(batches(backbone, sources, reading, device))
-    brief = sum(map(len, sources)) <= reading.budget(backbone, device)
+    brief = int(sources.lengths.sum()) <= reading.budget(backbone, device)
     return list(chain.from_iterable(numbers)), side_by_side(work, numbers, device, brief)
 
 
@@ -103,13 +104,14 @@ def stream(
         layer: see ``Backbone.forward``.
         advance: told of the bases of each chunk when it is done with.
     """
+    together = sources_of(sources)
     if backbone.causal:
-        read = list(map(len, sources)) if lengths is None else lengths
-        longest = len(backbone.start_tokens) + max(read)
-        chunk_length = reading.chunk(len(sources), longest, backbone, device)
-        chunks = _chunks(backbone, sources, read, chunk_length, device, layer)
+        read = together.lengths if lengths is None else np.array(lengths, dtype=np.int64)
+        longest = len(backbone.start_tokens) + int(read.max())
+        chunk_length = reading.chunk(len(together), longest, backbone, device)
+        chunks = _chunks(backbone, together, read, chunk_length, device, layer)
     else:
-        chunks = _windows(backbone, sources, reading, device, layer)
+        chunks = _windows(backbone, together, reading, device, layer)
     for chunk in chunks:
         yield chunk
         if advance is not None:
@@ -118,45 +120,55 @@ def stream(
 
 def _chunks(
     backbone: Backbone,
-    sources: Sequence[Source],
-    lengths: Sequence[int],
+    sources: Sources,
+    lengths: NDArray[np.int64],
     chunk_length: int,
     device: torch.device,
     layer: int | None,
 ) -> Iterator[Chunk]:
     """Of a causal backbone: chunk by chunk, the state carried."""
     before = backbone.start_tokens
-    inputs = [len(before) + n for n in lengths]
+    inputs = lengths + len(before)
     state: State | None = None
-    for start in range(0, inputs[0], chunk_length):
-        real = [min(length - start, chunk_length) for length in inputs if length > start]
-        tokens = np.full((len(real), real[0]), PAD, dtype=np.uint8)
+    for start in range(0, int(inputs[0]), chunk_length):
+        real = np.minimum(inputs[inputs > start] - start, chunk_length)
         first = start - len(before)
-        for row, width in enumerate(real):
-            read = sources[row].ids(max(first, 0), max(first + width, 0))
-            tokens[row, width - read.size : width] = read
-        begun = before[start : start + real[0]]
-        tokens[:, : len(begun)] = begun
+        begun = before[start : start + int(real[0])]
+        tokens = _tokens(sources, begun, np.full(len(real), max(first, 0)), first + real)
         if state is not None and len(real) < state.batch:
             state = state.rows(len(real))
         hidden, state = backbone(on_device(tokens, device), state, layer=layer)
-        yield Chunk(first, hidden, real, state)
+        yield Chunk(first, hidden, real.tolist(), state)
 
 
 def _windows(
     backbone: Backbone,
-    sources: Sequence[Source],
+    sources: Sources,
     reading: Reading,
     device: torch.device,
     layer: int | None,
 ) -> Iterator[Chunk]:
     """Of a backbone that reads both ways: whole, or a long sequence window by window."""
-    for window in reading.bounds(backbone, device).windows(len(sources[0])):
-        rows = [s.ids(window.first, min(window.last, len(s))) for s in sources]
-        hidden = read_rows(backbone, rows, device, layer)
+    before = backbone.start_tokens
+    for window in reading.bounds(backbone, device).windows(int(sources.lengths[0])):
+        stops = np.minimum(window.last, sources.lengths)
+        tokens = _tokens(sources, before, np.full(len(stops), window.first), stops)
+        real = len(before) + stops - window.first
+        hidden = _padded(backbone, tokens, real, device, layer)
         hidden = hidden[:, window.start - window.first : window.stop - window.first]
-        real = [min(window.stop, len(source)) - window.start for source in sources]
-        yield Chunk(window.start, hidden, real, None)
+        inside = np.minimum(window.stop, sources.lengths) - window.start
+        yield Chunk(window.start, hidden, inside.tolist(), None)
+
+
+def _tokens(
+    sources: Sources, begun: tuple[int, ...], starts: NDArray[np.int64], stops: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """The first sources, from ``starts`` to before ``stops``, as rows behind what is ``begun``."""
+    width = len(begun) + max(0, int((stops - starts).max()))
+    tokens = np.full((len(starts), width), PAD, dtype=np.uint8)
+    tokens[:, : len(begun)] = begun
+    sources.write(starts, stops, tokens[:, len(begun) :])
+    return tokens
 
 
 def read_rows(
@@ -182,9 +194,20 @@ def read_rows(
     for row, (ids, width) in enumerate(zip(rows, real, strict=True)):
         tokens[row, : len(before)] = before
         tokens[row, len(before) : width] = ids
-    lengths = on_device(np.array(real), device)
+    return _padded(backbone, tokens, np.array(real), device, layer)
+
+
+def _padded(
+    backbone: Backbone,
+    tokens: NDArray[np.uint8],
+    real: NDArray[np.int64],
+    device: torch.device,
+    layer: int | None,
+) -> Tensor:
+    """Hidden states at the bases of padded rows, of which the first ``real`` ids count."""
+    lengths = on_device(real, device)
     hidden, _ = backbone(on_device(tokens, device), lengths=lengths, layer=layer)
-    return hidden[:, len(before) :]
+    return hidden[:, len(backbone.start_tokens) :]
 
 
 def on_device(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -67,7 +67,7 @@ class Mean(Pooling):
     symmetric = True
 
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
-        kept = torch.where(counts[..., None], hidden.float(), 0.0)
+        kept = _where(counts[..., None], hidden.float(), 0.0)
         return counts.sum(1, keepdim=True).float(), kept.sum(1)
 
     def merge(self, before: Summary, after: Summary) -> Summary:
@@ -83,14 +83,14 @@ class Max(Pooling):
     symmetric = True
 
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
-        kept = torch.where(counts[..., None], hidden.float(), _LOWEST)
+        kept = _where(counts[..., None], hidden.float(), _LOWEST)
         return counts.sum(1, keepdim=True).float(), kept.amax(1)
 
     def merge(self, before: Summary, after: Summary) -> Summary:
         return before[0] + after[0], torch.maximum(before[1], after[1])
 
     def finish(self, summary: Summary) -> Tensor:
-        return torch.where(summary[0] > 0, summary[1], 0.0)
+        return _where(summary[0] > 0, summary[1], 0.0)
 
 
 class Last(Pooling):
@@ -101,7 +101,7 @@ class Last(Pooling):
         last = (counts * at).argmax(1)
         vector = hidden[torch.arange(len(hidden), device=hidden.device), last].float()
         any_counts = counts.any(1, keepdim=True)
-        return any_counts.float(), torch.where(any_counts, vector, 0.0)
+        return any_counts.float(), _where(any_counts, vector, 0.0)
 
     def merge(self, before: Summary, after: Summary) -> Summary:
         return torch.maximum(before[0], after[0]), torch.where(after[0] > 0, after[1], before[1])
@@ -126,12 +126,10 @@ class Attention(Pooling):
         nn.init.zeros_(self.score.weight)  # begins as the mean
 
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:
-        kept = torch.where(counts[..., None], hidden.float(), 0.0)
+        kept = _where(counts[..., None], hidden.float(), 0.0)
         with torch.autocast(hidden.device.type, enabled=False):
-            scores = torch.where(
-                counts, self.score(kept.to(self.score.weight)).squeeze(-1), _LOWEST
-            )
-        scores = scores.float()
+            scores = self.score(kept.to(self.score.weight)).squeeze(-1)
+        scores = _where(counts, scores.float(), _LOWEST)
         weights = scores.softmax(1)
         return scores.logsumexp(1, keepdim=True), (weights[..., None] * kept).sum(1)
 
@@ -142,6 +140,15 @@ class Attention(Pooling):
 
     def finish(self, summary: Summary) -> Tensor:
         return summary[1]
+
+
+def _where(condition: Tensor, values: Tensor, otherwise: float) -> Tensor:
+    """Values, or a number where the condition is not met.
+
+    PyTorch makes a tensor of a number on the CPU, and a GPU's work waits until it is copied there.
+    """
+    number = torch.full((), otherwise, dtype=values.dtype, device=values.device)
+    return torch.where(condition, values, number)
 
 
 POOLINGS: dict[str, type[Pooling]] = {

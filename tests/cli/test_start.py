@@ -102,3 +102,17 @@ def test_threads_wait_asleep_unless_the_user_says_how() -> None:
         environment = dict(chosen)
         wait_asleep(environment)
         assert environment == chosen
+
+
+def test_a_model_is_loaded_and_used_without_pytorchs_compiler() -> None:
+    script = (
+        "import json, sys, dnamamba\n"
+        "from dnamamba.config import BiMambaConfig\n"
+        "from dnamamba.model import LanguageModel\n"
+        "from dnamamba.model.weights import assemble\n"
+        "dnamamba.load('vertebrate-0.5m').embed(['ACGT'])\n"
+        "sizes = BiMambaConfig(d_model=16, n_layers=1)\n"
+        "assemble(LanguageModel, sizes, LanguageModel(sizes).state_dict())\n"
+        "print(json.dumps([*sys.modules]))\n"
+    )
+    assert not {"torch._dynamo", "torch._inductor", "sympy", "pandas"} & _modules(script)

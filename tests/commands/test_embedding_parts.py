@@ -130,6 +130,35 @@ def test_a_failure_keeps_whole_parts_and_a_second_run_does_the_rest(
     assert not (folder / "cut.npz.parts").exists()
 
 
+def test_parts_hold_no_more_vectors_than_fit_into_memory(
+    folder: Path, written: list[str], monkeypatch: pytest.MonkeyPatch, model: LanguageModel
+) -> None:
+    expected = _load(_embed(folder, "one.npz", window=20))
+    assert len(written) == 1
+    monkeypatch.setattr(embedding_parts, "_NUMBERS", 3 * model.config.d_model + 1)
+    got = _load(_embed(folder, "two.npz", window=20))
+    assert len(written) == 1 + -(-79 // 3)
+    np.testing.assert_allclose(got["embedding"], expected["embedding"], **CLOSE)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_cannot_be_written_behind_the_work_is_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, *rest: Any) -> Any:
+        if path.name.endswith("000003.npy"):
+            raise OSError(28, "No space left on device")
+        return sealed(path, *rest)
+
+    sealed = embedding_parts.sealed
+    with monkeypatch.context() as patch:
+        patch.setattr(embedding_parts, "sealed", full)
+        with pytest.raises(OSError, match="No space left"):
+            _embed(folder, "cut.npz", window=20)
+    left = sorted(path.name[-10:] for path in (folder / "cut.npz.parts").iterdir())
+    assert left == ["000000.npy", "000001.npy", "000002.npy"]
+
+
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize(
     "change", [{"pooling": "max"}, {"layer": 0}, {"window": 19}, {"bed": "b.bed"}, "model", "bases"]

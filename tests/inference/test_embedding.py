@@ -1,4 +1,5 @@
 import copy
+import warnings
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,26 @@ def test_a_borrowed_device_is_given_back(
     on_gpu = embed(model, tokenizer, sequences, device="cuda")
     assert next(model.parameters()).device.type == "cpu"
     np.testing.assert_allclose(on_gpu, embed(model, tokenizer, sequences), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("pooling", ["mean", "max", "last"])
+def test_nothing_waits_for_the_device_between_batches(
+    model: LanguageModel, tokenizer: Tokenizer, pooling: Any
+) -> None:
+    """Of 9 batches and of twice as many: as often, at the end and on the way there and back."""
+    model.to("cuda")
+    waits = []
+    for number in (36, 36, 72):  # the first run makes what is made once
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                embed(model, tokenizer, ["ACGTACG"] * number, pooling=pooling, batch_size=4)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        waits.append(sum("synchroniz" in str(warning.message) for warning in caught))
+    assert waits[1] == waits[2]
 
 
 @pytest.mark.parametrize(

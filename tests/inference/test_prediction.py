@@ -14,7 +14,8 @@ from dnamamba import checkpoint
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.config import BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
 from dnamamba.inference.prediction import Predictions, predict
-from dnamamba.inference.sources import Encoded, Opposite
+from dnamamba.inference.sources import Encoded
+from dnamamba.inference.strands import Opposite
 from dnamamba.model import LanguageModel
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig

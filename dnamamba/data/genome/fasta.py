@@ -3,8 +3,9 @@
 import operator
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +19,8 @@ from dnamamba.data.genome.pread import BasesFile
 from dnamamba.data.genome.seal import file_hash
 
 __all__ = ["Genome"]
+
+Ints = NDArray[np.int64]
 
 
 class Genome:
@@ -45,6 +48,7 @@ class Genome:
         name: its file name without endings: what windows of several genomes are told apart by.
         contigs: contig -> length in bases, in the file's order. A contig's number is its place
             in this order.
+        contig_names: their names, by these numbers.
 
     Raises:
         ValueError: the file is missing, damaged, no FASTA, or holds what is no nucleotide; names
@@ -61,6 +65,7 @@ class Genome:
         self._lengths = self._contents.layout[:, 0]
         self._offsets = np.cumsum(self._lengths) - self._lengths
         self.contigs = dict(zip(self._contents.names, self._lengths.tolist(), strict=True))
+        self.contig_names = self._contents.names
         self._numbers = {name: number for number, name in enumerate(self.contigs)}
         bare = self._contents.has_bases
         self._bases = BasesFile(
@@ -112,20 +117,29 @@ class Genome:
         Raises:
             ValueError: a window out of its contig or of ``out``, or a source that changed.
         """
-        number, first, size = np.broadcast_arrays(contigs, starts, lengths)
+        number, first, size = _integers(contigs, starts, lengths)
         if number.shape != out.shape[:1] or out.ndim != 2 or out.dtype != np.uint8:
             raise ValueError(
                 f"{number.size} windows for {len(out)} rows: out must be (B, L) uint8 with a row "
                 f"for each window, got {out.shape} {out.dtype}"
             )
-        if number.size and any(column.dtype.kind not in "iu" for column in (number, first, size)):
-            raise ValueError("contigs, starts and lengths must be integers")
-        number, first, size = (column.astype(np.int64) for column in (number, first, size))
-        self._check_batch(number, first, size, out.shape[1])
-        columns = (column.tolist() for column in (number, self._offsets[number], first, size))
-        with self._bases.reading() as file:
-            for row, contig, before, start, length in zip(out, *columns, strict=True):
-                self._bases.read(file, contig, before, start, row[:length])
+        self._read(number, first, size, out, out.shape[1])
+
+    def read_joined(
+        self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike
+    ) -> NDArray[np.uint8]:
+        """Bases of a batch of windows, end to end; arguments and errors of ``read_into``.
+
+        Returns:
+            (sum of the lengths,) uint8.
+        """
+        number, first, size = _integers(contigs, starts, lengths)
+        ends = np.cumsum(size)
+        out = np.empty(max(0, int(size.sum())), dtype=np.uint8)
+        bounds = zip((ends - size).tolist(), ends.tolist(), strict=True)
+        rows = [out[start:end] for start, end in bounds]
+        self._read(number, first, size, rows, int(size.max(initial=0)))
+        return out
 
     def count_ambiguous(
         self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike
@@ -242,9 +256,17 @@ class Genome:
                 f"expected 0 <= start < end <= {length} (0-based, half-open)"
             )
 
-    def _check_batch(
-        self, number: NDArray[Any], first: NDArray[Any], size: NDArray[Any], columns: int
+    def _read(
+        self, number: Ints, first: Ints, size: Ints, rows: Iterable[NDArray[np.uint8]], columns: int
     ) -> None:
+        """Fill rows of at most ``columns`` bytes with windows, which are checked first."""
+        self._check_batch(number, first, size, columns)
+        each = (column.tolist() for column in (number, self._offsets[number], first, size))
+        with self._bases.reading() as file:
+            for row, contig, before, start, length in zip(rows, *each, strict=True):
+                self._bases.read(file, contig, before, start, row[:length])
+
+    def _check_batch(self, number: Ints, first: Ints, size: Ints, columns: int) -> None:
         bad = (number < 0) | (number >= len(self._lengths))
         room = self._lengths[np.where(bad, 0, number)]
         bad |= (first < 0) | (size < 0) | (first + size > room) | (size > columns)
@@ -258,6 +280,14 @@ class Genome:
     def _unknown(self, contig: str) -> str:
         contig = str(contig)
         return f"{self.path} has no contig {contig!r}; {nearest_name(contig, self.contigs)}"
+
+
+def _integers(*columns: ArrayLike) -> list[Ints]:
+    """As arrays of one length."""
+    arrays = np.broadcast_arrays(*columns)
+    if arrays[0].size and any(column.dtype.kind not in "iu" for column in arrays):
+        raise ValueError("contigs, starts and lengths must be integers")
+    return [column.astype(np.int64) for column in arrays]
 
 
 def _stem(path: Path) -> str:

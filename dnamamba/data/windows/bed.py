@@ -75,21 +75,27 @@ def _rows(path: Path, contigs: Contigs) -> Iterator[BedRow]:
     first = True
     for number, text in enumerate(text_lines(path), 1):
         line = text.strip()
-        if not line or line.startswith(_SKIPPED[0]) or line.split(None, 1)[0] in _SKIPPED:
+        if not line or (line.startswith(_SKIPPED) and _is_skipped(line)):
             continue
         if "\r" in line:
             raise ValueError(old_mac(path))
-        columns = line.split("\t") if "\t" in line else line.split()
+        tabs = "\t" in line
+        columns = line.split("\t") if tabs else line.split()
         if first and len(columns) > 1 and columns[1].strip().lower() in _HEADERS:
             continue
-        fields = columns if "\t" in line else _joined_name(columns)
+        fields = columns if tabs else _joined_name(columns)
         try:
             interval = _interval(fields, contigs)
         except ValueError as error:
             raise ValueError(f"{path}, line {number:,}: {error}") from error
         first = False
-        name, _, strand, *_ = [*(field.strip() for field in fields[3:6]), "", "", ""]
+        name = fields[3].strip() if len(fields) > 3 else ""
+        strand = fields[5].strip() if len(fields) > 5 else ""
         yield BedRow(number, *interval, name, strand)
+
+
+def _is_skipped(line: str) -> bool:
+    return line.startswith(_SKIPPED[0]) or line.split(None, 1)[0] in _SKIPPED
 
 
 def _joined_name(fields: list[str]) -> list[str]:

@@ -45,6 +45,8 @@ class Selective(nn.Module):
     @torch.no_grad()
     def reset_parts(self, config: SelectiveConfig) -> None:
         """What differs from PyTorch's own initialisation (paper, section 3.6 and appendix E)."""
+        if self.A_log.is_meta:  # shapes alone are wanted
+            return
         # S4D-real: A = -1, -2, ..., -N in every channel.
         self.A_log.copy_(torch.arange(1, config.d_state + 1, dtype=torch.float32).log())
         self.D.fill_(1.0)
@@ -135,6 +137,7 @@ def branch_projection(config: SelectiveConfig) -> nn.Linear:
     """From the inner channels to the branch, as it is initialised."""
     projection = nn.Linear(config.d_inner, config.d_model, bias=False)
     with torch.no_grad():
-        # One branch a layer is added to the stream: its variance must not grow with depth.
-        projection.weight.div_(math.sqrt(config.n_layers))
+        if not projection.weight.is_meta:
+            # One branch a layer is added to the stream: its variance must not grow with depth.
+            projection.weight.div_(math.sqrt(config.n_layers))
     return projection

@@ -1,10 +1,12 @@
 """From named tensors to a model: checked name by name, and from other implementations' names."""
 
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from dnamamba.config import BackboneConfig, MambaConfig
 from dnamamba.model.language_model import LanguageModel
@@ -14,6 +16,7 @@ __all__ = ["assemble", "from_published", "mismatches", "parameters_of"]
 Model = TypeVar("Model", bound=nn.Module)
 
 _SHOWN = 5
+_DRAWS = ("normal_", "uniform_")
 
 
 def assemble(
@@ -32,7 +35,7 @@ def assemble(
     Raises:
         ValueError: names missing or unknown, or shapes or dtypes that do not fit; names them.
     """
-    with torch.device("meta"):
+    with _shapes_alone():
         model = kind(config)
     problems = mismatches(model.state_dict(), weights)
     if problems:
@@ -43,8 +46,27 @@ def assemble(
 
 def parameters_of(config: BackboneConfig) -> dict[str, Tensor]:
     """Names and shapes of a language model's tensors; they hold nothing."""
-    with torch.device("meta"):
+    with _shapes_alone():
         return LanguageModel(config).state_dict()
+
+
+class _NoDraws(TorchFunctionMode):
+    """Leaves random draws out: to draw nothing, PyTorch imports its compiler, a second's work."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", None) in _DRAWS:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+@contextmanager
+def _shapes_alone() -> Iterator[None]:
+    """Modules that are built in this block have parameters without memory."""
+    with torch.device("meta"), _NoDraws():
+        yield
 
 
 def mismatches(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str:

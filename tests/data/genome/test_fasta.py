@@ -108,6 +108,10 @@ def test_batches(tmp_path: Path, store: str) -> None:
     for row, number, start, length in zip(out, numbers, starts, lengths, strict=True):
         assert row[:length].tobytes() == contigs[names[number]][start : start + length]
         assert not row[length:].any()  # the rest of a row is the caller's
+    joined = genome.read_joined(numbers, starts, lengths)
+    rows = zip(out, lengths, strict=True)
+    assert joined.tobytes() == b"".join(row[:length].tobytes() for row, length in rows)
+    assert not genome.read_joined([], [], []).size
     genome.read_into([2, 0], [0, 400], 100, out[:2])
     assert out[1].tobytes() == contigs["chr1"][400:]
 
@@ -133,6 +137,9 @@ def test_bad_batches(
     genome = Genome(path, tmp_path / "cache")
     with pytest.raises(ValueError, match=message):
         genome.read_into(contigs, starts, lengths, np.zeros((2, 8), dtype=np.uint8))
+    if "columns" not in message and "rows" not in message:  # neither of which it has
+        with pytest.raises(ValueError, match=message):
+            genome.read_joined(contigs, starts, lengths)
 
 
 @pytest.mark.parametrize("store", STORES)
