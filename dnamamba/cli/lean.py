@@ -6,6 +6,7 @@ more where those are installed. Whoever uses the rest gets it, a moment later.
 """
 
 import importlib
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,12 @@ __all__ = ["import_lightning"]
 
 _DYNAMO = "torch._dynamo"
 _PACKAGES = ("torchmetrics", "torchmetrics.functional")
-_HOMES = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}
+_HOMES = {
+    "Metric": "torchmetrics.metric",
+    "MetricCollection": "torchmetrics.collections",
+    "__version__": "torchmetrics.__about__",
+}
+_FIRST = "torchmetrics.utilities"  # it and torchmetrics.metric need each other, begun here
 
 
 def import_lightning() -> None:
@@ -34,6 +40,7 @@ class _Deferred(ModuleType):
     """A package whose own code runs when something is asked for that lies elsewhere than known."""
 
     def __getattr__(self, name: str) -> Any:
+        importlib.import_module(_FIRST)
         if home := _HOMES.get(name):
             return getattr(importlib.import_module(home), name)
         submodule = f"{self.__name__}.{name}"
@@ -52,6 +59,7 @@ def _defer(name: str) -> None:
     if spec is None:
         return
     module = module_from_spec(spec)
+    vars(module)["_logger"] = logging.getLogger(name)  # the one of its own that its modules need
     module.__class__ = _Deferred
     sys.modules[name] = module
     if parent is not None:
@@ -69,14 +77,18 @@ class OptimizedModule(metaclass=_IsCompiled):
     """Has as instances those of torch._dynamo's class of this name."""
 
 
+def _as_it_is(function: Any, *_: Any, **__: Any) -> Any:
+    return function
+
+
 @contextmanager
 def _without_dynamo() -> Iterator[None]:
-    """Within this block torch._dynamo is this one class."""
+    """Within this block torch._dynamo is this one class, and nothing is kept out of the compiler."""
     if _DYNAMO in sys.modules:
         yield
         return
     stand_in = ModuleType(_DYNAMO)
-    stand_in.OptimizedModule = OptimizedModule  # type: ignore[attr-defined]
+    vars(stand_in).update(OptimizedModule=OptimizedModule, disable=_as_it_is)
     sys.modules[_DYNAMO] = stand_in
     try:
         yield

@@ -53,6 +53,22 @@ def test_a_wrong_flag_is_told_without_torch() -> None:
     assert not HEAVY & _modules(script)
 
 
+FIT = {
+    "--config": "configs/quickstart.yaml",
+    "--model.model": "{d_model: 8, n_layers: 1, d_state: 2}",
+    "--data.length": "64",
+    "--trainer.max_steps": "1",
+    "--trainer.limit_val_batches": "1",
+    "--trainer.val_check_interval": "1",
+    "--trainer.accelerator": "cpu",
+}
+
+
+def _fit(tmp_path: Path) -> list[str]:
+    flags = {**FIT, "--run_dir": str(tmp_path)}
+    return [word for pair in flags.items() for word in pair]
+
+
 def test_fit_imports_little_that_lightning_does_not(tmp_path: Path) -> None:
     script = (
         "import json, sys, pytorch_lightning\n"
@@ -62,19 +78,44 @@ def test_fit_imports_little_that_lightning_does_not(tmp_path: Path) -> None:
         "assert main(['fit', *sys.argv[1:]]) == 0\n"
         "print(json.dumps([*({*sys.modules} - before)]))\n"
     )
-    flags = {
-        "--config": "configs/quickstart.yaml",
-        "--run_dir": str(tmp_path),
-        "--model.model": "{d_model: 8, n_layers: 1, d_state: 2}",
-        "--data.length": "64",
-        "--trainer.max_steps": "1",
-        "--trainer.limit_val_batches": "1",
-        "--trainer.val_check_interval": "1",
-        "--trainer.accelerator": "cpu",
-    }
-    added = _modules(script, *(word for pair in flags.items() for word in pair))
+    added = _modules(script, *_fit(tmp_path))
     assert not {name for name in added if name.partition(".")[0] in LATER}
     assert not {name for name in added if name.startswith(("torch._dynamo", "torch._inductor"))}
+
+
+def test_a_run_needs_neither_the_compiler_nor_others_metrics(tmp_path: Path) -> None:
+    script = (
+        "import json, sys\n"
+        "from dnamamba.cli import main\n"
+        "assert main(['fit', *sys.argv[1:]]) == 0\n"
+        "print(json.dumps([*sys.modules]))\n"
+    )
+    unneeded = ("torch._dynamo", "torch._inductor", "torchmetrics.functional.", "torchmetrics.text")
+    loaded = _modules(script, *_fit(tmp_path))
+    assert not {name for name in loaded if name.startswith(unneeded)}
+    assert not loaded & {"sympy", "scipy", "transformers", "tensorboard"}
+
+
+def test_what_a_start_leaves_out_is_there_for_whoever_asks() -> None:
+    """torchmetrics whole, and a compiled module that Lightning knows for one."""
+    script = (
+        "import json, sys\n"
+        "from dnamamba.cli.lean import import_lightning\n"
+        "import_lightning()\n"
+        "from torchmetrics.functional import classification\n"
+        "lean = [*sys.modules]\n"
+        "import torch, torchmetrics, torchmetrics.functional\n"
+        "from pytorch_lightning.utilities.compile import OptimizedModule\n"
+        "line = torch.nn.Linear(1, 1)\n"
+        "assert not isinstance(line, OptimizedModule)\n"
+        "assert isinstance(torch.compile(line), OptimizedModule)\n"
+        "assert torchmetrics.Accuracy(task='binary')(torch.ones(1), torch.ones(1)) == 1\n"
+        "assert torchmetrics.functional.mean_squared_error(torch.ones(1), torch.ones(1)) == 0\n"
+        "assert torchmetrics.Metric is torchmetrics.metric.Metric\n"
+        "assert classification is torchmetrics.functional.classification\n"
+        "print(json.dumps(lean))\n"
+    )
+    assert "torchmetrics.functional.text" not in _modules(script)
 
 
 def test_the_collector_rests_for_the_first_import_alone(
