@@ -83,7 +83,7 @@ def _as_it_is(function: Any, *_: Any, **__: Any) -> Any:
 
 @contextmanager
 def _without_dynamo() -> Iterator[None]:
-    """Within this block torch._dynamo is this one class, and nothing is kept out of the compiler."""
+    """Within this block torch._dynamo is one class, and keeps nothing out of the compiler."""
     if _DYNAMO in sys.modules:
         yield
         return
