@@ -20,7 +20,9 @@ Measure = Callable[[Batch], tuple[Tensor, ...]]
 _log = logging.getLogger(__name__)
 
 # Positions in a batch up to which a GPU can be done before the host has issued the work.
-_SMALL = 1 << 17
+_SMALL = 1 << 19
+# The share of a GPU's memory that a graph may keep to itself.
+_SHARE = 4
 # Batches of one shape that run launch by launch before it is captured: kernels compile meanwhile.
 _SEEN = 2
 # Shapes that are captured; each keeps what it works on.
@@ -35,7 +37,8 @@ class CapturedStep:
     seen a few times both are captured as one CUDA graph and replayed: the same kernels in the same
     order. Rows that are padded anyway are padded on to one of few lengths. Larger batches, other
     devices, and modules that are compiled or have hooks are left to autograd. What cannot be
-    captured runs launch by launch, which is said once.
+    captured runs launch by launch, which is said once; so does, without a word, what as a graph
+    would keep much of the memory.
 
     The backward of a loss must come before the next call.
 
@@ -79,7 +82,7 @@ class CapturedStep:
         key = shapes, tuple(x.data_ptr() for x in trained.values())
         if key not in self._graphs and not self._refused:
             self._seen[key] = self._seen.get(key, 0) + 1
-            if self._seen[key] > _SEEN and len(self._graphs) < _MOST:
+            if self._seen[key] == _SEEN + 1 and len(self._graphs) < _MOST:
                 self._capture(key, batch, trained)
         if key in self._graphs:
             return self._graphs[key].replay(batch)
@@ -89,6 +92,8 @@ class CapturedStep:
         self._pool = self._pool or torch.cuda.graph_pool_handle()
         inputs = {name: x.clone() for name, x in batch.items()}
         graph = torch.cuda.CUDAGraph()
+        torch.cuda.empty_cache()
+        before = torch.cuda.memory_reserved()
         try:
             # Other threads may allocate meanwhile, as one that pins the next batch does.
             how = {"pool": self._pool, "capture_error_mode": "thread_local"}
@@ -101,6 +106,10 @@ class CapturedStep:
                 "they cannot be captured as a CUDA graph (%s)",
                 str(error).partition("\n")[0],
             )
+            return
+        if torch.cuda.memory_reserved() - before > torch.cuda.mem_get_info()[1] // _SHARE:
+            del result
+            graph.reset()
         else:
             self._graphs[key] = _Graph(graph, inputs, result)
 

@@ -169,6 +169,8 @@ class FineTuneModule(TrainedModule):
         for name, parameter in self.named_parameters() if lowest else ():
             if depth_of(name, layers) < lowest:
                 parameter.grad = None
+        if lowest:
+            self.gradient_norm = None  # it was of them, too
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """Exact resume, the stop at NaN, and after ``test`` the report."""

@@ -9,7 +9,7 @@ Lightning counts batches and epochs four times each (ready, started, processed, 
 total and within the epoch. ``processed`` is the one that is right at every moment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -31,8 +31,8 @@ __all__ = [
     "limit_steps",
     "release_sigterm",
     "restart_from",
-    "restore_metrics",
     "save_checkpoint",
+    "show_metrics",
     "steps_of_run",
     "validation_follows",
 ]
@@ -120,9 +120,17 @@ def callback_states(trainer: pl.Trainer) -> dict[str, Any]:
     return {key: state for key, state in states if state}
 
 
-def restore_metrics(trainer: pl.Trainer, metrics: Mapping[str, Tensor]) -> None:
-    """Let callbacks see metrics that were logged before the resume."""
-    trainer._logger_connector._callback_metrics.update(metrics)
+def show_metrics(
+    trainer: pl.Trainer, metrics: Mapping[str, Tensor], in_bar: Collection[str] = ()
+) -> None:
+    """Let callbacks see metrics as if they had been logged, and bars those that are ``in_bar``.
+
+    ``LightningModule.log`` takes milliseconds for it.
+    """
+    connector = trainer._logger_connector
+    connector._callback_metrics.update(metrics)
+    shown = {name: float(value) for name, value in metrics.items() if name in in_bar}
+    connector._progress_bar_metrics.update(shown)
 
 
 def restart_from(loops: dict[str, Any], validation_due: bool) -> None:

@@ -5,7 +5,10 @@ import warnings
 from collections.abc import Collection, Mapping
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.trainer.states import TrainerFn
+
+from dnamamba.training.lightning_private import show_metrics
 
 __all__ = ["Throughput", "log_metrics"]
 
@@ -28,6 +31,17 @@ def log_metrics(
     if trainer.sanity_checking:
         return
     fitting = trainer.state.fn == TrainerFn.FITTING
+    if trainer.training:
+        show_metrics(trainer, {name: torch.tensor(x) for name, x in metrics.items()}, in_bar)
+    else:
+        _log(module, metrics, in_bar, logger=not fitting)
+    for logger in trainer.loggers if fitting else ():
+        logger.log_metrics({**metrics, "epoch": module.current_epoch}, step=module.global_step)
+
+
+def _log(
+    module: pl.LightningModule, metrics: Mapping[str, float], in_bar: Collection[str], logger: bool
+) -> None:
     with warnings.catch_warnings():
         # What validate and test return are metrics for a logger, whether there is one or not.
         warnings.filterwarnings("ignore", ".*but have no logger configured")
@@ -36,11 +50,9 @@ def log_metrics(
                 name,
                 value,
                 prog_bar=name in in_bar,
-                logger=not fitting,
-                sync_dist=not trainer.training,  # equal on all ranks; Lightning wants it said
+                logger=logger,
+                sync_dist=True,  # equal on all ranks; Lightning wants it said
             )
-    for logger in trainer.loggers if fitting else ():
-        logger.log_metrics({**metrics, "epoch": module.current_epoch}, step=module.global_step)
 
 
 class Throughput:

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Protocol
 import pytorch_lightning as pl
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_
+from torch.optim import Optimizer
 
 from dnamamba.training.callbacks import (
     RandomState,
@@ -62,6 +64,7 @@ class TrainedModule(pl.LightningModule):
         self.throughput = Throughput()
         self._logged_at = 0
         self._captured: CapturedStep | None = None
+        self.gradient_norm: Tensor | None = None
 
     @abstractmethod
     def measure(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -80,6 +83,20 @@ class TrainedModule(pl.LightningModule):
     def lr_scale(self, name: str) -> float:
         """What the learning rate of the parameter of this name is multiplied by."""
         return 1.0
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's; but a norm that ``StopOnNonFinite`` has taken is not taken again."""
+        norm, self.gradient_norm = self.gradient_norm, None
+        if norm is None or not gradient_clip_val or gradient_clip_algorithm not in (None, "norm"):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        trained = [x for group in optimizer.param_groups for x in group["params"]]
+        clip_grads_with_norm_(trained, gradient_clip_val, norm)
 
     def on_train_start(self) -> None:
         self._logged_at = self.global_step

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -18,6 +18,13 @@ _SHOWN = 8
 
 class NonFiniteError(FloatingPointError):
     """A loss, a gradient or a weight is NaN or infinite."""
+
+
+@runtime_checkable
+class TakesNorm(Protocol):
+    """A module that clips by the norm that was taken of its gradients anyway."""
+
+    gradient_norm: Tensor | None
 
 
 class StopOnNonFinite(pl.Callback):
@@ -63,7 +70,10 @@ class StopOnNonFinite(pl.Callback):
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         trained = (x for group in optimizer.param_groups for x in group["params"])
         gradients = [x.grad for x in trained if x.grad is not None and not scaled]
-        checked = losses.sum() + torch.nn.utils.get_total_norm(gradients)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if isinstance(pl_module, TakesNorm):
+            pl_module.gradient_norm = None if scaled else norm
+        checked = losses.sum() + norm
         # All devices take the step or none does, or they part.
         bad = most_over_ranks(trainer, (~torch.isfinite(checked)).float())
         rate = optimizer.param_groups[0]["lr"]

@@ -30,21 +30,27 @@ class RandomState(NextBatchState):
     def restore(self, state: State, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         _restore(state, trainer.strategy.root_device)
 
+    def _for_next_batch(self, trainer: pl.Trainer, module: pl.LightningModule) -> State:
+        # Plain types and tensors only, so that weights-only loading accepts them.
+        state = super()._for_next_batch(trainer, module)
+        key = torch.from_numpy(np.asarray(state["numpy"]["key"]).astype(np.int64))
+        return {**state, "numpy": {**state["numpy"], "key": key}}
+
     def choose(self, states: Sequence[State], trainer: pl.Trainer) -> State:
         return states[trainer.global_rank % len(states)]
 
 
 def _collect(device: torch.device) -> State:
-    """Plain types and tensors only, so that weights-only loading accepts them."""
-    numpy_state: Any = np.random.get_state(legacy=False)  # noqa: NPY002 (the global generator)
+    """As the generators give it, which is quick: it happens before every batch."""
+    drawn: Any = np.random.get_state(legacy=False)  # noqa: NPY002 (the global generator)
     state: State = {
         "python": random.getstate(),
         "numpy": {
-            "bit_generator": numpy_state["bit_generator"],
-            "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64)),
-            "pos": numpy_state["state"]["pos"],
-            "has_gauss": numpy_state["has_gauss"],
-            "gauss": numpy_state["gauss"],
+            "bit_generator": drawn["bit_generator"],
+            "key": drawn["state"]["key"],
+            "pos": drawn["state"]["pos"],
+            "has_gauss": drawn["has_gauss"],
+            "gauss": drawn["gauss"],
         },
         "torch": torch.get_rng_state(),
     }
@@ -60,7 +66,7 @@ def _restore(state: State, device: torch.device) -> None:
     np.random.set_state(  # noqa: NPY002
         {
             "bit_generator": saved["bit_generator"],
-            "state": {"key": saved["key"].numpy().astype(np.uint32), "pos": saved["pos"]},
+            "state": {"key": np.asarray(saved["key"]).astype(np.uint32), "pos": saved["pos"]},
             "has_gauss": saved["has_gauss"],
             "gauss": saved["gauss"],
         }

@@ -18,7 +18,7 @@ from dnamamba.training.lightning_private import (
     is_epoch_read,
     limit_steps,
     restart_from,
-    restore_metrics,
+    show_metrics,
     validation_follows,
 )
 from dnamamba.training.metrics_file import MetricsFile
@@ -77,7 +77,7 @@ class ResumePoint(pl.Callback):
         if point is None:
             return
         step, due = point["step"], point["validation_due"]
-        restore_metrics(trainer, point.get("metrics", {}))
+        show_metrics(trainer, point.get("metrics", {}))
         for logger in trainer.loggers:
             if isinstance(logger, MetricsFile) and trainer.is_global_zero:
                 logger.go_back(step, due, point.get("rows"))
