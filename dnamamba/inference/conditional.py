@@ -49,7 +49,7 @@ def conditional_likelihood(
         raise ValueError(
             "mask_every has no meaning for a causal model, which masks nothing; leave it out"
         )
-    scored = torch.tensor(tokenizer.scored, device=device)
+    scored = on_device(tokenizer.scored.copy(), device)
 
     def score(members: list[int]) -> Tensor:
         batch = [sources[i] for i in members]

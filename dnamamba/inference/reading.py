@@ -7,7 +7,7 @@ for its middle alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -105,6 +105,12 @@ class Reading:
         if device.type == "cpu":
             return _ENOUGH_CPU
         return max(1, min(_ENOUGH, _free(device) // 2 // _bytes_of_a_base(backbone)))
+
+    def settled(self, backbone: Backbone, device: torch.device) -> "Reading":
+        """The same for many batches of a causal model: the memory is looked at now, once."""
+        if not backbone.causal:
+            return self  # of which ``max_bases`` would cut the windows
+        return replace(self, max_bases=self.budget(backbone, device))
 
     @property
     def row(self) -> int:
