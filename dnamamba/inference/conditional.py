@@ -101,5 +101,5 @@ def log_probability(logits: Tensor, targets: Tensor, counts: Tensor) -> tuple[Te
     """
     wanted = targets.long()
     losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
-    losses = exact(torch.where(counts, losses.view_as(wanted), 0.0))
+    losses = exact(losses.view_as(wanted).masked_fill(~counts, 0.0))
     return -losses.sum(1), counts.sum(1).to(losses.device)

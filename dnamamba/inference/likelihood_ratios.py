@@ -169,10 +169,10 @@ def _compare(tails: Tails, ref: NDArray[np.int64], alt: NDArray[np.int64]) -> Te
     """
     (s, n, mean), (r, a) = tails, (on_device(x, tails.mean.device) for x in (ref, alt))
     crossed = n[r] * s[a] - n[a] * s[r]
-    llr = torch.where((n[r] > 0) & (n[a] > 0), 2 * crossed / (n[r] + n[a]), torch.nan)
+    llr = (2 * crossed / (n[r] + n[a])).masked_fill((n[r] == 0) | (n[a] == 0), math.nan)
     x, y = mean[r], mean[a]
     norms = x.norm(dim=-1) * y.norm(dim=-1)
-    cosine = torch.where(norms > 0, 1 - (x * y).sum(-1) / norms, 0.0).clamp(min=0)
+    cosine = (1 - (x * y).sum(-1) / norms).masked_fill(norms == 0, 0.0).clamp(min=0)
     of_both = llr.nanmean(1), (x - y).norm(dim=-1).mean(1), cosine.mean(1)
     return torch.cat([torch.stack(of_both, 1), llr], 1)
 

@@ -151,7 +151,9 @@ def read_tails(
             counts[:, 0] &= before.begun
         logits = model.head(stretch.before)
         sums += torch.stack(log_probability(logits, stretch.tokens, counts))
-        hidden = torch.where(inside[..., None], stretch.hidden.float(), 0.0)
+        hidden = stretch.hidden.float()
+        if skipped is not None or tails.lengths.min() < stretch.start + hidden.shape[1]:
+            hidden = hidden.masked_fill(~inside[..., None], 0.0)
         total += exact(hidden.sum(1))
     lengths = ends if first is None else ends - first
     return Tails(sums[0], sums[1], total / lengths[:, None].to(total.device))
