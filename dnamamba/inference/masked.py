@@ -1,6 +1,6 @@
 """Masked bases, guessed from what stands on both sides of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.arrival import to_host, trailing
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.side_by_side import in_order
 from dnamamba.inference.sources import grouped
@@ -62,13 +63,18 @@ def guess(
     """
     budget = reading.budget(model.backbone, device)
     batches = grouped(queries, lambda query: len(query.tokens), reading.batch_size, budget)
-    for answers in in_order(partial(_answer, model, device), batches, device):
-        yield from answers
+    for batch, answers in trailing(
+        in_order(partial(_answer, model, device), batches, device), device
+    ):
+        ends = np.cumsum([len(query.places) for query in batch])
+        each = np.split(answers().astype(np.float64), ends[:-1])
+        yield from zip([query.owner for query in batch], each, strict=True)
 
 
 def _answer(
     model: LanguageModel, device: torch.device, batch: Sequence[Query]
-) -> list[tuple[int, NDArray[np.float64]]]:
+) -> tuple[Sequence[Query], Callable[[], NDArray[np.float32]]]:
+    """The batch, and the logarithms of all that it asks, which are on their way."""
     hidden = read_rows(model.backbone, [query.tokens for query in batch], device)
     counts = [len(query.places) for query in batch]
     rows = np.repeat(np.arange(len(batch)), counts)
@@ -76,6 +82,4 @@ def _answer(
     ids = np.concatenate([query.ids for query in batch]).astype(np.int64)
     at, of, wanted = (on_device(x, device) for x in (rows, places, ids))
     log_p = model.head(hidden[at, of]).float().log_softmax(-1)
-    answers = log_p.gather(1, wanted[:, None])[:, 0].cpu().double().numpy()
-    owners = [query.owner for query in batch]
-    return list(zip(owners, np.split(answers, np.cumsum(counts)[:-1]), strict=True))
+    return batch, to_host(log_p.gather(1, wanted[:, None])[:, 0])
