@@ -9,6 +9,7 @@ pass serves the reference.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.arrival import to_host, trailing
 from dnamamba.inference.conditional import log_probability
-from dnamamba.inference.effects import Surroundings
+from dnamamba.inference.effects import BASES, Surroundings
 from dnamamba.inference.places import read_place
 from dnamamba.inference.prefixes import Prefixes, read_on, read_prefixes, read_tails
 from dnamamba.inference.reading import Reading
@@ -39,6 +40,7 @@ Floats = NDArray[np.float64]
 # accelerator reads so few positions as slowly as many.
 _STRIDE_CPU = 16
 _STRIDE = 64
+_OTHERS = len(BASES) - 1  # substitutions of a position
 
 
 class _Strand(NamedTuple):
@@ -118,9 +120,6 @@ class _Substitution(NamedTuple):
         return sum(map(len, self.parts))
 
 
-Answers = tuple[NDArray[np.int64], Callable[[], Floats]]
-
-
 def _walk(
     model: LanguageModel,
     strands: Sequence[_Strand],
@@ -135,32 +134,39 @@ def _walk(
     onward = pad([(s.region, s.flank) for s in strands])
     log_p = to_host(_reference(model, reached, onward, scored, reading))
     columns = np.stack([s.reference for s in strands])
-    effects = np.where(columns[..., None] == np.arange(4), 0.0, np.nan)
+    effects = np.where(columns[..., None] == np.arange(len(BASES)), 0.0, np.nan)
 
-    def read(batch: list[_Substitution]) -> Answers:
-        stops = list({id(s.stop): s.stop for s in batch}.values())
-        numbers = {id(stop): number * len(strands) for number, stop in enumerate(stops)}
-        places = np.array([s.place for s in batch])
-        rows = np.array([numbers[id(s.stop)] for s in batch]) + places[:, 0]
-        before = Prefixes.join(stops).take(rows)
-        skipped = np.array([len(s.parts[0]) for s in batch])
-        tails = read_tails(model, before, pad([s.parts for s in batch]), scored, reading, skipped)
-        return places, to_host(torch.stack([tails.log_likelihood, tails.bases]))
-
-    budget = reading.budget(model.backbone, device)
     substitutions = _substitutions(model, reached, strands, onward, flank, reading)
+    budget = reading.budget(model.backbone, device)
     batches = grouped(substitutions, len, reading.batch_size, budget)
-    reference, done = None, 0
-    for places, answers in trailing(in_order(read, batches, device), device):
-        reference = _windows(log_p(), flank, columns.shape[1]) if reference is None else reference
-        log_likelihood, bases = answers()
-        strand, position, base = places.T
+    answers = in_order(partial(_answer, model, scored, reading), batches, device)
+    reference, read, done = None, 0, 0
+    for (strand, position, base), arrive in trailing(answers, device):
+        if reference is None:
+            reference = _windows(log_p(), flank, columns.shape[1])
+        log_likelihood, bases = arrive()
         ratios = log_likelihood - reference[strand, position]
         effects[strand, position, base] = np.where(bases > 0, ratios, np.nan)
-        advance(len(strands) * (int(position[-1]) - done))
-        done = int(position[-1])
-    advance(len(strands) * (columns.shape[1] - done))
+        read += len(position)
+        advance(read // _OTHERS - done)
+        done = read // _OTHERS
+    advance(columns.size - done)
     return effects
+
+
+def _answer(
+    model: LanguageModel, scored: torch.Tensor, reading: Reading, batch: Sequence[_Substitution]
+) -> tuple[NDArray[np.int64], Callable[[], Floats]]:
+    """(3, n) strand, position and column; (2, n) log-likelihood and bases, on their way."""
+    stops = {id(s.stop): s.stop for s in batch}
+    firsts = np.cumsum([0, *(len(stop.begun) for stop in stops.values())])[:-1]
+    rows = dict(zip(stops, firsts.tolist(), strict=True))
+    places = np.array([s.place for s in batch]).T
+    owners = np.array([rows[id(s.stop)] for s in batch]) + places[0]
+    before = Prefixes.join(list(stops.values())).take(owners)
+    skipped = np.array([len(s.parts[0]) for s in batch])
+    tails = read_tails(model, before, pad([s.parts for s in batch]), scored, reading, skipped)
+    return places, to_host(torch.stack([tails.log_likelihood, tails.bases]))
 
 
 def _substitutions(
@@ -181,7 +187,7 @@ def _substitutions(
         for number, strand in enumerate(strands):
             ids = onward.tokens[number, : onward.lengths[number]]
             for p in range(first, last):
-                for base in range(4):
+                for base in range(len(BASES)):
                     if strand.reference[p] not in (-1, base):
                         exchanged = strand.alternatives[p, base : base + 1]
                         parts = ids[first:p], exchanged, ids[p + 1 : p + 1 + flank]

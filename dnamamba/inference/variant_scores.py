@@ -106,9 +106,9 @@ def score_variants(
 
     def scores() -> Iterator[Iterable[VariantScore]]:
         while group := list(islice(batches, batches_ahead(device))):
-            with evaluating(model, tokenizer) as where:
-                read = partial(method, language_model, tokenizer, genome, around, reading, where)
-                answers = side_by_side(read, group, where, brief=window <= budget)
+            with evaluating(model, tokenizer) as target:
+                read = partial(method, language_model, tokenizer, genome, around, reading, target)
+                answers = side_by_side(read, group, target, brief=window <= budget)
             yield from answers
 
     yield from chain.from_iterable(trailing(scores(), device))
