@@ -26,7 +26,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
-from dnamamba.inference.prefixes import read_place
+from dnamamba.inference.places import read_place
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.scoring import score_sources
 from dnamamba.inference.sources import Encoded

@@ -54,8 +54,7 @@ def plot_effects(effects: Effects, output: IO[bytes]) -> None:
 
 def _track(axes: "Axes", ref: str, height: np.ndarray, as_letters: bool) -> None:
     if as_letters:
-        for at, (base, high) in enumerate(zip(ref, height.tolist(), strict=True)):
-            _letter(axes, base, at, high)
+        _letters(axes, ref, height)
     else:
         for base, colour in _COLOURS.items():
             own = np.array([letter == base for letter in ref])
@@ -69,18 +68,26 @@ def _track(axes: "Axes", ref: str, height: np.ndarray, as_letters: bool) -> None
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
-def _letter(axes: "Axes", letter: str, at: int, height: float) -> None:
-    """A letter from the zero line to ``height``; upside down below it."""
+def _letters(axes: "Axes", ref: str, height: np.ndarray) -> None:
+    """Letters from the zero line to their heights; upside down below it."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
     from matplotlib.textpath import TextPath
-    from matplotlib.transforms import Affine2D
 
-    path = TextPath((0, 0), letter, size=1, prop=FontProperties(family="monospace", weight="bold"))
-    box = path.get_extents()
-    scale = Affine2D().translate(-box.x0, -box.y0).scale(0.9 / box.width, height / box.height)
-    moved = scale.translate(at - 0.45, 0).transform_path(path)
-    axes.add_patch(PathPatch(moved, facecolor=_COLOURS.get(letter, "0.6"), linewidth=0))
+    font = FontProperties(family="monospace", weight="bold")
+    for letter in sorted(set(ref)):
+        outline = TextPath((0, 0), letter, size=1, prop=font)
+        box = outline.get_extents()
+        at = np.flatnonzero([base == letter for base in ref])
+        size = np.stack([np.full(len(at), 0.9 / box.width), height[at] / box.height], axis=1)
+        left = np.stack([at - 0.45, np.zeros(len(at))], axis=1)
+        corners = (outline.vertices - box.p0) * size[:, None] + left[:, None]
+        assert outline.codes is not None
+        path = Path(corners.reshape(-1, 2), np.tile(outline.codes, len(at)))
+        colour = _COLOURS.get(letter, "0.6")
+        # One artist for all of them; the limits, which are set, are not to be looked for in it.
+        axes.add_artist(PathPatch(path, facecolor=colour, linewidth=0))
 
 
 def _heat(axes: "Axes", effects: Effects, columns: slice, limit: float, step: int) -> "AxesImage":

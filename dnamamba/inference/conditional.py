@@ -12,7 +12,7 @@ from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.scores import Scores
 from dnamamba.inference.settings import MASK_EVERY
-from dnamamba.inference.sources import Source
+from dnamamba.inference.sources import Encoded, Source
 from dnamamba.inference.streaming import Chunk, each_batch, exact, on_device, stream
 from dnamamba.model.language_model import LanguageModel
 
@@ -49,10 +49,10 @@ def conditional_likelihood(
         raise ValueError(
             "mask_every has no meaning for a causal model, which masks nothing; leave it out"
         )
-    scored = torch.tensor(tokenizer.scored, device=device)
+    scored = on_device(tokenizer.scored.copy(), device)
 
     def score(members: list[int]) -> Tensor:
-        batch = [sources[i] for i in members]
+        batch = [_in_memory(sources[i], reading.row) for i in members]
         sums = exact(torch.zeros(2, len(batch), device=device))
         # Nothing follows the last base that would have to be predicted from it.
         read = [len(source) - 1 for source in batch]
@@ -70,6 +70,11 @@ def conditional_likelihood(
     log_likelihood, bases = np.empty((2, len(sources)))
     log_likelihood[order], bases[order] = torch.cat(answers, 1).cpu().numpy()
     return Scores(log_likelihood, bases.astype(np.int64))
+
+
+def _in_memory(source: Source, most: int) -> Source:
+    """The same, read now if it is short: its bases are asked for twice, as input and as target."""
+    return Encoded(source.ids(0, len(source))) if len(source) <= most else source
 
 
 def _targets(batch: Sequence[Source], chunk: Chunk) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
@@ -101,5 +106,5 @@ def log_probability(logits: Tensor, targets: Tensor, counts: Tensor) -> tuple[Te
     """
     wanted = targets.long()
     losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
-    losses = exact(torch.where(counts, losses.view_as(wanted), 0.0))
+    losses = exact(losses.view_as(wanted).masked_fill(~counts, 0.0))
     return -losses.sum(1), counts.sum(1).to(losses.device)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import real, whole
-from dnamamba.inference.decoding import Decoder
+from dnamamba.inference.arrival import to_host
+from dnamamba.inference.decoding import Drawing
 from dnamamba.inference.models import causal_language_model, evaluating
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.sources import Encoded
@@ -118,10 +119,15 @@ def generate(
     with evaluating(model, tokenizer, device) as target:
         bases = torch.tensor(tokenizer.base_ids, device=target)
         logits, state = _read(language_model, source, target)
+        drawing: Drawing | None = None
         for at in range(0, len(numbers), batch_size):
             generators = [_generator(seed, i) for i in numbers[at : at + batch_size]]
-            rows = _draw(language_model, logits, state, bases, length, sampling, generators)
-            drawn += [tokenizer.decode(row) for row in rows]
+            if drawing is None or drawing.rows != len(generators):
+                how = bases, logits, state, len(generators), min(_BLOCK, length)
+                drawing = Drawing(language_model, sampling.choose, *how)
+            else:
+                drawing.restart()
+            drawn += [tokenizer.decode(row) for row in _draw(drawing, length, generators)]
     return drawn[0] if n is None else drawn
 
 
@@ -149,13 +155,14 @@ class _Sampling:
         """
         if self.temperature == 0:
             return logits.argmax(1)
-        # Less the largest first: however small the temperature, no infinity less infinity.
-        scaled = (logits - logits.amax(1, keepdim=True)) / self.temperature
-        p, order = scaled.softmax(1).sort(1, descending=True)
+        if self.temperature != 1:
+            # Less the largest first: however small the temperature, no infinity less infinity.
+            logits = (logits - logits.amax(1, keepdim=True)) / self.temperature
+        p, order = logits.softmax(1).sort(1, descending=True)
         if self.top_p is not None:
-            p = torch.where(p.cumsum(1) - p < self.top_p, p, 0.0)
+            p = p.masked_fill(~(p.cumsum(1) - p < self.top_p), 0.0)
         if self.top_k is not None:
-            p[:, self.top_k :] = 0.0
+            p[:, self.top_k :].zero_()
         return order.gather(1, (p / noise).argmax(1, keepdim=True))[:, 0]
 
 
@@ -173,28 +180,10 @@ def _read(model: LanguageModel, prompt: Encoded, device: torch.device) -> tuple[
     return model.head(last.hidden)[:, -1], last.state
 
 
-def _draw(
-    model: LanguageModel,
-    logits: Tensor,
-    state: State,
-    bases: Tensor,
-    length: int,
-    sampling: _Sampling,
-    generators: list[torch.Generator],
-) -> NDArray[np.uint8]:
-    """(rows, length) ids, one row a generator, each after the same prompt."""
-    rows = len(generators)
-    decoder, logits = Decoder(model, state.repeat(rows)), logits.expand(rows, -1)
-    drawn = np.empty((rows, length), dtype=np.uint8)
+def _draw(drawing: Drawing, length: int, generators: list[torch.Generator]) -> NDArray[np.uint8]:
+    """(rows, length) ids, one row a generator."""
+    blocks = []
     for start in range(0, length, _BLOCK):
-        width = min(_BLOCK, length - start)
         noise = torch.stack([torch.empty(_BLOCK, 4).exponential_(generator=g) for g in generators])
-        noise = noise.to(bases.device)
-        block = []
-        for i in range(width):
-            choice = sampling.choose(logits[:, bases].float(), noise[:, i])
-            block.append(bases[choice])
-            if start + i + 1 < length:
-                logits = decoder.step(block[-1])
-        drawn[:, start : start + width] = torch.stack(block, dim=1).cpu().numpy()
-    return drawn
+        blocks.append(drawing.draw(noise[:, : length - start].transpose(0, 1).contiguous()))
+    return to_host(torch.cat(blocks, 1))()

@@ -22,20 +22,26 @@ and both strands are averaged. The distances compare the mean hidden states over
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
+from dnamamba.inference.arrival import to_host
 from dnamamba.inference.effects import Surroundings, VariantScore
-from dnamamba.inference.prefixes import Tail, read_place, read_prefixes, read_tails
+from dnamamba.inference.places import Place, encode_texts, read_places
+from dnamamba.inference.prefixes import Tails, read_prefixes, read_tails
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.rows import pad
 from dnamamba.inference.sources import grouped
+from dnamamba.inference.streaming import on_device
 from dnamamba.model.language_model import LanguageModel
 
 __all__ = ["likelihood_ratios"]
@@ -59,7 +65,7 @@ def likelihood_ratios(
     reading: Reading,
     device: torch.device,
     sites: Sequence[Sequence[Variant]],
-) -> list[VariantScore]:
+) -> Iterator[VariantScore]:
     """Score the variants of some sites, which are read side by side.
 
     Args:
@@ -70,30 +76,43 @@ def likelihood_ratios(
         reading: what bounds the memory.
         device: where the model is.
         sites: variants of the same place and REF each: they share one prefix and one REF.
+
+    Returns:
+        The scores. All work is given to the device before; only the first of them waits for it.
     """
-    both = [_readings(genome, tokenizer, site, around.context, around.flank) for site in sites]
     strands = 2 if around.both_strands else 1
-    readings = [strand for site in both for strand in site[:strands]]
-    tails = _read(model, readings, tokenizer.scored, reading, device)
-    scores: list[VariantScore] = []
-    for number, site in enumerate(sites):
-        scores += _compare(site, tails[strands * number : strands * (number + 1)])
-    return scores
+    spans = [(v.contig, v.start, v.start + len(v.ref)) for v, *_ in sites]
+    places = read_places(genome, tokenizer, spans, around.context, around.flank)
+    readings = _readings(tokenizer, sites, places, strands)
+    tails, numbers = _read(model, readings, tokenizer.scored, reading, device)
+    ref, alt = (numbers[pairs] for pairs in _pairs(sites, strands))
+    figures = to_host(_compare(tails, ref, alt))
+    return _scores([variant for site in sites for variant in site], figures, strands)
 
 
 def _readings(
-    genome: Genome, tokenizer: Tokenizer, site: Sequence[Variant], context: int, flank: int
-) -> tuple[_Reading, _Reading]:
-    """A site, given by its variants, on the plus and on the minus strand."""
-    contig, start, ref = site[0][:3]
-    place = read_place(genome, tokenizer, contig, start, start + len(ref), context, flank)
-    # A tokenizer that keeps case must not see it change with the allele.
-    masked = place.letters[:1].islower()
-    letters = [ref, *(variant.alt for variant in site)]
-    alleles = [tokenizer.encode(text.lower() if masked else text) for text in letters]
-    turned = [tokenizer.reverse_complement(allele) for allele in alleles]
-    plus, minus = zip(place.prefixes, (alleles, turned), place.flanks, strict=True)
-    return _Reading(*plus), _Reading(*minus)
+    tokenizer: Tokenizer,
+    sites: Sequence[Sequence[Variant]],
+    places: Sequence[Place],
+    strands: int,
+) -> list[_Reading]:
+    """Of each site the plus strand and, where there are two strands, the minus strand."""
+    texts = []
+    for site, place in zip(sites, places, strict=True):
+        alleles = [site[0].ref, *(variant.alt for variant in site)]
+        # A tokenizer that keeps case must not see it change with the allele.
+        texts += [x.lower() for x in alleles] if place.letters[:1].islower() else alleles
+    ids, edges = encode_texts(tokenizer, texts)
+    opposite = tokenizer.complement(ids)
+    readings, stop = [], 0
+    for site, place in zip(sites, places, strict=True):
+        first, stop = stop, stop + 1 + len(site)
+        bounds = [slice(*pair) for pair in pairwise(edges[first : stop + 1])]
+        readings.append(_Reading(place.prefixes[0], [ids[b] for b in bounds], place.flanks[0]))
+        if strands == 2:
+            turned = [opposite[b][::-1] for b in bounds]
+            readings.append(_Reading(place.prefixes[1], turned, place.flanks[1]))
+    return readings
 
 
 def _read(
@@ -102,46 +121,65 @@ def _read(
     scored_ids: NDArray[np.bool_],
     reading: Reading,
     device: torch.device,
-) -> list[list[Tail]]:
-    """Of each site and strand, what the model says of REF and each ALT, each with its flank."""
-    scored = torch.tensor(scored_ids, device=device)
+) -> tuple[Tails, NDArray[np.int64]]:
+    """What the model says of all alleles, each with its flank.
+
+    Returns:
+        The tails, and the number among them of each: of each reading REF, then each ALT.
+    """
+    scored = on_device(scored_ids.copy(), device)
     before = read_prefixes(model, [r.prefix for r in readings], reading, device)
-    owners = [site for site, r in enumerate(readings) for _ in r.alleles]
-    tails = [np.concatenate([allele, r.flank]) for r in readings for allele in r.alleles]
-    results: list[list[Tail]] = [[] for _ in readings]
-    read: dict[int, Tail] = {}
-    order = sorted(range(len(tails)), key=lambda i: -len(tails[i]))
+    owners = np.array([number for number, r in enumerate(readings) for _ in r.alleles])
+    tails = [(allele, r.flank) for r in readings for allele in r.alleles]
+    sizes = [len(allele) + len(flank) for allele, flank in tails]
+    order = sorted(range(len(tails)), key=lambda i: -sizes[i])
     budget = reading.budget(model.backbone, device)
-    for rows in grouped(order, lambda i: len(tails[i]), reading.batch_size, budget):
-        group = before.take([owners[i] for i in rows])
-        known = read_tails(model, group, [tails[i] for i in rows], scored, reading)
-        read.update(zip(rows, known, strict=True))
-    for number, owner in enumerate(owners):
-        results[owner].append(read[number])
-    return results
+    parts = [
+        read_tails(model, before.take(owners[rows]), pad([tails[i] for i in rows]), scored, reading)
+        for rows in grouped(order, lambda i: sizes[i], reading.batch_size, budget)
+    ]
+    numbers = np.empty(len(order), dtype=np.int64)
+    numbers[order] = np.arange(len(order))
+    return Tails(*(torch.cat(column) for column in zip(*parts, strict=True))), numbers
 
 
-def _compare(site: Sequence[Variant], strands: Sequence[list[Tail]]) -> Iterator[VariantScore]:
-    """Scores of a site's variants, from the tails of REF and each ALT on each strand."""
-    for number, variant in enumerate(site, 1):
-        pairs = [(tails[0], tails[number]) for tails in strands]
-        llr = [_log_likelihood_ratio(ref, alt) for ref, alt in pairs]
-        known = [value for value in llr if not math.isnan(value)]
-        distances = np.array([_distances(ref.mean, alt.mean) for ref, alt in pairs])
-        l2, cosine = distances.mean(axis=0).tolist()
-        mean = sum(known) / len(known) if known else math.nan
-        yield VariantScore(variant, mean, llr[0], llr[1] if len(llr) > 1 else math.nan, l2, cosine)
+def _pairs(
+    sites: Sequence[Sequence[Variant]], strands: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(V, strands) of each variant the numbers of REF and of its ALT, in the readings' order."""
+    ref, alt, first = [], [], 0
+    for site in sites:
+        size = 1 + len(site)
+        rows = [first + strand * size for strand in range(strands)]
+        ref += [rows] * len(site)
+        alt += [[row + number for row in rows] for number in range(1, size)]
+        first += strands * size
+    return np.array(ref), np.array(alt)
 
 
-def _log_likelihood_ratio(ref: Tail, alt: Tail) -> float:
-    """The LLR of one strand; NaN where one of them has no scored base."""
-    if not (ref.bases and alt.bases):
-        return math.nan
-    crossed = ref.bases * alt.log_likelihood - alt.bases * ref.log_likelihood
-    return 2 * crossed / (ref.bases + alt.bases)
+def _compare(tails: Tails, ref: NDArray[np.int64], alt: NDArray[np.int64]) -> Tensor:
+    """(V, 3 + strands) fp64: LLR, L2 and cosine, means of the strands, and the LLR of each strand.
+
+    A strand's LLR is NaN where one of the alleles has no scored base; it is no part of the mean.
+
+    Args:
+        tails: what the model says.
+        ref: (V, strands) numbers of tails.
+        alt: likewise.
+    """
+    (s, n, mean), (r, a) = tails, (on_device(x, tails.mean.device) for x in (ref, alt))
+    crossed = n[r] * s[a] - n[a] * s[r]
+    llr = (2 * crossed / (n[r] + n[a])).masked_fill((n[r] == 0) | (n[a] == 0), math.nan)
+    x, y = mean[r], mean[a]
+    norms = x.norm(dim=-1) * y.norm(dim=-1)
+    cosine = (1 - (x * y).sum(-1) / norms).masked_fill(norms == 0, 0.0).clamp(min=0)
+    of_both = llr.nanmean(1), (x - y).norm(dim=-1).mean(1), cosine.mean(1)
+    return torch.cat([torch.stack(of_both, 1), llr], 1)
 
 
-def _distances(ref: NDArray[np.float64], alt: NDArray[np.float64]) -> tuple[float, float]:
-    norms = float(np.linalg.norm(ref) * np.linalg.norm(alt))
-    cosine = 1 - float(ref @ alt) / norms if norms else 0.0
-    return float(np.linalg.norm(ref - alt)), max(cosine, 0.0)
+def _scores(
+    variants: Sequence[Variant], figures: Callable[[], NDArray[np.float64]], strands: int
+) -> Iterator[VariantScore]:
+    for variant, row in zip(variants, figures().tolist(), strict=True):
+        llr, l2, cosine, forward = row[:4]
+        yield VariantScore(variant, llr, forward, row[4] if strands == 2 else math.nan, l2, cosine)

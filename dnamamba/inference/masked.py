@@ -1,6 +1,6 @@
 """Masked bases, guessed from what stands on both sides of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -9,13 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.inference.arrival import to_host, trailing
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.side_by_side import in_order
 from dnamamba.inference.sources import grouped
 from dnamamba.inference.streaming import on_device, read_rows
 from dnamamba.model.language_model import LanguageModel
 
-__all__ = ["Query", "guess", "mask_out"]
+__all__ = ["Asked", "Query", "ask", "guess", "mask_out"]
 
 
 Ids = NDArray[np.uint8]
@@ -45,6 +46,24 @@ def mask_out(tokens: Ids, places: NDArray[np.int64], tokenizer: Tokenizer) -> Id
     return masked
 
 
+class Asked(NamedTuple):
+    """A batch of queries that the device works on.
+
+    Attributes:
+        queries: the batch.
+        answers: waits for all that it asks, natural logarithms one query after the other.
+    """
+
+    queries: Sequence[Query]
+    answers: Callable[[], NDArray[np.float32]]
+
+    def each(self) -> Iterator[tuple[int, NDArray[np.float64]]]:
+        """Of each query the owner, and (n,) its answers."""
+        ends = np.cumsum([len(query.places) for query in self.queries])
+        parts = np.split(self.answers().astype(np.float64), ends[:-1])
+        yield from zip([query.owner for query in self.queries], parts, strict=True)
+
+
 def guess(
     model: LanguageModel, queries: Iterable[Query], reading: Reading, device: torch.device
 ) -> Iterator[tuple[int, NDArray[np.float64]]]:
@@ -60,15 +79,20 @@ def guess(
         Of each query, in order, the owner, and (n,) natural logarithms of the probabilities of
         its ids at its places, over all V ids.
     """
+    for asked in trailing(ask(model, queries, reading, device), device):
+        yield from asked.each()
+
+
+def ask(
+    model: LanguageModel, queries: Iterable[Query], reading: Reading, device: torch.device
+) -> Iterator[Asked]:
+    """``guess`` without its answers: what gives the device its work and does not wait for it."""
     budget = reading.budget(model.backbone, device)
     batches = grouped(queries, lambda query: len(query.tokens), reading.batch_size, budget)
-    for answers in in_order(partial(_answer, model, device), batches, device):
-        yield from answers
+    return in_order(partial(_ask, model, device), batches, device)
 
 
-def _answer(
-    model: LanguageModel, device: torch.device, batch: Sequence[Query]
-) -> list[tuple[int, NDArray[np.float64]]]:
+def _ask(model: LanguageModel, device: torch.device, batch: Sequence[Query]) -> Asked:
     hidden = read_rows(model.backbone, [query.tokens for query in batch], device)
     counts = [len(query.places) for query in batch]
     rows = np.repeat(np.arange(len(batch)), counts)
@@ -76,6 +100,4 @@ def _answer(
     ids = np.concatenate([query.ids for query in batch]).astype(np.int64)
     at, of, wanted = (on_device(x, device) for x in (rows, places, ids))
     log_p = model.head(hidden[at, of]).float().log_softmax(-1)
-    answers = log_p.gather(1, wanted[:, None])[:, 0].cpu().double().numpy()
-    owners = [query.owner for query in batch]
-    return list(zip(owners, np.split(answers, np.cumsum(counts)[:-1]), strict=True))
+    return Asked(batch, to_host(log_p.gather(1, wanted[:, None])[:, 0]))

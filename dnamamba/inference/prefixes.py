@@ -11,30 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dnamamba.alphabet import PAD, Tokenizer
-from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.conditional import log_probability
 from dnamamba.inference.reading import Reading
-from dnamamba.inference.streaming import Chunk, carry, exact, on_device
+from dnamamba.inference.rows import Rows, pad
+from dnamamba.inference.streaming import exact, on_device
 from dnamamba.model import CausalBackbone, LanguageModel, State
 
-__all__ = ["Place", "Prefixes", "Tail", "read_place", "read_prefixes", "read_tails"]
+__all__ = ["Prefixes", "Stretch", "Tails", "read_on", "read_prefixes", "read_tails"]
 
 Ids = NDArray[np.uint8]
-
-
-class Place(NamedTuple):
-    """A place of a genome and what surrounds it, as token ids along each strand.
-
-    Attributes:
-        letters: the place's own bases on the plus strand, case kept.
-        prefixes: (l,) the bases before it: on the plus strand, on the minus strand.
-        flanks: (l,) the bases behind it, likewise.
-    """
-
-    letters: bytes
-    prefixes: tuple[Ids, Ids]
-    flanks: tuple[Ids, Ids]
 
 
 class Prefixes(NamedTuple):
@@ -51,9 +36,9 @@ class Prefixes(NamedTuple):
     state: State
     begun: Tensor
 
-    def take(self, rows: list[int]) -> "Prefixes":
+    def take(self, rows: NDArray[np.int64]) -> "Prefixes":
         """Some of them, a number may occur several times."""
-        index = on_device(np.array(rows), self.hidden.device)
+        index = on_device(rows, self.hidden.device)
         return Prefixes(self.hidden[index], self.state.take(index), self.begun[index])
 
     @classmethod
@@ -63,48 +48,36 @@ class Prefixes(NamedTuple):
         return cls(torch.cat(hidden), type(states[0]).join(states), torch.cat(begun))
 
 
-class Tail(NamedTuple):
-    """What the model says about the bases of one tail, each given all before it.
+class Tails(NamedTuple):
+    """What the model says about the bases of n tails, each given all before it.
 
     Attributes:
-        log_likelihood: natural logarithm of the probability of the scored bases.
-        bases: how many were scored; N and IUPAC codes are not.
-        mean: (d_model,) fp64, mean of the hidden states at the tail's bases.
+        log_likelihood: (n,) fp64, natural logarithm of the probability of the scored bases.
+        bases: (n,) fp64, how many were scored; N and IUPAC codes are not.
+        mean: (n, d_model) fp64, mean of the hidden states at the tail's bases.
     """
 
-    log_likelihood: float
-    bases: int
-    mean: NDArray[np.float64]
+    log_likelihood: Tensor
+    bases: Tensor
+    mean: Tensor
 
 
-def read_place(
-    genome: Genome,
-    tokenizer: Tokenizer,
-    contig: str,
-    start: int,
-    end: int,
-    context: int,
-    flank: int,
-) -> Place:
-    """Bases [start, end), 0-based, with ``context`` before and ``flank`` behind on each strand.
+class Stretch(NamedTuple):
+    """Some positions of rows that are read on.
 
-    Raises:
-        ValueError: no such place, or a letter that the tokenizer refuses.
+    Attributes:
+        start: which id of its row stands at the first position.
+        tokens: (n, l) their ids, on the device.
+        hidden: (n, l, d_model) the hidden states at them.
+        before: (n, l, d_model) those one position to the left, which predict them.
+        state: the state after the stretch.
     """
-    reach = max(context, flank)
-    first, last = max(0, start - reach), min(genome.contigs[contig], end + reach)
-    bases = genome.fetch(contig, first, last)
-    ids = tokenizer.encode(bases, contig=f"{genome.name} {contig}", start=first)
-    right = ids[end - first :]
-    left = tokenizer.reverse_complement(ids[: start - first])  # nearest base first
-    return Place(
-        letters=bases[start - first : end - first],
-        prefixes=(
-            tokenizer.reverse_complement(left[:context]),
-            tokenizer.reverse_complement(right[:context]),
-        ),
-        flanks=(right[:flank], left[:flank]),
-    )
+
+    start: int
+    tokens: Tensor
+    hidden: Tensor
+    before: Tensor
+    state: State
 
 
 def read_prefixes(
@@ -120,78 +93,95 @@ def read_prefixes(
     """
     backbone = model.backbone
     assert isinstance(backbone, CausalBackbone)
-    state: State | None = None
-    hidden = torch.zeros(len(prefixes), model.config.d_model, device=device)
     start = np.array(backbone.start_tokens, dtype=np.uint8)
-    rows = [np.concatenate([start, prefix]) for prefix in prefixes]
-    chunk_length = reading.chunk(len(rows), max(map(len, rows)), backbone, device)
-    for chunk in carry(backbone, rows, chunk_length=chunk_length, device=device):
-        state = chunk.state
-        real = on_device(np.array(chunk.real), device)
-        ends = chunk.hidden[torch.arange(len(rows), device=device), (real - 1).clamp(min=0)]
-        hidden = torch.where(real[:, None] > 0, ends.to(hidden.dtype), hidden)
+    tokens, lengths = pad([(start, prefix) for prefix in prefixes])
+    n, longest = tokens.shape
+    state: State | None = None
+    last = torch.zeros(n, model.config.d_model, device=device)
+    ids = on_device(tokens, device)
+    width = reading.chunk(n, longest, backbone, device)
+    for at in range(0, longest, width):
+        chunk = ids[:, at : at + width]
+        real = np.clip(lengths - at, 0, chunk.shape[1])
+        padded = int(real.min()) < chunk.shape[1]
+        # No state may read on behind the end of its row.
+        known = on_device(real, device) if padded else None
+        hidden, state = backbone(chunk, state, lengths=known)
+        if known is None:
+            last = hidden[:, -1].float().clone()  # not a view, which would keep all the others
+        else:
+            ends = hidden[torch.arange(n, device=device), (known - 1).clamp(min=0)]
+            last = torch.where(known[:, None] > 0, ends.float(), last)
     if state is None:  # there is nothing before any of them, not even a start token
-        state = backbone.initial_state(len(prefixes), device=device)
-    begun = torch.tensor([len(row) > 0 for row in rows], device=device)
-    return Prefixes(hidden, state, begun)
+        state = backbone.initial_state(n, device=device)
+    return Prefixes(last, state, on_device(lengths > 0, device))
 
 
 def read_tails(
     model: LanguageModel,
     before: Prefixes,
-    tails: Sequence[Ids],
+    tails: Rows,
     scored: Tensor,
     reading: Reading,
-    skipped: Sequence[int] | None = None,
-) -> list[Tail]:
-    """Read tails side by side, each on from its own prefix.
+    skipped: NDArray[np.int64] | None = None,
+) -> Tails:
+    """Read tails side by side, each on from its own prefix. Nothing waits for the device.
 
     Args:
         model: in evaluation mode.
         before: of as many rows as there are tails.
-        tails: (l,) token ids each, at least one.
+        tails: token ids, at least one each.
         scored: (256,) bool, ids that count, on the model's device.
         reading: what bounds the memory.
-        skipped: how many of each tail's first bases still belong to its prefix; None: none.
+        skipped: (n,) how many of each tail's first bases still belong to its prefix; None: none.
     """
     device = before.hidden.device
-    chunk_length = reading.chunk(len(tails), max(map(len, tails)), model.backbone, device)
-    first = on_device(np.array(skipped or [0] * len(tails)), device)[:, None]
-    sums = exact(torch.zeros(2, len(tails), device=device))
-    total = exact(torch.zeros(len(tails), model.config.d_model, device=device))
-    for chunk, hidden_before in _shifted(model, before, tails, chunk_length):
-        targets = on_device(_targets(tails, chunk), device)
-        real = on_device(np.array(chunk.real), device)[:, None]
-        at = torch.arange(targets.shape[1], device=device)
-        inside = (at < real) & (at + chunk.start >= first)
-        counts = scored[targets.long()] & inside
-        if chunk.start == 0:
+    n = len(tails.lengths)
+    first = None if skipped is None else on_device(skipped, device)
+    ends = on_device(tails.lengths, device)
+    sums = exact(torch.zeros(2, n, device=device))
+    total = exact(torch.zeros(n, model.config.d_model, device=device))
+    for stretch in read_on(model, before, tails.tokens, reading):
+        at = torch.arange(stretch.start, stretch.start + stretch.tokens.shape[1], device=device)
+        inside = at < ends[:, None]
+        if first is not None:
+            inside &= at >= first[:, None]
+        counts = scored[stretch.tokens.long()] & inside
+        if stretch.start == 0:
             counts[:, 0] &= before.begun
-        sums += torch.stack(log_probability(model.head(hidden_before), targets, counts))
-        hidden = torch.where(inside[..., None], chunk.hidden.float(), 0.0)
+        logits = model.head(stretch.before)
+        sums += torch.stack(log_probability(logits, stretch.tokens, counts))
+        hidden = stretch.hidden.float()
+        if skipped is not None or tails.lengths.min() < stretch.start + hidden.shape[1]:
+            hidden = hidden.masked_fill(~inside[..., None], 0.0)
         total += exact(hidden.sum(1))
-    log_likelihood, bases = sums.cpu().numpy()
-    lengths = np.array([len(tail) for tail in tails]) - np.array(skipped or 0)
-    mean = total.cpu().numpy() / lengths[:, None]
-    return [Tail(float(s), int(n), m) for s, n, m in zip(log_likelihood, bases, mean, strict=True)]
+    lengths = ends if first is None else ends - first
+    return Tails(sums[0], sums[1], total / lengths[:, None].to(total.device))
 
 
-def _shifted(
-    model: LanguageModel, before: Prefixes, tails: Sequence[Ids], chunk_length: int
-) -> Iterator[tuple[Chunk, Tensor]]:
-    """Each chunk, with the hidden states (rows, l, d_model) one position to the left of it."""
+def read_on(
+    model: LanguageModel, before: Prefixes, tokens: Ids, reading: Reading
+) -> Iterator[Stretch]:
+    """Read rows on from their prefixes, each of their chunks as they come.
+
+    What stands behind a row's end is read, too, and means nothing.
+
+    Args:
+        model: causal, in evaluation mode.
+        before: of as many rows as ``tokens`` has.
+        tokens: (n, L) ids, L at least 1.
+        reading: what bounds the memory.
+    """
+    device, state = before.hidden.device, before.state
+    ids = on_device(tokens, device)
+    width = reading.chunk(len(tokens), tokens.shape[1], model.backbone, device)
     last = before.hidden[:, None].to(next(model.parameters()).dtype)
-    device = before.hidden.device
-    for chunk in carry(
-        model.backbone, tails, before.state, chunk_length=chunk_length, device=device
-    ):
-        yield chunk, torch.cat([last.to(chunk.hidden.dtype), chunk.hidden[:, :-1]], dim=1)
-        last = chunk.hidden[:, -1:]
-
-
-def _targets(tails: Sequence[Ids], chunk: Chunk) -> Ids:
-    """(rows, l) the tails' own bases; what stands after a row's end means nothing."""
-    targets = np.full((len(tails), max(chunk.real)), PAD, dtype=np.uint8)
-    for row, (tail, count) in enumerate(zip(tails, chunk.real, strict=True)):
-        targets[row, :count] = tail[chunk.start : chunk.start + count]
-    return targets
+    for start in range(0, tokens.shape[1], width):
+        chunk = ids[:, start : start + width]
+        hidden, after = model.backbone(chunk, state)
+        assert after is not None
+        state = after
+        yield Stretch(
+            start, chunk, hidden, torch.cat([last.to(hidden.dtype), hidden[:, :-1]], dim=1), state
+        )
+        last = hidden[:, -1:]

@@ -23,7 +23,7 @@ from dnamamba.inference.sources import Source, Sources, buckets, sources_of
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.state import State
 
-__all__ = ["Chunk", "batches", "carry", "each_batch", "exact", "on_device", "read_rows", "stream"]
+__all__ = ["Chunk", "batches", "each_batch", "exact", "on_device", "read_rows", "stream"]
 
 
 Result = TypeVar("Result")
@@ -33,8 +33,8 @@ class Chunk(NamedTuple):
     """What a backbone makes of one stretch of a batch.
 
     Attributes:
-        start: which base (of ``carry``: which id of its row) the first hidden state has read last;
-            below 0 where that is a token before the first base.
+        start: which base the first hidden state has read last; below 0 where that is a token before
+            the first base.
         hidden: (rows, l, d_model) of the first rows of the batch, those that are not over yet.
         real: of each of those rows, how many of the l positions are not padding.
         state: the state after the chunk, of those rows, meaningless for one that has ended; None
@@ -221,37 +221,3 @@ def on_device(array: NDArray[Any], device: torch.device) -> Tensor:
 def exact(tensor: Tensor) -> Tensor:
     """In fp64, in which sums do not depend on batches and chunks; on the CPU if need be."""
     return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
-
-
-def carry(
-    backbone: Backbone,
-    rows: Sequence[NDArray[np.uint8]],
-    state: State | None = None,
-    *,
-    chunk_length: int,
-    device: torch.device,
-) -> Iterator[Chunk]:
-    """Run rows of token ids through a causal backbone, each on from its own state.
-
-    Unlike in ``stream``, a row that is over stays in the batch, and its state stays what it was:
-    the last chunk's state is that of every row after its last token. Nothing is put before the
-    rows: one that begins a sequence begins with ``backbone.start_tokens``.
-
-    Args:
-        backbone: in evaluation mode.
-        rows: (l,) token ids each, in any order, not all empty.
-        state: the rows' states; None before the first token.
-        chunk_length: tokens at a time; bounds the memory.
-        device: where the tokens go.
-
-    """
-    longest = max(map(len, rows))
-    for start in range(0, longest, chunk_length):
-        width = min(chunk_length, longest - start)
-        real = [min(max(len(row) - start, 0), width) for row in rows]
-        tokens = np.full((len(rows), width), PAD, dtype=np.uint8)
-        for row, (ids, count) in enumerate(zip(rows, real, strict=True)):
-            tokens[row, :count] = ids[start : start + count]
-        lengths = None if min(real) == width else on_device(np.array(real), device)
-        hidden, state = backbone(on_device(tokens, device), state, lengths=lengths)
-        yield Chunk(start, hidden, real, state)

@@ -7,7 +7,9 @@ state is kept every few positions, each of which serves the substitutions up to 
 pass serves the reference.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +18,17 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.inference.arrival import to_host, trailing
 from dnamamba.inference.conditional import log_probability
-from dnamamba.inference.effects import Surroundings
-from dnamamba.inference.prefixes import Prefixes, Tail, read_place, read_prefixes, read_tails
+from dnamamba.inference.effects import BASES, Surroundings
+from dnamamba.inference.places import read_place
+from dnamamba.inference.prefixes import Prefixes, read_on, read_prefixes, read_tails
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.rows import Rows, pad
 from dnamamba.inference.side_by_side import in_order
 from dnamamba.inference.sites import Region, base_columns, cased_bases
 from dnamamba.inference.sources import grouped
-from dnamamba.inference.streaming import carry
+from dnamamba.inference.streaming import on_device
 from dnamamba.model import LanguageModel
 
 __all__ = ["substitution_ratios"]
@@ -31,8 +36,11 @@ __all__ = ["substitution_ratios"]
 Ids = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-# Positions from one state that is kept to the next: each substitution reads half of it more.
-_STRIDE = 16
+# Positions from one state that is kept to the next: each substitution reads half of it more. An
+# accelerator reads so few positions as slowly as many.
+_STRIDE_CPU = 16
+_STRIDE = 64
+_OTHERS = len(BASES) - 1  # substitutions of a position
 
 
 class _Strand(NamedTuple):
@@ -55,7 +63,7 @@ def substitution_ratios(
     device: torch.device,
     advance: Callable[[int], None],
 ) -> list[Floats]:
-    """Score all substitutions of a region.
+    """Score all substitutions of a region, the strands side by side.
 
     Args:
         model: causal, in evaluation mode, on ``device``.
@@ -71,9 +79,10 @@ def substitution_ratios(
         Of each strand (L, 4), in the order of the plus strand's positions and bases.
     """
     strands = _strands(genome, tokenizer, region, around)[: 2 if around.both_strands else 1]
-    how = tokenizer.scored, around.flank, reading, device, advance
-    scores = [_walk(model, strand, *how) for strand in strands]
-    return [scores[0], *(score[::-1] for score in scores[1:])]
+    settled = reading.settled(model.backbone, device)
+    scored = on_device(tokenizer.scored.copy(), device)
+    forward, *others = _walk(model, strands, scored, around.flank, settled, device, advance)
+    return [forward, *(scores[::-1] for scores in others)]
 
 
 def _strands(
@@ -95,99 +104,117 @@ def _strands(
 
 
 class _Substitution(NamedTuple):
-    """One base exchanged, read on from a state kept at or before it."""
+    """One base exchanged, read on from a state kept at or before it.
+
+    Attributes:
+        stop: what stands there, a row a strand.
+        place: strand, position and column of the base.
+        parts: the tail: the bases up to the position, which are skipped, the base, its flank.
+    """
 
     stop: Prefixes
-    position: int
-    base: int
-    tail: Ids
-    skipped: int
+    place: tuple[int, int, int]
+    parts: tuple[Ids, Ids, Ids]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
 
 
 def _walk(
     model: LanguageModel,
-    strand: _Strand,
-    scored_ids: NDArray[np.bool_],
+    strands: Sequence[_Strand],
+    scored: torch.Tensor,
     flank: int,
     reading: Reading,
     device: torch.device,
     advance: Callable[[int], None],
 ) -> Floats:
-    """Scores (L, 4) along a strand."""
-    scored = torch.tensor(scored_ids, device=device)
-    reached = read_prefixes(model, [strand.prefix], reading, device)
-    onward = np.concatenate([strand.region, strand.flank])
-    reference = _reference(model, reached, onward, flank, scored, reading)
-    effects = np.full((len(strand.region), 4), np.nan)
-    known = np.flatnonzero(strand.reference >= 0)
-    effects[known, strand.reference[known]] = 0.0
+    """Scores (strands, L, 4), each along its strand."""
+    reached = read_prefixes(model, [s.prefix for s in strands], reading, device)
+    onward = pad([(s.region, s.flank) for s in strands])
+    log_p = to_host(_reference(model, reached, onward, scored, reading))
+    columns = np.stack([s.reference for s in strands])
+    effects = np.where(columns[..., None] == np.arange(len(BASES)), 0.0, np.nan)
 
-    def read(batch: list[_Substitution]) -> list[tuple[_Substitution, Tail]]:
-        stops = list({id(s.stop): s.stop for s in batch}.values())
-        numbers = {id(stop): number for number, stop in enumerate(stops)}
-        before = Prefixes.join(stops).take([numbers[id(s.stop)] for s in batch])
-        skipped = [s.skipped for s in batch]
-        tails = read_tails(model, before, [s.tail for s in batch], scored, reading, skipped)
-        return list(zip(batch, tails, strict=True))
-
-    substitutions = _substitutions(model, reached, strand, onward, flank)
+    substitutions = _substitutions(model, reached, strands, onward, flank, reading)
     budget = reading.budget(model.backbone, device)
-    batches = grouped(substitutions, lambda s: len(s.tail), reading.batch_size, budget)
-    done = 0
-    for answers in in_order(read, batches, device):
-        for s, tail in answers:
-            if tail.bases:
-                effects[s.position, s.base] = tail.log_likelihood - reference[s.position]
-        advance(s.position - done)
-        done = s.position
-    advance(len(effects) - done)
+    batches = grouped(substitutions, len, reading.batch_size, budget)
+    answers = in_order(partial(_answer, model, scored, reading), batches, device)
+    reference, read, done = None, 0, 0
+    for (strand, position, base), arrive in trailing(answers, device):
+        if reference is None:
+            reference = _windows(log_p(), flank, columns.shape[1])
+        log_likelihood, bases = arrive()
+        ratios = log_likelihood - reference[strand, position]
+        effects[strand, position, base] = np.where(bases > 0, ratios, np.nan)
+        read += len(position)
+        advance(read // _OTHERS - done)
+        done = read // _OTHERS
+    advance(columns.size - done)
     return effects
 
 
+def _answer(
+    model: LanguageModel, scored: torch.Tensor, reading: Reading, batch: Sequence[_Substitution]
+) -> tuple[NDArray[np.int64], Callable[[], Floats]]:
+    """(3, n) strand, position and column; (2, n) log-likelihood and bases, on their way."""
+    stops = {id(s.stop): s.stop for s in batch}
+    firsts = np.cumsum([0, *(len(stop.begun) for stop in stops.values())])[:-1]
+    rows = dict(zip(stops, firsts.tolist(), strict=True))
+    places = np.array([s.place for s in batch]).T
+    owners = np.array([rows[id(s.stop)] for s in batch]) + places[0]
+    before = Prefixes.join(list(stops.values())).take(owners)
+    skipped = np.array([len(s.parts[0]) for s in batch])
+    tails = read_tails(model, before, pad([s.parts for s in batch]), scored, reading, skipped)
+    return places, to_host(torch.stack([tails.log_likelihood, tails.bases]))
+
+
 def _substitutions(
-    model: LanguageModel, reached: Prefixes, strand: _Strand, onward: Ids, flank: int
+    model: LanguageModel,
+    reached: Prefixes,
+    strands: Sequence[_Strand],
+    onward: Rows,
+    flank: int,
+    reading: Reading,
 ) -> Iterator[_Substitution]:
-    """All of them, along the strand."""
-    device = reached.hidden.device
-    stops = carry(
-        model.backbone, [strand.region], reached.state, chunk_length=_STRIDE, device=device
-    )
-    for chunk in stops:
-        first = chunk.start
-        for p in range(first, first + chunk.real[0]):
-            for base in range(4):
-                if strand.reference[p] not in (-1, base):
-                    exchanged = strand.alternatives[p, base : base + 1]
-                    tail = [onward[first:p], exchanged, onward[p + 1 : p + 1 + flank]]
-                    yield _Substitution(reached, p, base, np.concatenate(tail), p - first)
-        assert chunk.state is not None
-        reached = Prefixes(chunk.hidden[:, -1], chunk.state, torch.ones_like(reached.begun))
+    """All of them, along the strands, which take turns."""
+    stride = _STRIDE_CPU if reached.hidden.device.type == "cpu" else _STRIDE
+    steps = replace(reading, chunk_length=min(stride, reading.chunk_length))
+    begun = torch.ones_like(reached.begun)
+    regions = np.stack([s.region for s in strands])
+    for stretch in read_on(model, reached, regions, steps):
+        first, last = stretch.start, stretch.start + stretch.tokens.shape[1]
+        for number, strand in enumerate(strands):
+            ids = onward.tokens[number, : onward.lengths[number]]
+            for p in range(first, last):
+                for base in range(len(BASES)):
+                    if strand.reference[p] not in (-1, base):
+                        exchanged = strand.alternatives[p, base : base + 1]
+                        parts = ids[first:p], exchanged, ids[p + 1 : p + 1 + flank]
+                        yield _Substitution(reached, (number, p, base), parts)
+        reached = Prefixes(stretch.hidden[:, -1].float(), stretch.state, begun)
 
 
 def _reference(
-    model: LanguageModel,
-    before: Prefixes,
-    ids: Ids,
-    flank: int,
-    scored: torch.Tensor,
-    reading: Reading,
-) -> Floats:
-    """(l,) log-likelihood of each base of ``ids`` together with the ``flank`` bases behind it."""
-    log_p = [np.zeros(1)]
-    last = before.hidden[:, None]
-    chunk_length = reading.chunk(1, len(ids), model.backbone, scored.device)
-    for chunk in carry(
-        model.backbone, [ids], before.state, chunk_length=chunk_length, device=scored.device
-    ):
-        logits = model.head(torch.cat([last, chunk.hidden[:, :-1]], dim=1))
-        targets = torch.from_numpy(ids[chunk.start :][: chunk.real[0]]).to(scored.device)
-        counts = scored[targets.long()]
-        if chunk.start == 0:
-            counts[:1] &= before.begun
-        columns = logits.transpose(0, 1), targets[:, None], counts[:, None]
-        each, _ = log_probability(*columns)
-        log_p.append(each.cpu().numpy())
-        last = chunk.hidden[:, -1:]
-    sums = np.cumsum(np.concatenate(log_p))
-    first = np.arange(len(ids))
-    return sums[np.minimum(first + flank + 1, len(ids))] - sums[first]
+    model: LanguageModel, before: Prefixes, rows: Rows, scored: torch.Tensor, reading: Reading
+) -> torch.Tensor:
+    """(n, L) fp64 log-likelihood of each base of the rows, 0 of one that is not scored."""
+    ends = on_device(rows.lengths, scored.device)
+    parts = []
+    for stretch in read_on(model, before, rows.tokens, reading):
+        at = torch.arange(stretch.tokens.shape[1], device=scored.device) + stretch.start
+        counts = scored[stretch.tokens.long()] & (at < ends[:, None])
+        if stretch.start == 0:
+            counts[:, 0] &= before.begun
+        logits = model.head(stretch.before)
+        columns = logits.flatten(0, 1), stretch.tokens.flatten(), counts.flatten()
+        each, _ = log_probability(*(column[:, None] for column in columns))
+        parts.append(each.view(counts.shape))
+    return torch.cat(parts, 1)
+
+
+def _windows(log_p: Floats, flank: int, size: int) -> Floats:
+    """(n, size) log-likelihood of each base together with the ``flank`` bases behind it."""
+    sums = np.concatenate([np.zeros((len(log_p), 1)), log_p.cumsum(1)], axis=1)
+    first = np.arange(size)
+    return sums[:, np.minimum(first + flank + 1, log_p.shape[1])] - sums[:, first]

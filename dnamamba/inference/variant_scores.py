@@ -15,6 +15,7 @@ from torch import nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant, VariantChecks, read_variants
+from dnamamba.inference.arrival import trailing
 from dnamamba.inference.effects import Surroundings, VariantScore
 from dnamamba.inference.likelihood_ratios import likelihood_ratios
 from dnamamba.inference.masked_marginals import masked_marginals
@@ -92,20 +93,25 @@ def score_variants(
     language_model, method = method_of(
         model, tokenizer, "scoring variants", causal=likelihood_ratios, masked=masked_marginals
     )
+    backbone = language_model.backbone
     around = Surroundings(context, flank, both_strands)
     around.check()
-    reading = Reading(batch_size, chunk_length, max_bases)
     strands = 2 if both_strands else 1
     with evaluating(model, tokenizer) as device:
-        budget = reading.budget(language_model.backbone, device)
+        reading = Reading(batch_size, chunk_length, max_bases).settled(backbone, device)
+        budget = reading.budget(backbone, device)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
     window = strands * min(max(context, 1), reading.row)
     batches = grouped(sites, lambda _: window, reading.batch_size, budget)
-    while group := list(islice(batches, batches_ahead(device))):
-        with evaluating(model, tokenizer) as device:
-            read = partial(method, language_model, tokenizer, genome, around, reading, device)
-            scores = side_by_side(read, group, device, brief=window <= budget)
-        yield from chain.from_iterable(scores)
+
+    def scores() -> Iterator[Iterable[VariantScore]]:
+        while group := list(islice(batches, batches_ahead(device))):
+            with evaluating(model, tokenizer) as target:
+                read = partial(method, language_model, tokenizer, genome, around, reading, target)
+                answers = side_by_side(read, group, target, brief=window <= budget)
+            yield from answers
+
+    yield from chain.from_iterable(trailing(scores(), device))
 
 
 def scorable_variants(

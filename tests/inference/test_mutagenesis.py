@@ -11,6 +11,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
+from dnamamba.inference import substitution_ratios
 from dnamamba.inference.mutagenesis import BASES, Effects, mutate
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model.language_model import LanguageModel
@@ -62,6 +63,24 @@ def test_equals_each_substitution_scored_as_a_variant(
     found = np.stack([got.llr, got.forward, got.reverse], axis=-1)
     np.testing.assert_allclose(found, expected, **CLOSE)
     assert np.nanmax(np.abs(found)) > 0.5
+
+
+@pytest.mark.parametrize("stride", [1, 7, 64])
+def test_where_states_are_kept_changes_nothing_and_all_bases_are_told_of(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    genome: Genome,
+    stride: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = mutate(model, tokenizer, genome, "one", 3, 47, context=5, flank=8)
+    monkeypatch.setattr(substitution_ratios, "_STRIDE_CPU", stride)
+    told: list[int] = []
+    how: Any = {"context": 5, "flank": 8, "batch_size": 5, "advance": told.append}
+    got = mutate(model, tokenizer, genome, "one", 3, 47, **how)
+    np.testing.assert_allclose(got.llr, expected.llr, **CLOSE)
+    assert sum(told) == 2 * 44
+    assert min(told) >= 0
 
 
 def test_the_context_begins_before_the_region(

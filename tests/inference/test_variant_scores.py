@@ -285,3 +285,20 @@ def test_mode_is_given_back_and_gradients_stay_on_between_scores(
         assert model.training
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.gpu
+def test_nothing_waits_for_the_device(
+    model: LanguageModel, tokenizer: Tokenizer, genome: Genome, variants: list[Variant]
+) -> None:
+    """All work of a batch is given to the device; only what is handed out is waited for."""
+    expected = list(score_variants(model, tokenizer, genome, variants))
+    model.to("cuda")
+    list(score_variants(model, tokenizer, genome, variants))  # compiles
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        got = list(score_variants(model, tokenizer, genome, variants, batch_size=3))
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    np.testing.assert_allclose(_figures(got), _figures(expected), rtol=2e-3, atol=2e-3)

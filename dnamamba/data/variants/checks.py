@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants.vcf import Record
 
-__all__ = ["Problem", "VariantChecks", "allele_problem", "format_problem", "site_problem"]
+__all__ = ["Nearby", "Problem", "VariantChecks", "allele_problem", "format_problem", "site_problem"]
 
 _BASES = re.compile("[ACGTN]+")
 _CODES = re.compile("[ACGTNRYSWKMBDHVU]+")
@@ -16,6 +16,8 @@ _LETTERS = "must be of the letters ACGTN; normalise the file (bcftools norm)"
 # Section 1.6.1 of the VCF specification: a code in the reference is written in REF as the base
 # that is first in the alphabet.
 _REDUCED = bytes.maketrans(b"RYSWKMBDHVU", b"ACCAGACAAAT")
+
+_NEARBY = 1 << 14  # bases that are fetched at a time
 
 Policy = Literal["error", "skip"]
 
@@ -81,6 +83,27 @@ class VariantChecks:
         return name
 
 
+class Nearby:
+    """Fetches short stretches of a genome, of which the next is mostly close to the last.
+
+    Args:
+        genome: the reference.
+    """
+
+    def __init__(self, genome: Genome) -> None:
+        self.genome = genome
+        self._contig, self._start, self._bases = "", 0, b""
+
+    def fetch(self, contig: str, start: int, end: int) -> bytes:
+        """``Genome.fetch`` of a known contig's bases [start, end), within it."""
+        first = start - self._start
+        if contig != self._contig or first < 0 or end - self._start > len(self._bases):
+            last = min(max(end, start + _NEARBY), self.genome.contigs[contig])
+            self._bases = self.genome.fetch(contig, start, last)
+            self._contig, self._start, first = contig, start, 0
+        return self._bases[first : first + end - start]
+
+
 class Problem(NamedTuple):
     """Why a record or an allele cannot be used.
 
@@ -107,24 +130,25 @@ def format_problem(message: str, checks: VariantChecks) -> Problem:
 
 
 def site_problem(
-    record: Record, contig: str, genome: Genome, checks: VariantChecks
+    record: Record, contig: str, nearby: Nearby, checks: VariantChecks
 ) -> Problem | None:
     """What is wrong with a record's place or its REF.
 
     Args:
         record: from ``read_records``.
         contig: the FASTA's name of its contig.
-        genome: the reference.
+        nearby: reads the reference.
         checks: the policies.
     """
-    if _CODES.fullmatch(record.ref) and not _BASES.fullmatch(record.ref):
-        return Problem(
-            f"REF {record.ref[:40]!r} {_LETTERS}, or leave such records out with "
-            "checks.mismatch=skip",
-            checks.mismatch,
-            "whose REF is an IUPAC code",
-        )
+    genome = nearby.genome
     if not _BASES.fullmatch(record.ref):
+        if _CODES.fullmatch(record.ref):
+            return Problem(
+                f"REF {record.ref[:40]!r} {_LETTERS}, or leave such records out with "
+                "checks.mismatch=skip",
+                checks.mismatch,
+                "whose REF is an IUPAC code",
+            )
         return format_problem(f"REF {record.ref[:40]!r} {_LETTERS}", checks)
     try:
         genome.number(contig)
@@ -148,8 +172,9 @@ def site_problem(
             checks.mismatch,
             "outside their contig",
         )
-    bases = genome.fetch(contig, record.start, end).upper()
-    if record.ref.encode() not in (bases, bases.translate(_REDUCED)):
+    bases = nearby.fetch(contig, record.start, end).upper()
+    ref = record.ref.encode()
+    if ref != bases and ref != bases.translate(_REDUCED):
         return Problem(
             f"{contig}:{record.start + 1}: REF is {record.ref[:40]}, but {genome.path} has "
             f"{bases[:40].decode()}; {remedy}",

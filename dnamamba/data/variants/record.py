@@ -10,6 +10,7 @@ from dnamamba import arguments
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.text import damage_first
 from dnamamba.data.variants.checks import (
+    Nearby,
     Problem,
     VariantChecks,
     allele_problem,
@@ -101,10 +102,10 @@ def read_variants(
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     checks = checks or VariantChecks()
-    left_out = _LeftOut()
+    left_out, nearby = _LeftOut(), Nearby(genome)
     with damage_first(arguments.path("the VCF", vcf)):
         for record in read_records(vcf, info):
-            yield from _alleles(record, genome, checks, longest, left_out)
+            yield from _alleles(record, nearby, checks, longest, left_out)
     if skipped is not None:
         skipped.update(left_out.counts)
     if left_out.counts:
@@ -141,7 +142,7 @@ class _LeftOut:
 
 def _alleles(
     record: Record | Malformed,
-    genome: Genome,
+    nearby: Nearby,
     checks: VariantChecks,
     longest: int | None,
     left_out: _LeftOut,
@@ -150,7 +151,7 @@ def _alleles(
         _leave_out(record, format_problem(record.message, checks), left_out)
         return
     contig = checks.contig(record.contig)
-    if problem := site_problem(record, contig, genome, checks):
+    if problem := site_problem(record, contig, nearby, checks):
         _leave_out(record, problem, left_out)
         return
     written = "" if record.contig == contig else record.contig

@@ -22,6 +22,11 @@ __all__ = ["Malformed", "Record", "read_records"]
 
 _NAMES = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _FILTER, _INFO = 6, 7
+# A record of bases alone, as most are. What vcfpy would make of it is what it says.
+_PLAIN = re.compile(
+    r"([!-\"$-~][!-~]*)\t([0-9]{1,15})\t([!-:<-~]+)\t([ACGTNacgtn]+)\t"
+    r"([ACGTNacgtn]+(?:,[ACGTNacgtn]+)*)\t(?:\.|[0-9]{1,15}(?:\.[0-9]{1,15})?)\t[^\t]+\t[^\t\r\n]"
+)
 
 
 class Record(NamedTuple):
@@ -74,7 +79,10 @@ def read_records(vcf: str | Path, info: str | None = None) -> Iterator[Record | 
         lines = enumerate(text, 1)
         reader = _header(path, lines, vcfpy, info)
         for number, line in lines:
-            if line.strip():  # vcfpy would take a blank line for the end of the file
+            plain = None if info else _PLAIN.match(line)
+            if plain:
+                yield _plain(plain, f"{path}, line {number}", number)
+            elif line.strip():  # vcfpy would take a blank line for the end of the file
                 yield _record(reader, f"{path}, line {number}", number, line, info)
 
 
@@ -128,6 +136,14 @@ def _check_order(where: str, names: list[str]) -> None:
                 f"{where}: the columns of a VCF are {', '.join(_NAMES)} in this order; got "
                 f"{', '.join(names[: len(_NAMES)])[:80]}"
             )
+
+
+def _plain(parts: re.Match[str], where: str, number: int) -> Record:
+    contig, position, name, ref, alts = parts.groups()
+    alleles = tuple(alts.upper().split(","))
+    known = "" if name == "." else name
+    start = int(position) - 1
+    return Record(where, number, contig, start, known, ref.upper(), alleles, ("",) * len(alleles))
 
 
 def _record(
