@@ -11,7 +11,7 @@ from typing import Any
 
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError, nearest
-from dnamamba.cli.imports import import_module
+from dnamamba.cli.imports import hash_triton, import_module
 from dnamamba.cli.waiting import wait_asleep
 from dnamamba.version import installed_version
 
@@ -80,6 +80,8 @@ def _run(command: str, arguments: list[str]) -> int:
     logging.getLogger("dnamamba").setLevel(logging.INFO)
     warnings.formatwarning = _warning
     wait_asleep()
+    if "-h" not in arguments and "--help" not in arguments:
+        hash_triton()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
         import_module("dnamamba.cli.lean").import_lightning()

@@ -7,9 +7,14 @@ made, and once more when the process ends: a third of the time that the imports 
 import gc
 import importlib
 import sys
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
 from types import ModuleType
 
-__all__ = ["import_module"]
+__all__ = ["hash_triton", "import_module"]
+
+_GPUS = (Path("/dev/nvidia0"), Path("/dev/kfd"))
 
 
 def import_module(name: str) -> ModuleType:
@@ -26,3 +31,21 @@ def import_module(name: str) -> ModuleType:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def hash_triton() -> None:
+    """Where there is a GPU, take the hash of Triton's own files on a thread.
+
+    It is part of the name by which each compiled kernel is looked up, and takes half a second, in
+    which PyTorch can be imported.
+    """
+    if any(gpu.exists() for gpu in _GPUS):
+        Thread(target=_hash_triton, daemon=True).start()
+
+
+def _hash_triton() -> None:
+    with suppress(Exception):  # as it is not there, or has moved on
+        for home in ("triton.runtime.cache", "triton.compiler.compiler"):
+            if key := getattr(importlib.import_module(home), "triton_key", None):
+                key()
+                return

@@ -207,7 +207,7 @@ class TestOnAGPU:
     def test_hooks_and_big_batches_are_left_to_autograd(self) -> None:
         module = Small().cuda()
         step = CapturedStep(module, module.measure)
-        big = batch_of(0, rows=1025, length=128, device="cuda")
+        big = batch_of(0, rows=4097, length=128, device="cuda")
         assert "WithGradients" not in str(step(big)[0].grad_fn)
         small = batch_of(0, device="cuda")
         assert "WithGradients" in str(step(small)[0].grad_fn)
