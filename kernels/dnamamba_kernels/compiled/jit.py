@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["entry", "inlined"]
+__all__ = ["entry", "inlined", "summing"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,6 +19,13 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}, "error_mode
 def inlined(function: F) -> F:
     """A part of a kernel. Called as a function, it would pass every array field by field."""
     return numba.njit(**_OPTIONS, forceinline=True)(function)
+
+
+def summing(function: F) -> F:
+    """The same where a loop sums up: the vector lanes add up apart, in an order always the same."""
+    return numba.njit(**_OPTIONS | {"fastmath": {"contract", "reassoc"}}, forceinline=True)(
+        function
+    )
 
 
 def entry(function: F) -> F:

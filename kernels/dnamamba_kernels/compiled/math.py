@@ -11,7 +11,7 @@ from numpy import int32 as i32
 
 from dnamamba_kernels.compiled.jit import inlined
 
-__all__ = ["LOG2_E", "exp2", "silu", "softplus"]
+__all__ = ["LOG2_E", "exp2", "sigmoid", "silu", "softplus"]
 
 LOG2_E = f32(math.log2(math.e))
 _ZERO, _ONE, _TWO = f32(0), f32(1), f32(2)
@@ -82,3 +82,8 @@ def softplus(x: f32) -> f32:
 @inlined
 def silu(x: f32) -> f32:
     return x / (_ONE + exp2(-x * LOG2_E))
+
+
+@inlined
+def sigmoid(x: f32) -> f32:
+    return _ONE / (_ONE + exp2(-x * LOG2_E))

@@ -34,6 +34,8 @@ def rows(tensor: Tensor | None) -> Rows:
     if tensor.shape[-1] > 1 and tensor.stride(-1) != 1:
         tensor = tensor.contiguous()
     row, step, _ = tensor.stride()
+    if not tensor.numel():
+        return Rows(NONE.data, row, step)
     size = 1 + sum((n - 1) * s for n, s in zip(tensor.shape[:2], (row, step), strict=True))
     return Rows(tensor.as_strided((size + tensor.shape[2] - 1,), (1,)).numpy(), row, step)
 

@@ -1,4 +1,5 @@
-"""The scan in one pass over memory, compiled by numba for the CPU; no gradient follows.
+"""The scan compiled by numba for the CPU, a single pass over memory forward.
 
-Where one does, ``chunked`` is forward and backward.
+``kernel`` is the forward and ``backward`` the gradients, each of some rows on one thread;
+``launch`` shares rows and channels out.
 """

@@ -14,61 +14,51 @@ from numpy.typing import NDArray
 from dnamamba_kernels.compiled.jit import entry, inlined
 from dnamamba_kernels.compiled.math import exp2, silu, softplus
 from dnamamba_kernels.compiled.rows import Rows
+from dnamamba_kernels.selective_scan.compiled.operands import Floats, Inputs
 
-__all__ = ["scan_rows"]
+__all__ = ["CHUNK", "TILE", "scan_rows"]
 
-Floats = NDArray[np.float32]
 # An index without a sign needs no check for negative ones.
 index = np.uintp
 
 TILE = 256
+# Positions of a chunk, of which a backward needs the state at the start; a multiple of four.
+CHUNK = 16
 # Lines of a tile: Δ, Δ u and y of four positions, what is added to delta, D; then h and A by state.
 _STEPS, _WEIGHTED, _OUTPUTS, _BIAS, _SKIP, _STATES = 0, 4, 8, 12, 13, 14
 
 
 @entry
-def scan_rows(
-    u: Rows,
-    delta: Rows,
-    A: Floats,
-    B: Rows,
-    C: Rows,
-    D: Floats,
-    z: Rows,
-    bias: Floats,
-    cuts: NDArray[np.bool_],
-    delta_softplus: bool,
-    reverse: bool,
-    length: int,
-    y: Rows,
-    states: Floats,
-) -> None:
+def scan_rows(inputs: Inputs, y: Rows, states: Floats, kept: Floats) -> None:
     """Fill ``y`` and take ``states`` (B, N, D) from the start to the end.
 
-    A is (N, D), for powers of two; cuts (B, L) or empty, where no state enters; z may be ``NONE``.
+    ``kept`` (chunks, B, N, D), unless it has no chunks, takes the state that enters each chunk.
     """
     batch, N, channels = states.shape
+    length, reverse, cuts = inputs.length, inputs.reverse, inputs.cuts
     size = (_STATES + 2 * N) * TILE
     tiles = np.empty(-(-channels // TILE) * size, np.float32)
-    _constants(tiles, size, A, D, bias)
+    _constants(tiles, size, inputs)
     for b in range(batch):
         _copy_states(tiles, size, states[b], False)
         k = 0
         while k < length:
             t = length - 1 - k if reverse else k
             pace = -1 if reverse else 1
+            if len(kept) and k % CHUNK == 0:
+                _copy_states(tiles, size, kept[k // CHUNK, b], True)
             if cuts.size and cuts[b, t]:
                 _clear_states(tiles, size, N)
-            count = _run(cuts, b, t, pace, length - k)
+            count = _run(cuts, b, t, pace, min(length - k, CHUNK - k % CHUNK))
             for first in range(0, channels, TILE):
                 tile, width = first // TILE * size, min(TILE, channels - first)
                 for i in range(count):
                     at = t + i * pace
-                    _load(tiles, tile, i, width, delta_softplus, u, delta, b, at, first)
+                    _load(tiles, tile, i, width, inputs, b, at, first)
                 for n in range(N):
-                    _advance(tiles, tile, n, width, count, B, C, b, t, pace)
+                    _advance(tiles, tile, n, width, count, inputs, b, t, pace)
                 for i in range(count):
-                    _store(tiles, tile, i, width, y, z, b, t + i * pace, first)
+                    _store(tiles, tile, i, width, y, inputs.z, b, t + i * pace, first)
             k += count
         _copy_states(tiles, size, states[b], True)
 
@@ -85,12 +75,12 @@ def _run(cuts: NDArray[np.bool_], b: int, t: int, pace: int, left: int) -> int:
 
 @inlined
 def _load(
-    s: Floats, tile: int, i: int, width: int, soft: bool, u: Rows, delta: Rows, b: int, t: int,
-    first: int,
-) -> None:  # fmt: skip
+    s: Floats, tile: int, i: int, width: int, inputs: Inputs, b: int, t: int, first: int
+) -> None:
+    u, delta = inputs.u, inputs.delta
     at, line = index(tile), index(tile + i * TILE)
     raw, x = index(b * delta.row + t * delta.step + first), index(b * u.row + t * u.step + first)
-    if soft:
+    if inputs.softplus:
         for d in range(index(width)):
             s[line + d] = softplus(delta.data[raw + d] + s[at + d + index(_BIAS * TILE)])
     else:
@@ -103,10 +93,10 @@ def _load(
 
 @inlined
 def _advance(
-    s: Floats, tile: int, n: int, width: int, count: int, B: Rows, C: Rows, b: int, t: int,
-    pace: int,
-) -> None:  # fmt: skip
+    s: Floats, tile: int, n: int, width: int, count: int, inputs: Inputs, b: int, t: int, pace: int
+) -> None:
     """State n over one position, or over four."""
+    B, C = inputs.B, inputs.C
     at, h = index(tile), index(tile + (_STATES + 2 * n) * TILE)
     in_B, in_C = b * B.row + t * B.step + n, b * C.row + t * C.step + n
     to_B, to_C = pace * B.step, pace * C.step
@@ -153,7 +143,8 @@ def _store(
 
 
 @inlined
-def _constants(tiles: Floats, size: int, A: Floats, D: Floats, bias: Floats) -> None:
+def _constants(tiles: Floats, size: int, inputs: Inputs) -> None:
+    A, bias, D = inputs.A, inputs.bias, inputs.D
     for d in range(A.shape[1]):
         at = d // TILE * size + d % TILE
         tiles[at + _BIAS * TILE], tiles[at + _SKIP * TILE] = bias[d], D[d]
@@ -164,13 +155,16 @@ def _constants(tiles: Floats, size: int, A: Floats, D: Floats, bias: Floats) -> 
 @inlined
 def _copy_states(tiles: Floats, size: int, states: Floats, out: bool) -> None:
     """Into the tiles from (N, D), or back."""
-    for n in range(states.shape[0]):
-        for d in range(states.shape[1]):
-            at = d // TILE * size + (_STATES + 2 * n) * TILE + d % TILE
-            if out:
-                states[n, d] = tiles[at]
-            else:
-                tiles[at] = states[n, d]
+    N, channels = states.shape
+    for first in range(0, channels, TILE):
+        for n in range(N):
+            line = index(first // TILE * size + (_STATES + 2 * n) * TILE)
+            start = index(first)
+            for d in range(index(min(TILE, channels - first))):
+                if out:
+                    states[n, start + d] = tiles[line + d]
+                else:
+                    tiles[line + d] = states[n, start + d]
 
 
 @inlined
