@@ -175,3 +175,16 @@ def test_repeats_bit_for_bit_and_whatever_is_beside_it(threaded: Callable[[int],
     alone = {k: t[2:3] if t.dim() == 3 else t for k, t in case.given.items()}
     y, _ = selective_scan(**alone, **case.options, backend="numba")
     assert torch.equal(y[0], first[2])
+
+
+def test_the_process_defaults_of_torch_matter_to_nothing() -> None:
+    case = scan_case(2, 9, 4, 3, 0)
+    expected = case.run("numba")
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            got = case.op(**case.tensors, **case.options, backend="numba")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for tensor, name in zip(got, case.outputs, strict=True):
+        assert torch.equal(tensor, expected[name]), name

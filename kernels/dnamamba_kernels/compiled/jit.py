@@ -32,7 +32,8 @@ def entry(function: F) -> F:
     """A kernel, compiled at its first call and kept on disk.
 
     Beside the source or, where that cannot be written, in the user's cache (``NUMBA_CACHE_DIR``
-    names another); where neither can, every process compiles its own.
+    names another); where neither can, every process compiles its own. A kernel is compiled anew
+    where its own file has changed: after a change to what it calls, clear ``__pycache__``.
     """
     try:
         return numba.njit(**_OPTIONS, cache=True)(function)

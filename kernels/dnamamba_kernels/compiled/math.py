@@ -1,8 +1,4 @@
-"""Scalar functions of fp32 that LLVM spreads over a CPU's vector lanes: no branch, no call.
-
-numba keeps a kernel as long as the kernel's own file is unchanged: after a change here, clear
-``__pycache__``.
-"""
+"""Scalar functions of fp32 that LLVM spreads over a CPU's vector lanes: no branch, no call."""
 
 import math
 

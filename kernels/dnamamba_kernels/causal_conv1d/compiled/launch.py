@@ -21,9 +21,9 @@ __all__ = ["backward", "forward"]
 def forward(conv: Convolution) -> tuple[Tensor, Tensor]:
     """y and the final state."""
     batch, _, channels = conv.x.shape
-    y = torch.empty(conv.x.shape)
+    y = conv.x.new_empty(conv.x.shape, dtype=torch.float32)
     state = conv.initial_state
-    carried = torch.zeros(batch, conv.taps, channels) if state is None else state.mT.contiguous()
+    carried = y.new_zeros(batch, conv.taps, channels) if state is None else state.mT.contiguous()
     marks = cuts(conv.resets, batch, conv.reverse)
     tasks = [
         partial(_fill, conv, block, block.cut(carried), marks[block.rows], block.cut(y))
@@ -37,11 +37,11 @@ def _fill(
     conv: Convolution, block: Block, carried: Tensor, marks: NDArray[np.bool_], y: Tensor
 ) -> None:
     x, weight = block.cut(conv.x), conv.weight[block.channels]
-    bias = torch.zeros(x.shape[2]) if conv.bias is None else conv.bias[block.channels]
+    nothing = np.zeros(x.shape[2], np.float32)
     convolve_rows(
         rows(x),
         array(weight.t()),
-        array(bias),
+        nothing if conv.bias is None else array(conv.bias[block.channels]),
         rows(carried),
         marks,
         conv.reverse,

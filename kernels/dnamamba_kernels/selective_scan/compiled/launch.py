@@ -39,8 +39,8 @@ def outputs(u: Tensor, A: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
 def forward(scan: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     """``outputs``, filled."""
     _, _, kept = outputs(scan.u, scan.A, keep)
-    y = torch.empty(scan.u.shape)
-    states = torch.zeros(kept.shape[1:])
+    y = kept.new_empty(scan.u.shape)
+    states = kept.new_zeros(kept.shape[1:])
     if scan.initial_state is not None:
         states.copy_(scan.initial_state.mT)
     marks = cuts(scan.resets, len(y), scan.reverse)
@@ -61,7 +61,7 @@ def backward(
     """
     dy = torch.zeros_like(scan.u) if dy is None else dy
     grads = Gradients.empty(_exact(scan))
-    grad_states = torch.zeros(kept.shape[1:])
+    grad_states = kept.new_zeros(kept.shape[1:])
     if dfinal is not None:
         grad_states.copy_(scan.leave(dfinal.mT))
     marks = cuts(scan.resets, len(dy), scan.reverse)

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -35,16 +34,16 @@ class Inputs(NamedTuple):
 
     @classmethod
     def of(cls, scan: Scan, marks: NDArray[np.bool_]) -> "Inputs":
-        nothing = torch.zeros(scan.u.shape[2])
+        nothing = np.zeros(scan.u.shape[2], np.float32)
         return cls(
             u=rows(scan.u),
             delta=rows(scan.delta),
             A=array(scan.A.t()) * LOG2_E,
             B=rows(scan.B),
             C=rows(scan.C),
-            D=array(nothing if scan.D is None else scan.D),
+            D=nothing if scan.D is None else array(scan.D),
             z=rows(scan.z),
-            bias=array(nothing if scan.delta_bias is None else scan.delta_bias),
+            bias=nothing if scan.delta_bias is None else array(scan.delta_bias),
             cuts=marks,
             softplus=scan.delta_softplus,
             reverse=scan.reverse,
@@ -66,6 +65,6 @@ class Sums(NamedTuple):
         """Views of a block's share."""
 
         def view(grad: Tensor | None) -> Floats:
-            return torch.zeros(grads.A.shape[1]).numpy() if grad is None else grad.numpy()
+            return np.zeros(grads.A.shape[1], np.float32) if grad is None else grad.numpy()
 
         return cls(*map(view, (grads.A, grads.B, grads.C, grads.D, grads.delta_bias)))
