@@ -61,8 +61,18 @@ class Case:
         values = zip(self.outputs, (out.detach() for out in outputs), strict=True)
         return {**dict(values), **dict(named)}
 
+    def infer(self, backend: str) -> dict[str, Tensor]:
+        """The outputs where no gradient is asked for."""
+        with torch.inference_mode():
+            outputs = self.op(**self.tensors, **self.options, backend=backend)
+        return dict(zip(self.outputs, outputs, strict=True))
+
     def reference(self) -> dict[str, Tensor]:
         return self.to(torch.float64).run("reference")
+
+    def expected(self) -> dict[str, Tensor]:
+        """What ``infer`` should give."""
+        return self.to(torch.float64).infer("reference")
 
     @property
     def given(self) -> dict[str, Tensor]:

@@ -1,4 +1,7 @@
-"""Which implementation computes an op: Triton on a GPU that it serves, PyTorch elsewhere."""
+"""Which implementation computes an op: Triton on a GPU that it serves, elsewhere PyTorch.
+
+On a CPU numba, where it is installed, compiles what it is faster at; PyTorch does the rest.
+"""
 
 import logging
 import os
@@ -16,7 +19,7 @@ from dnamamba_kernels.operators import differentiable
 
 __all__ = ["BACKENDS", "choose", "fuses_step", "use"]
 
-BACKENDS = ("triton", "torch", "reference")
+BACKENDS = ("triton", "numba", "torch", "reference")
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +49,17 @@ def use(name: str) -> Iterator[None]:
 def choose(name: str | None, device: torch.device, dtype: torch.dtype = torch.float32) -> str:
     """The backend for one call on ``device``: the caller's, else the default's, else the device's.
 
-    Triton's kernels accumulate in fp32: of fp64 PyTorch takes care in their place.
+    Compiled kernels accumulate in fp32: of fp64 PyTorch takes care in their place.
 
     Raises:
-        ValueError: the name is unknown, or names Triton where Triton cannot run.
+        ValueError: the name is unknown, or names Triton or numba where that cannot run.
     """
     name = name or _default
     if not name:
         name = _automatic(device)
-    elif _known(name) == "triton" and (reason := _triton_refuses(device)):
-        raise ValueError(f'backend "triton" cannot run here: {reason}; use backend="torch"')
-    return "torch" if name == "triton" and dtype == torch.float64 else name
+    elif _known(name) in _REFUSALS and (reason := _REFUSALS[name](device)):
+        raise ValueError(f'backend "{name}" cannot run here: {reason}; use backend="torch"')
+    return "torch" if name in _REFUSALS and dtype == torch.float64 else name
 
 
 # torch.compile takes the choice as a constant and does not look inside: what
@@ -82,8 +85,9 @@ def _known(name: str) -> str:
 @cache
 def _automatic(device: torch.device) -> str:
     # Triton's interpreter, on the CPU, is there for tests that name it.
-    reason = "" if device.type == "cpu" else _triton_refuses(device)
-    name = "torch" if reason or device.type == "cpu" else "triton"
+    compiled = "numba" if device.type == "cpu" else "triton"
+    reason = _REFUSALS[compiled](device)
+    name = "torch" if reason else compiled
     log.info("%s: ops run on the %s backend%s", device, name, f" ({reason})" if reason else "")
     return name
 
@@ -115,3 +119,25 @@ def _triton_refuses(device: torch.device) -> str:
     if device.type == "cpu" and os.environ.get("TRITON_INTERPRET") == "1":
         return ""
     return f"triton needs a CUDA device, the tensors are on {device}"
+
+
+@cache
+def _numba_missing() -> str:
+    """Why numba cannot be imported; empty if it can."""
+    try:
+        import_module("numba")
+    except ModuleNotFoundError:
+        return "numba is not installed (pip install 'dnamamba[cpu]')"
+    except ImportError as error:  # as beside a NumPy that is newer than it knows
+        return f"numba cannot be imported ({error})"
+    return ""
+
+
+def _numba_refuses(device: torch.device) -> str:
+    """Why numba cannot serve ``device``; empty if it can."""
+    if device.type != "cpu":
+        return f"numba needs the CPU, the tensors are on {device}"
+    return _numba_missing()
+
+
+_REFUSALS = {"triton": _triton_refuses, "numba": _numba_refuses}

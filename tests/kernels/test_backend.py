@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import subprocess
 import sys
 
@@ -18,6 +19,7 @@ CPU = torch.device("cpu")
 def _own_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "_default", "")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    monkeypatch.setattr(backend, "_numba_missing", lambda: "numba is not installed")
     backend._automatic.cache_clear()
 
 
@@ -25,7 +27,43 @@ def test_the_cpu_gets_torch_and_the_log_says_so_once(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO, "dnamamba_kernels"):
         assert [backend.choose(None, CPU) for _ in range(3)] == ["torch"] * 3
     (record,) = caplog.records
-    assert "cpu: ops run on the torch backend" in record.getMessage()
+    assert "cpu: ops run on the torch backend (numba is not installed)" in record.getMessage()
+
+
+def test_the_cpu_gets_numba_where_that_is_installed(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backend, "_numba_missing", lambda: "")
+    with caplog.at_level(logging.INFO, "dnamamba_kernels"):
+        assert backend.choose(None, CPU) == "numba"
+    assert "cpu: ops run on the numba backend" in caplog.text
+    assert backend.choose("numba", CPU, torch.bfloat16) == "numba"
+    assert backend.choose(None, CPU, torch.float64) == "torch"
+    assert backend.choose("numba", CPU, torch.float64) == "torch"
+    assert backend.choose(None, torch.device("mps")) == "torch"
+
+
+def test_numba_is_refused_by_name_where_it_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r'"numba" cannot run here: .*installed; use backend="tor'):
+        backend.choose("numba", CPU)
+    monkeypatch.setattr(backend, "_numba_missing", lambda: "")
+    with pytest.raises(ValueError, match="numba needs the CPU, the tensors are on cuda:0"):
+        backend.choose("numba", torch.device("cuda:0"))
+
+
+@pytest.mark.parametrize(("error", "why"), [
+    (ModuleNotFoundError("No module named 'numba'"), r"not installed \(pip install 'dnamamba\[cpu"),
+    (ImportError("Numba needs NumPy 2.5 or less"), "cannot be imported .Numba needs NumPy 2.5"),
+])  # fmt: skip
+def test_a_numba_that_cannot_be_imported_is_left_alone(
+    error: ImportError, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> None:
+        raise error
+
+    monkeypatch.undo()
+    monkeypatch.setattr(backend, "import_module", refuse)
+    assert re.search(why, backend._numba_missing.__wrapped__())
 
 
 def test_a_call_overrules_the_block_and_the_block_the_device() -> None:
@@ -43,7 +81,9 @@ def test_the_block_reaches_the_ops() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ValueError, match="one of triton, torch, reference or None, got 'cuda'"):
+    with pytest.raises(
+        ValueError, match="one of triton, numba, torch, reference or None, got 'cuda'"
+    ):
         backend.choose("cuda", CPU)
     with pytest.raises(ValueError, match="got 'cuda'"), backend.use("cuda"):
         pass
@@ -87,9 +127,9 @@ def test_a_gpu_gets_triton_if_triton_serves_it(
     assert backend.choose(None, torch.device("cuda:0")) == name
 
 
-def test_importing_the_ops_imports_neither_triton_nor_the_compiler() -> None:
+def test_importing_the_ops_imports_no_compiler() -> None:
     script = (
-        "import sys, dnamamba_kernels; print([m for m in ('triton', 'torch._dynamo')"
+        "import sys, dnamamba_kernels; print([m for m in ('triton', 'numba', 'torch._dynamo')"
         " if m in sys.modules], dnamamba_kernels.backend._default)"
     )
     done = subprocess.run(

@@ -102,7 +102,7 @@ def test_an_empty_batch() -> None:
         ("resets", torch.zeros(2, 5), "resets must have dtype torch.bool"),
         ("lengths", torch.zeros(3, dtype=torch.int64), r"lengths must have shape \(B\) = \(2,\)"),
         ("lengths", torch.zeros(2), "lengths must have dtype int32 or int64, got torch.float32"),
-        ("backend", "cuda", "backend must be one of triton, torch, reference or None"),
+        ("backend", "cuda", "backend must be one of triton, numba, torch, reference or None"),
     ],
 )  # fmt: skip
 def test_refuses_what_does_not_fit(argument: str, value: object, message: str) -> None:

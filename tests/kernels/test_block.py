@@ -131,7 +131,7 @@ def test_is_no_fused_op_on_a_cpu() -> None:
         ("ssm_state", torch.zeros(2, 3, 10), r"ssm_state must have shape \(B, D, N\)"),
         ("ssm_state", torch.zeros(2, 10, 3).double(), "ssm_state must have dtype torch.float32"),
         ("resets", torch.zeros(2, 5), "resets must have dtype torch.bool"),
-        ("backend", "cuda", "backend must be one of triton, torch, reference or None, got 'cuda'"),
+        ("backend", "cuda", "one of triton, numba, torch, reference or None, got 'cuda'"),
     ],
 )
 def test_refuses_what_does_not_fit(argument: str, value: object, message: str) -> None:

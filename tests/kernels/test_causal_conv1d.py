@@ -98,7 +98,11 @@ def test_is_one_operator_to_the_compiler() -> None:
         ("state", torch.zeros(2, 3, 4), r"state must have shape \(B, D, W-1\) = \(2, 3, 3\)"),
         ("state", torch.zeros(2, 3, 3).half(), "state must have dtype torch.float32"),
         ("state", torch.zeros(2, 3, 3, device="meta"), "state must be on cpu, got meta"),
-        ("backend", "cuda", "backend must be one of triton, torch, reference or None, got 'cuda'"),
+        (
+            "backend",
+            "cuda",
+            "backend must be one of triton, numba, torch, reference or None, got 'cuda'",
+        ),
     ],
 )
 def test_a_step_refuses_what_does_not_fit(argument: str, value: object, message: str) -> None:

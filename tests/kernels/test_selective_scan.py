@@ -240,7 +240,11 @@ def test_repeats_bit_for_bit_on_threads(threaded: Callable[[int], None]) -> None
         ("delta_bias", torch.zeros(3, 1), "delta_bias must have shape"),
         ("dt_weight", torch.zeros(4, 3), r"dt_weight must have shape \(D, R\) = \(3, 3\)"),
         ("dt_weight", torch.zeros(3, 4), r"delta must have shape \(B, R\) = \(2, 4\)"),
-        ("backend", "cuda", "backend must be one of triton, torch, reference or None, got 'cuda'"),
+        (
+            "backend",
+            "cuda",
+            "backend must be one of triton, numba, torch, reference or None, got 'cuda'",
+        ),
     ],
 )
 def test_a_step_refuses_what_does_not_fit(argument: str, value: object, message: str) -> None:
@@ -274,7 +278,11 @@ def test_a_step_refuses_what_does_not_fit(argument: str, value: object, message:
         ("initial_state", torch.zeros(2, 2, 3), "initial_state must have shape"),
         ("resets", torch.zeros(2, 5), "resets must have dtype torch.bool"),
         ("resets", torch.zeros(5, 2).bool(), "resets must have shape"),
-        ("backend", "cuda", "backend must be one of triton, torch, reference or None, got 'cuda'"),
+        (
+            "backend",
+            "cuda",
+            "backend must be one of triton, numba, torch, reference or None, got 'cuda'",
+        ),
     ],
 )
 def test_refuses_what_does_not_fit(argument: str, value: object, message: str) -> None:

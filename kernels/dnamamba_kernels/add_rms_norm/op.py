@@ -40,7 +40,7 @@ def add_rms_norm(
         weight: (D,).
         eps: ε, added to the mean square.
         dtype: of y; None is x's.
-        backend: "triton", "torch" or "reference"; None chooses by device
+        backend: "triton", "numba", "torch" or "reference"; None chooses by device
             (see ``dnamamba_kernels.backend``).
 
     Returns:
@@ -74,7 +74,7 @@ class _Backend(Protocol):
 
 
 def _backend(name: str) -> _Backend:
-    if name == "torch":
+    if name != "triton":
         return eager
     from dnamamba_kernels.add_rms_norm import fused
 

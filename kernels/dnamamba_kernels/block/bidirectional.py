@@ -60,7 +60,7 @@ def bidirectional_block(
             stands there, and a gradient that comes in there, matters to nothing but the stream at
             its own position.
         recompute: keep only the stream and the states; elsewhere x and residual.
-        backend: "triton", "torch" or "reference"; None chooses by device
+        backend: "triton", "numba", "torch" or "reference"; None chooses by device
             (see ``dnamamba_kernels.backend``).
 
     Returns:

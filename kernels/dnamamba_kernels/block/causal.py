@@ -81,7 +81,7 @@ def mamba_block(
             there, matters to nothing but the stream at its own position.
         recompute: keep only the stream and the states, two fifths of that or less; elsewhere x
             and residual.
-        backend: "triton", "torch" or "reference"; None chooses by device
+        backend: "triton", "numba", "torch" or "reference"; None chooses by device
             (see ``dnamamba_kernels.backend``).
 
     Returns:

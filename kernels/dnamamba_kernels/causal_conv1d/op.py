@@ -45,7 +45,7 @@ def causal_conv1d(
             None is zero.
         resets: (B, L) bool, in memory order the first base of each packed segment; None is none.
         reverse: scan from L - 1 down to 0. Memory is not flipped, segments stay the same.
-        backend: "triton", "torch" or "reference"; None chooses by device
+        backend: "triton", "numba", "torch" or "reference"; None chooses by device
             (see ``dnamamba_kernels.backend``).
 
     Returns:
@@ -67,7 +67,7 @@ def causal_conv1d(
 
 
 class _Backend(Protocol):
-    """What is written once in PyTorch and once in Triton: functions of a convolution."""
+    """What is written in PyTorch, in Triton and for numba: functions of a convolution."""
 
     def forward(self, conv: Convolution) -> tuple[Tensor, Tensor]:
         """``conv.outputs()``, filled."""
@@ -79,6 +79,10 @@ class _Backend(Protocol):
 def _backend(name: str) -> _Backend:
     if name == "torch":
         return eager
+    if name == "numba":
+        from dnamamba_kernels.causal_conv1d.compiled import launch as compiled
+
+        return compiled
     from dnamamba_kernels.causal_conv1d.fused import launch as fused
 
     return fused

@@ -27,8 +27,8 @@ def causal_conv1d_step(
         weight: (D, W), oldest input first, W from 2 to 4.
         bias: (D,), or None.
         in_place: replace ``state`` by the new state; where no gradient is asked for.
-        backend: "triton", "torch" or "reference"; None chooses by device. The latter two are one,
-            and a gradient always is PyTorch's.
+        backend: "triton", "numba", "torch" or "reference"; None chooses by device. The latter
+            three are one, and a gradient always is PyTorch's.
 
     Returns:
         y (B, D) in x's dtype, and the new state (B, D, W-1): ``state`` itself with ``in_place``,

@@ -61,7 +61,7 @@ def selective_scan(
         initial_state: h before the first scanned position (B, D, N), fp32; None is zero.
         resets: (B, L) bool, in memory order the first base of each packed segment; None is none.
         reverse: scan from L - 1 down to 0. Memory is not flipped, segments stay the same.
-        backend: "triton", "torch" or "reference"; None chooses by device
+        backend: "triton", "numba", "torch" or "reference"; None chooses by device
             (see ``dnamamba_kernels.backend``).
 
     Returns:
@@ -84,7 +84,7 @@ def selective_scan(
 
 
 class _Backend(Protocol):
-    """What is written once in PyTorch and once in Triton: functions of a scan."""
+    """What is written in PyTorch, in Triton and for numba: functions of a scan."""
 
     def outputs(self, u: Tensor, A: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
         """y, the final state and, empty unless ``keep``, the states inside; all uninitialised."""
@@ -101,6 +101,10 @@ class _Backend(Protocol):
 def _backend(name: str) -> _Backend:
     if name == "torch":
         return chunked
+    if name == "numba":
+        from dnamamba_kernels.selective_scan.compiled import launch as compiled
+
+        return compiled
     from dnamamba_kernels.selective_scan.fused import launch as fused
 
     return fused

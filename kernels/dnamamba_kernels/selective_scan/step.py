@@ -40,8 +40,8 @@ def selective_scan_step(
             less, and not rounded in between.
         log_A: whether ``A`` holds log(-A).
         in_place: replace ``state`` by the new state; where no gradient is asked for.
-        backend: "triton", "torch" or "reference"; None chooses by device. The latter two are one,
-            and a gradient always is PyTorch's.
+        backend: "triton", "numba", "torch" or "reference"; None chooses by device. The latter
+            three are one, and a gradient always is PyTorch's.
 
     Returns:
         y (B, D) in u's dtype, and the new state (B, D, N): ``state`` itself with ``in_place``,
