@@ -75,7 +75,12 @@ class TrainedModule(pl.LightningModule):
         """
 
     def captured(self, batch: Batch) -> tuple[Tensor, ...]:
-        """``measure``, small batches on a GPU as one graph from forward to backward."""
+        """``measure``, small batches on a GPU as one graph from forward to backward.
+
+        Of several processes each leaves it to autograd, which exchanges gradients as they come.
+        """
+        if self.trainer.world_size > 1:
+            return self.measure(batch)
         if self._captured is None:
             self._captured = CapturedStep(self, self.measure)
         return self._captured(batch)
