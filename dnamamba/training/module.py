@@ -108,7 +108,7 @@ class TrainedModule(pl.LightningModule):
         self._captured = None  # of a training before
         self.throughput.restart()
 
-    def on_train_end(self) -> None:
+    def on_fit_end(self) -> None:
         self._captured = None
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
