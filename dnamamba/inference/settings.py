@@ -10,7 +10,7 @@ __all__ = ["BATCH_SIZE", "CHUNK_LENGTH", "CONTEXT", "FLANK", "MASK_EVERY", "OVER
 Pooling = Literal["mean", "max", "last"]
 
 BATCH_SIZE = 1024  # most sequences side by side
-CHUNK_LENGTH = 1 << 16  # most bases of one sequence at a time
+CHUNK_LENGTH = 1 << 19  # most bases of one sequence at a time: what keeps a GPU busy
 OVERLAP = 8192  # bases that a window reads on either side of those it answers for
 MASK_EVERY = 16  # of so many bases one is masked at a time
 
