@@ -29,12 +29,15 @@ from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.data.modules.genome import GenomeDataModule
+from dnamamba.training.callbacks import MemoryForecast
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
 from dnamamba.training.predictions import write_predictions
 from dnamamba.training.pretrain import PretrainModule
 
 __all__ = ["TrainingCLI", "run"]
+
+_CPU_FULL = "DefaultCPUAllocator"  # PyTorch has no class for it
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -62,12 +65,25 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
         return _stopped(cli, 130) if error.code == 1 else int(error.code or 0)
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
-    except torch.OutOfMemoryError as error:
-        raise ValueError(
-            f"the device's memory is full: {str(error).partition('.')[0]}. Lower data.length, or "
-            "raise trainer.accumulate_grad_batches, which leaves the run the same"
-        ) from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise ValueError(_full(cli, error)) from error
+    except RuntimeError as error:
+        if _CPU_FULL not in str(error):
+            raise
+        raise ValueError(_full(cli, error)) from error
     return 0
+
+
+def _full(cli: "TrainingCLI", error: BaseException) -> str:
+    """What to say where memory is full."""
+    said = f"the device's memory is full: {str(error).partition('.')[0]}"
+    for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, MemoryForecast) and (remedy := callback.remedy()):
+            return f"{said}. {remedy}"
+    return (
+        f"{said}. Lower data.length, or raise trainer.accumulate_grad_batches, which leaves the "
+        "run the same"
+    )
 
 
 class _Parser(CheckedParser, LightningArgumentParser):
