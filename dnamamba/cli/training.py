@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from jsonargparse import ActionYesNo, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -20,6 +19,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
+from dnamamba.cli.full_memory import explain_full, is_full
 from dnamamba.cli.launched import end_with_launcher
 from dnamamba.cli.lock import only_writer
 from dnamamba.cli.parsers import CheckedParser
@@ -29,15 +29,12 @@ from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.data.modules.genome import GenomeDataModule
-from dnamamba.training.callbacks import MemoryForecast
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
 from dnamamba.training.predictions import write_predictions
 from dnamamba.training.pretrain import PretrainModule
 
 __all__ = ["TrainingCLI", "run"]
-
-_CPU_FULL = "DefaultCPUAllocator"  # PyTorch has no class for it
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -65,25 +62,11 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
         return _stopped(cli, 130) if error.code == 1 else int(error.code or 0)
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise ValueError(_full(cli, error)) from error
-    except RuntimeError as error:
-        if _CPU_FULL not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
             raise
-        raise ValueError(_full(cli, error)) from error
+        raise ValueError(explain_full(cli.trainer, error)) from error
     return 0
-
-
-def _full(cli: "TrainingCLI", error: BaseException) -> str:
-    """What to say where memory is full."""
-    said = f"the device's memory is full: {str(error).partition('.')[0]}"
-    for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, MemoryForecast) and (remedy := callback.remedy()):
-            return f"{said}. {remedy}"
-    return (
-        f"{said}. Lower data.length, or raise trainer.accumulate_grad_batches, which leaves the "
-        "run the same"
-    )
 
 
 class _Parser(CheckedParser, LightningArgumentParser):

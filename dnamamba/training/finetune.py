@@ -14,6 +14,7 @@ from dnamamba.model.families import Sizes
 from dnamamba.model.footprint import Reading
 from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig, VariantHeadConfig
 from dnamamba.settings import plain, typed
+from dnamamba.training.adapters import adapter_memory
 from dnamamba.training.agreement import check_metrics, check_tokenizer, resolve_head
 from dnamamba.training.callbacks import HeldOutReport
 from dnamamba.training.captured import bucketed_length
@@ -152,7 +153,8 @@ class FineTuneModule(TrainedModule):
         reading = reading._replace(length=length + len(self.model.backbone.start_tokens))
         # Hidden states in fp32, those that count, and the gradients of both.
         head = reading.positions * self.start.config.d_model * 16
-        return activations(self.model.backbone, reading, head)
+        adapters = adapter_memory(self.model.backbone, reading, self.tuning.lora)
+        return activations(self.model.backbone, reading, head, adapters)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds to what ``validation/...`` is taken from."""

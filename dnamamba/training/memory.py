@@ -35,18 +35,19 @@ class SaysMemory(Protocol):
         ...
 
 
-def activations(backbone: Backbone, reading: Reading, head: int) -> int | None:
+def activations(backbone: Backbone, reading: Reading, head: int, adapters: int = 0) -> int | None:
     """Bytes at the peak of forward and backward, weights apart; None where nobody says.
 
     Args:
         backbone: as it is trained.
         reading: what it reads.
         head: bytes that head and loss hold beside the hidden states.
+        adapters: bytes that what was added to the backbone keeps.
     """
     footprint = backbone.footprint(reading)
     if footprint is None:
         return None
-    return max(footprint.peak, footprint.kept + footprint.hidden + head)
+    return adapters + max(footprint.peak, footprint.kept + footprint.hidden + head)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def test_before_the_first_step(tmp_path: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err
     assert line(said).startswith("memory: about ")
     assert "GiB a step: " in line(said)
-    assert line(said).endswith(" activations (2 x 64 bases, nothing recomputed)")
+    assert " activations (2 x 64 bases, nothing recomputed; " in line(said)
+    assert line(said).endswith(" with model.recompute: everything)")
     assert said.index("memory: ") < said.index("step 2 of 2")
 
 

@@ -15,6 +15,7 @@ from dnamamba.model import LanguageModel
 from dnamamba.model.footprint import Reading
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 from dnamamba.model.mixers import bidirectional, mamba1
+from dnamamba.training.adapters import LoraSettings, adapter_memory
 from dnamamba.training.finetune import ClassificationModule, VariantModule
 from dnamamba.training.memory import Forecast, Step, readable_bytes
 from dnamamba.training.module import TrainedModule
@@ -145,7 +146,7 @@ def test_operators_one_by_one_are_bounded(
     said = backbone.footprint(Reading(2, 256, 2 if half else 4, on_gpu=False))
     assert said is not None
     assert counted <= said.kept + said.hidden <= 1.4 * counted
-    again = backbone.footprint(Reading(2, 256, 2, False, "everything"))
+    again = backbone.footprint(Reading(2, 256, 2 if half else 4, False, "everything"))
     assert again is not None
     assert again.peak < said.peak
 
@@ -204,6 +205,21 @@ class TestWhatChanges:
         ]
         plain, adapted = (total(module, H200) for module in modules)
         assert 1.5 * plain < adapted < 3 * plain
+
+    @pytest.mark.parametrize("half", [False, True])
+    @pytest.mark.parametrize("dropout", [0.0, 0.1])
+    def test_adapters_are_bounded(self, dropout: float, half: bool) -> None:
+        pytest.importorskip("peft")
+        sizes = MambaConfig(d_model=64, n_layers=2)
+        lora = LoraSettings(rank=4, dropout=dropout)
+        module = ClassificationModule(model=sizes, head=CLASSES, tuning=TuningConfig(lora=lora))
+        module.train()
+        counted = saved(module.model.backbone, torch.randint(4, 8, (2, 256)), half)
+        reading = Reading(2, 256, 2 if half else 4, on_gpu=False)
+        blocks = module.model.backbone.footprint(reading)
+        assert blocks is not None
+        adapters = adapter_memory(module.model.backbone, reading, lora)
+        assert counted <= blocks.kept + blocks.hidden + adapters < 1.4 * counted
 
     def test_a_large_vocabulary_counts(self) -> None:
         module = PretrainModule(MambaConfig(d_model=16, n_layers=1))

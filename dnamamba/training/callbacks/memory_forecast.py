@@ -1,5 +1,6 @@
 """What a step will need of the device's memory, said before the first."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -44,7 +45,10 @@ class MemoryForecast(pl.Callback):
         if memory is None or not trainer.is_global_zero:
             return
         room = usable_memory(pl_module.device)
-        self.console.print(_line(step, memory, room), highlight=False, soft_wrap=True)
+        line = _line(step, memory, room)
+        if recomputes and step.recompute == "nothing":
+            line += _recomputed(self._forecast)
+        self.console.print(f"{line})", highlight=False, soft_wrap=True)
         if room is not None and memory.total > room:
             rank_zero_warn(
                 f"a step needs about {readable_bytes(memory.total)}, and {pl_module.device} has "
@@ -62,11 +66,18 @@ class MemoryForecast(pl.Callback):
 def _line(step: Step, memory: StepMemory, room: int | None) -> str:
     of = "" if room is None else f" of {readable_bytes(room)}"
     read = f"{step.reading.rows:,} x {step.length:,} bases, {step.recompute} recomputed"
+    each = " on each device" if step.devices > 1 else ""
     return (
-        f"memory: about {readable_bytes(memory.total)}{of} a step: "
+        f"memory: about {readable_bytes(memory.total)}{of} a step{each}: "
         f"{readable_bytes(memory.model)} model and optimiser, "
-        f"{readable_bytes(memory.activations)} activations ({read})"
+        f"{readable_bytes(memory.activations)} activations ({read}"
     )
+
+
+def _recomputed(forecast: Forecast) -> str:
+    memory = forecast.of(replace(forecast.step, recompute="everything"))
+    assert memory is not None
+    return f"; {readable_bytes(memory.activations)} with model.recompute: everything"
 
 
 def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDataModule) -> Step:

@@ -108,7 +108,10 @@ def memory_by_ops(shape: BlockShape, on_gpu: bool) -> BlockMemory:
     kept = stream + branch + 2 * inner + k * (2 * inner + selected) + scanned
     kept += inner if k > 1 else 0
     # Incoming gradients, dy, those of u, Δ and z, of i and z side by side, and the row's.
-    backward = branch + stream + 6 * inner + selected + scratch
+    working = 6 * inner
+    if not on_gpu and shape.itemsize < FP32:
+        working = 11 * shape.of(shape.channels, FP32)  # computed in fp32, of inputs in fp32
+    backward = branch + stream + working + selected + scratch
     forward = 2 * stream + 2 * branch + 5 * inner + k * selected
     return BlockMemory(kept, backward, forward, scanned)
 
