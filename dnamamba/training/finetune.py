@@ -148,7 +148,7 @@ class FineTuneModule(TrainedModule):
         losses = self.model.head.losses(self(batch), batch["label"], self.label_weights)
         return losses.mean(), losses.detach()
 
-    def activations(self, reading: Reading, captured: bool) -> int | None:
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         length = bucketed_length(reading.length) if captured else reading.length
         reading = reading._replace(length=length + len(self.model.backbone.start_tokens))
         # Hidden states in fp32, those that count, and the gradients of both.

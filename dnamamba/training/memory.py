@@ -30,7 +30,7 @@ _SHORTEST = 64  # bases; no shorter window is proposed
 class SaysMemory(Protocol):
     """A module that knows what its batches take."""
 
-    def activations(self, reading: Reading, captured: bool) -> int | None:
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         """See ``TrainedModule``."""
         ...
 
@@ -81,7 +81,7 @@ class Step:
     @property
     def batch(self) -> int:
         """Samples of a device's batch."""
-        return self.samples // (self.devices * self.accumulated)
+        return max(1, self.samples // (self.devices * self.accumulated))
 
     @property
     def reading(self) -> Reading:
@@ -130,7 +130,7 @@ class Forecast:
     def of(self, step: Step) -> StepMemory | None:
         """Of another step than its own; None where the backbone's family says nothing."""
         assert isinstance(self.module, SaysMemory)
-        found = self.module.activations(step.reading, step.captured)
+        found = self.module.activation_memory(step.reading, step.captured)
         return None if found is None else StepMemory(_of_model(self.module, step), found)
 
     def remedy(self, room: float) -> str:

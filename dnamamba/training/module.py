@@ -81,7 +81,7 @@ class TrainedModule(pl.LightningModule):
             self._captured = CapturedStep(self, self.measure)
         return self._captured(batch)
 
-    def activations(self, reading: Reading, captured: bool) -> int | None:
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         """Bytes that a batch takes at a step's peak, weights apart; None where nobody says.
 
         Args:

@@ -156,7 +156,7 @@ class PretrainModule(TrainedModule):
         loss = (losses * example.weight).sum() / mean_weight.clamp(min=_TINY)
         return loss, *_sums(example, losses, logits)
 
-    def activations(self, reading: Reading, captured: bool) -> int | None:
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         # Logits, and in fp32 themselves, their log-softmax and a gradient.
         head = reading.positions * self.model.config.vocab_size * (reading.itemsize + 12)
         return activations(self.model.backbone, reading, head)

@@ -71,7 +71,7 @@ def test_a_warning_where_the_device_has_less(
 ) -> None:
     monkeypatch.setattr(memory_forecast, "usable_memory", lambda device: 1 << 19)
     sizes = {"data": {"length": 1024, "windows": {"short": "pad"}}}
-    with pytest.warns(UserWarning, match="a step needs about .*, and cpu has .*Set |No batch"):
+    with pytest.warns(UserWarning, match=r"a step needs about .*, and cpu has .*\. (Set|No batch)"):
         assert main(["fit", "-c", config(tmp_path, **sizes), "--trainer.max_steps=1"]) == 0
 
 

@@ -224,9 +224,9 @@ class TestWhatChanges:
     def test_a_large_vocabulary_counts(self) -> None:
         module = PretrainModule(MambaConfig(d_model=16, n_layers=1))
         reading = replace(H200, may_capture=False).reading
-        few = module.activations(reading, False)
+        few = module.activation_memory(reading, False)
         module.model.config = replace(module.model.config, vocab_size=4096)
-        many = module.activations(reading, False)
+        many = module.activation_memory(reading, False)
         assert few is not None
         assert many is not None
         assert many > few + reading.positions * 4 * 2000
