@@ -1,11 +1,15 @@
-"""Where a command runs."""
+"""Where a command runs, and how much memory there is."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["best_device"]
+__all__ = ["best_device", "usable_memory"]
+
+_CGROUP = Path("/sys/fs/cgroup/memory.max")  # the bound of a container or a batch job
 
 
 def best_device(name: "str | int | torch.device" = "auto") -> str:
@@ -29,3 +33,27 @@ def best_device(name: "str | int | torch.device" = "auto") -> str:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("device mps was asked for, but PyTorch finds no GPU of Apple; use cpu")
     return str(device)
+
+
+def usable_memory(device: "torch.device") -> int | None:
+    """Bytes of a device's memory that this process may have, what it holds included.
+
+    Of a GPU what others leave free; of a CPU all that the machine, or the container, has; None
+    where the system does not say.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory()
+    if device.type != "cpu":
+        return None
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        return None
+    try:
+        return min(total, int(_CGROUP.read_text()))
+    except (ValueError, OSError):  # no bound, or none of this kind
+        return total

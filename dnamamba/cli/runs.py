@@ -13,6 +13,7 @@ from dnamamba.training.callbacks import (
     BestCheckpoint,
     ExportModel,
     LastCheckpoint,
+    MemoryForecast,
     RunProgress,
     RunSummary,
 )
@@ -158,6 +159,7 @@ def callbacks(
         return progress
     extra: list[Any] = [
         RunSummary(folder.path),
+        MemoryForecast(),
         ExportModel(folder.model),
         LastCheckpoint(folder.checkpoints, checkpoint_every),
     ]

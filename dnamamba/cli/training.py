@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from jsonargparse import ActionYesNo, Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -20,6 +19,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
+from dnamamba.cli.full_memory import explain_full, is_full
 from dnamamba.cli.launched import end_with_launcher
 from dnamamba.cli.lock import only_writer
 from dnamamba.cli.parsers import CheckedParser
@@ -62,11 +62,10 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
         return _stopped(cli, 130) if error.code == 1 else int(error.code or 0)
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
-    except torch.OutOfMemoryError as error:
-        raise ValueError(
-            f"the device's memory is full: {str(error).partition('.')[0]}. Lower data.length, or "
-            "raise trainer.accumulate_grad_batches, which leaves the run the same"
-        ) from error
+    except (RuntimeError, MemoryError) as error:
+        if not is_full(error):
+            raise
+        raise ValueError(explain_full(cli.trainer, error)) from error
     return 0
 
 

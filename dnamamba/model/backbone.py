@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD
 from dnamamba.config import BackboneConfig
+from dnamamba.model.footprint import Footprint, Reading
 from dnamamba.model.recompute import Recompute
 from dnamamba.model.state import State
 
@@ -98,6 +99,14 @@ class Backbone(nn.Module, ABC):
     def adapter_targets(self) -> tuple[str, ...]:
         """Names of the linear maps beside which low-rank adapters may stand."""
         return ()
+
+    def footprint(self, reading: Reading) -> Footprint | None:
+        """The memory that reading such a batch takes in a training step.
+
+        As it is now: on which device, what of it trains, with which adapters. None where a family
+        says nothing.
+        """
+        return None
 
     @abstractmethod
     def _run(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dnamamba.config import SelectiveConfig
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.block import Block
+from dnamamba.model.footprint import Footprint, Reading, of_blocks
 from dnamamba.model.mixers.mixer import Mixer
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
@@ -37,6 +38,21 @@ class Stack(Backbone):
     @property
     def adapter_targets(self) -> tuple[str, ...]:
         return self.mixer.adapter_targets
+
+    def footprint(self, reading: Reading) -> Footprint | None:
+        weight, blocks = self.embedding.weight, []
+        has_gradient = weight.requires_grad
+        for block in self.layers:
+            assert isinstance(block, Block)
+            has_gradient |= any(x.requires_grad for x in block.parameters())
+            fuses = block.mixer.fuses(block.norm, weight, None)
+            memory = self.mixer.block_memory(self.config, reading, fuses)
+            if memory is None:
+                return None
+            blocks.append((memory, has_gradient))
+        # What the last block has added, the stream before and with it, what the norm makes of it.
+        hidden = reading.positions * self.config.d_model * 2 * (reading.itemsize + 4)
+        return of_blocks(blocks, hidden)
 
     def _run(
         self,

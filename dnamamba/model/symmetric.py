@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from dnamamba.config import BackboneConfig
 from dnamamba.model.backbone import Backbone
+from dnamamba.model.footprint import Footprint, Reading
 from dnamamba.model.state import State
 from dnamamba.model.strand import reverse_complement
 
@@ -54,6 +55,14 @@ class Symmetric(Backbone):
         own, opposite = hidden.chunk(2, -1)
         of_opposite = weight[self.complement_ids].flip(1)
         return F.linear(own, weight) + F.linear(opposite, of_opposite)
+
+    def footprint(self, reading: Reading) -> Footprint | None:
+        one = super().footprint(reading._replace(rows=2 * reading.rows))
+        if one is None:
+            return None
+        # Both halves once more, side by side.
+        both = 2 * reading.positions * self.config.d_model * reading.itemsize
+        return one._replace(hidden=one.hidden + both)
 
     def _run(
         self,

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from dnamamba.extras import library
 from dnamamba.model.backbone import Backbone
+from dnamamba.model.footprint import Reading
 
-__all__ = ["LoraSettings", "add_lora"]
+__all__ = ["LoraSettings", "adapter_memory", "add_lora"]
+
+_DROPPED = 6  # bytes a number: its copy and the mask
 
 
 @dataclass(frozen=True)
@@ -64,3 +69,14 @@ def add_lora(backbone: Backbone, settings: LoraSettings) -> None:
         target_modules=list(targets),
     )
     peft.inject_adapter_in_model(config, backbone)
+
+
+def adapter_memory(backbone: Backbone, reading: Reading, settings: LoraSettings | None) -> int:
+    """Bytes that adapters keep of a batch beside the blocks, about: what each reads once more."""
+    if settings is None:
+        return 0
+    # peft reads in the adapter's dtype, which autocast casts back.
+    each = (reading.itemsize if reading.itemsize < 4 else 0) + _DROPPED * (settings.dropout > 0)
+    maps = (part for name, part in backbone.named_modules() if "lora_A." in name)
+    columns = sum(part.in_features for part in maps if isinstance(part, nn.Linear))
+    return reading.positions * (2 if backbone.symmetric else 1) * columns * each

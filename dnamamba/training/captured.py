@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD
 
-__all__ = ["Batch", "CapturedStep"]
+__all__ = ["SMALL", "Batch", "CapturedStep", "bucketed_length"]
 
 Batch = dict[str, Tensor]
 Measure = Callable[[Batch], tuple[Tensor, ...]]
@@ -19,14 +19,20 @@ Measure = Callable[[Batch], tuple[Tensor, ...]]
 
 _log = logging.getLogger(__name__)
 
-# Positions in a batch up to which a GPU can be done before the host has issued the work.
-_SMALL = 1 << 19
+SMALL = 1 << 19
+"""Positions in a batch up to which a GPU can be done before the host has issued the work."""
 # The share of a GPU's memory that a graph may keep to itself.
 _SHARE = 4
 # Batches of one shape that run launch by launch before it is captured: kernels compile meanwhile.
 _SEEN = 2
 # Shapes that are captured; each keeps what it works on.
 _MOST = 16
+
+
+def bucketed_length(length: int) -> int:
+    """The next of eight lengths an octave."""
+    step = max(8, (1 << length.bit_length()) // 16)
+    return length + -length % step
 
 
 class CapturedStep:
@@ -74,7 +80,7 @@ class CapturedStep:
         half = torch.is_autocast_enabled("cuda") and (
             torch.get_autocast_dtype("cuda") == torch.float16
         )
-        small = tokens.is_cuda and tokens.numel() <= _SMALL and not half
+        small = tokens.is_cuda and tokens.numel() <= SMALL and not half
         return small and not torch.is_anomaly_enabled() and not _are_watched(self._parts)
 
     def _run(self, batch: Batch, trained: Mapping[str, Tensor]) -> "_Result":
@@ -192,6 +198,5 @@ def _bucketed(batch: Batch) -> Batch:
     if "lengths" not in batch or "resets" in batch or "soft_mask" in batch:
         return batch
     tokens = batch["tokens"]
-    length = tokens.shape[-1]
-    step = max(8, (1 << length.bit_length()) // 16)
-    return {**batch, "tokens": F.pad(tokens, (0, -length % step), value=PAD)}
+    missing = bucketed_length(tokens.shape[-1]) - tokens.shape[-1]
+    return {**batch, "tokens": F.pad(tokens, (0, missing), value=PAD)}

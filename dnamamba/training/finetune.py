@@ -11,11 +11,15 @@ from torch.optim import Optimizer
 from dnamamba.alphabet import Tokenizer
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.families import Sizes
+from dnamamba.model.footprint import Reading
 from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig, VariantHeadConfig
 from dnamamba.settings import plain, typed
+from dnamamba.training.adapters import adapter_memory
 from dnamamba.training.agreement import check_metrics, check_tokenizer, resolve_head
 from dnamamba.training.callbacks import HeldOutReport
+from dnamamba.training.captured import bucketed_length
 from dnamamba.training.held_out import HeldOut, MeanLoss
+from dnamamba.training.memory import activations
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.start import starting_point
@@ -143,6 +147,14 @@ class FineTuneModule(TrainedModule):
         """The mean loss, and each sample's (B,)."""
         losses = self.model.head.losses(self(batch), batch["label"], self.label_weights)
         return losses.mean(), losses.detach()
+
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
+        length = bucketed_length(reading.length) if captured else reading.length
+        reading = reading._replace(length=length + len(self.model.backbone.start_tokens))
+        # Hidden states in fp32, those that count, and the gradients of both.
+        head = reading.positions * self.start.config.d_model * 16
+        adapters = adapter_memory(self.model.backbone, reading, self.tuning.lora)
+        return activations(self.model.backbone, reading, head, adapters)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds to what ``validation/...`` is taken from."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_
 from torch.optim import Optimizer
 
+from dnamamba.model.footprint import Reading
 from dnamamba.training.callbacks import (
     RandomState,
     ResumePoint,
@@ -84,6 +85,15 @@ class TrainedModule(pl.LightningModule):
         if self._captured is None:
             self._captured = CapturedStep(self, self.measure)
         return self._captured(batch)
+
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
+        """Bytes that a batch takes at a step's peak, weights apart; None where nobody says.
+
+        Args:
+            reading: the batch as the data gives it.
+            captured: it is captured as a graph.
+        """
+        return None
 
     def lr_scale(self, name: str) -> float:
         """What the learning rate of the parameter of this name is multiplied by."""

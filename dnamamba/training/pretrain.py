@@ -10,10 +10,12 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.model import LanguageModel
 from dnamamba.model.families import Sizes
+from dnamamba.model.footprint import Reading
 from dnamamba.model.recompute import Recompute
 from dnamamba.settings import plain, typed
 from dnamamba.training.across_devices import mean_over_ranks
 from dnamamba.training.agreement import check_complement, sizes_for
+from dnamamba.training.memory import activations
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.objectives import Example, Objective, described, objective_of
 from dnamamba.training.optim import OptimizerConfig
@@ -153,6 +155,11 @@ class PretrainModule(TrainedModule):
         mean_weight = batch.get(_MEAN, example.weight.sum())
         loss = (losses * example.weight).sum() / mean_weight.clamp(min=_TINY)
         return loss, *_sums(example, losses, logits)
+
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
+        # Logits, and in fp32 themselves, their log-softmax and a gradient.
+        head = reading.positions * self.model.config.vocab_size * (reading.itemsize + 12)
+        return activations(self.model.backbone, reading, head)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds to the sums of ``validation/...``."""

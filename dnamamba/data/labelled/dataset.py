@@ -95,6 +95,11 @@ class LabelledDataset(SampleDataset):
     def __len__(self) -> int:
         return len(self.order)
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        longest = int(np.diff(self.records.ends, prepend=0).max(initial=1))
+        return (min(longest, self.length.maximum or longest),)
+
     def __getitem__(self, index: Ints) -> dict[str, Tensor]:
         """The batch of the samples ``index`` (B,) int64."""
         number = self.order.numbers(np.maximum(index, 0))

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -48,6 +48,9 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
     Raises:
         ValueError: a value out of range.
     """
+
+    length_setting: ClassVar[str] = "data.length"
+    """What bounds a sample's length, as a configuration sets it: this, a colon, a number."""
 
     def __init__(
         self, tokenizer: Tokenizer, global_batch_size: int, seed: int, num_workers: int

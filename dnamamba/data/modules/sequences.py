@@ -85,6 +85,8 @@ class LabelledSequenceDataModule(LabelledDataModule):
             records or labels.
     """
 
+    length_setting = "data.length.longer: center with data.length.maximum"
+
     def __init__(
         self,
         files: LabelledFiles,

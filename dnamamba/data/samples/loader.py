@@ -33,6 +33,11 @@ class SampleDataset(Dataset[dict[str, Tensor]], ABC):
     def __getitem__(self, index: Ints) -> dict[str, Tensor]:
         """The batch of the samples ``index`` (B,) int64."""
 
+    @property
+    @abstractmethod
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of the largest sample's ``tokens``: (L,), of variants (2, L)."""
+
     @abstractmethod
     def names(self, index: Ints) -> list[str]:
         """What the samples ``index`` (n,) int64 >= 0 are called in reports."""

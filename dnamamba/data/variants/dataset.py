@@ -56,6 +56,10 @@ class VariantDataset(SampleDataset):
     def __len__(self) -> int:
         return len(self.order)
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return 2, self.length
+
     def __getitem__(self, index: NDArray[np.int64]) -> dict[str, Tensor]:
         """The batch of the samples ``index`` (B,) int64."""
         number = self.order.numbers(np.maximum(index, 0))

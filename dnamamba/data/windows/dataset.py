@@ -60,6 +60,10 @@ class WindowDataset(SampleDataset):
     def __len__(self) -> int:
         return len(self.plan)
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        return (self.plan.tiling.length,)
+
     def __getitem__(self, index: Ints) -> dict[str, Tensor]:
         """The batch of the samples ``index`` (B,) int64."""
         windows = self.plan.samples(index)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from dnamamba.config import SelectiveConfig
+from dnamamba.model.footprint import Reading
 from dnamamba.model.mixers.mixer import Mixer, compute_dtype, is_plain
-from dnamamba.model.mixers.selective import OneDirection, branch_projection
+from dnamamba.model.mixers.selective import OneDirection, branch_projection, selective_memory
 from dnamamba.model.norm import RMSNorm
-from dnamamba_kernels import bidirectional_block, fuses_block
+from dnamamba_kernels import BlockMemory, bidirectional_block, fuses_block
 
 __all__ = ["BiMambaMixer"]
 
@@ -48,6 +49,10 @@ class BiMambaMixer(Mixer):
         for direction in (self.mamba_fwd, self.mamba_rev):
             plain = plain and is_plain(direction, OneDirection) and direction.parts_are_plain()
         return plain and fuses_block(x.device, x.dtype)
+
+    @classmethod
+    def block_memory(cls, config: SelectiveConfig, reading: Reading, fuses: bool) -> BlockMemory:
+        return selective_memory(config, 2, reading, fuses)
 
     def fused(
         self,

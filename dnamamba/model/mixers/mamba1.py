@@ -32,11 +32,13 @@ import torch
 from torch import Tensor, nn
 
 from dnamamba.config import SelectiveConfig
+from dnamamba.model.footprint import Reading
 from dnamamba.model.mixers.mixer import CausalMixer, compute_dtype, is_plain
-from dnamamba.model.mixers.selective import Selective, branch_projection
+from dnamamba.model.mixers.selective import Selective, branch_projection, selective_memory
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 from dnamamba_kernels import (
+    BlockMemory,
     causal_conv1d,
     causal_conv1d_step,
     causal_conv1d_tail,
@@ -171,6 +173,10 @@ class Mamba1Mixer(Selective, CausalMixer):
             recompute=recompute,
         )
         return branch, stream, Mamba1State(conv, ssm)
+
+    @classmethod
+    def block_memory(cls, config: SelectiveConfig, reading: Reading, fuses: bool) -> BlockMemory:
+        return selective_memory(config, 1, reading, fuses)
 
     def _is_plain(self) -> bool:
         """True where calling it is nothing but its weights: nothing wrapped, nowhere a hook."""

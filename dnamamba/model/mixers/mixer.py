@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from dnamamba.model.footprint import Reading
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
+from dnamamba_kernels import BlockMemory
 
 __all__ = ["CausalMixer", "Mixer", "compute_dtype", "is_plain"]
 
@@ -53,6 +55,17 @@ class Mixer(nn.Module, ABC):
     ) -> tuple[Tensor, Tensor, Any]:
         """Norm and mixer as one op: (branch, stream before it, state); see ``Block.forward``."""
         raise NotImplementedError
+
+    @classmethod
+    def block_memory(cls, config: Any, reading: Reading, fuses: bool) -> BlockMemory | None:
+        """What a block around it holds in a training step; None where nothing is said.
+
+        Args:
+            config: the sizes.
+            reading: the batch, and what is recomputed.
+            fuses: whether ``fused`` stands for norm and mixer.
+        """
+        return None
 
 
 class CausalMixer(Mixer):

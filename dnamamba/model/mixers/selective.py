@@ -12,10 +12,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dnamamba.config import SelectiveConfig
+from dnamamba.model.footprint import Reading, recomputed
 from dnamamba.model.mixers.mixer import is_plain
-from dnamamba_kernels import Direction, causal_conv1d, selective_scan
+from dnamamba.model.recompute import recomputes
+from dnamamba_kernels import (
+    BlockMemory,
+    BlockShape,
+    Direction,
+    causal_conv1d,
+    fused_block_memory,
+    memory_by_ops,
+    selective_scan,
+)
 
-__all__ = ["OneDirection", "Selective", "branch_projection"]
+__all__ = ["OneDirection", "Selective", "branch_projection", "selective_memory"]
 
 _DT_FLOOR = 1e-4
 
@@ -141,3 +151,23 @@ def branch_projection(config: SelectiveConfig) -> nn.Linear:
             # One branch a layer is added to the stream: its variance must not grow with depth.
             projection.weight.div_(math.sqrt(config.n_layers))
     return projection
+
+
+def selective_memory(
+    config: SelectiveConfig, directions: int, reading: Reading, fuses: bool
+) -> BlockMemory:
+    """What a block of so many directions holds: see ``Mixer.block_memory``."""
+    shape = BlockShape(
+        reading.rows,
+        reading.length,
+        config.d_model,
+        config.d_inner,
+        config.d_state,
+        config.rank,
+        directions,
+        reading.itemsize,
+    )
+    if fuses:
+        return fused_block_memory(shape, recomputes(reading.recompute))
+    stream, branch = shape.of(config.d_model, 4), shape.of(config.d_model)
+    return recomputed(memory_by_ops(shape, reading.on_gpu), reading.recompute, stream, branch)

@@ -4,6 +4,7 @@ from dnamamba.training.callbacks.best_checkpoint import BEFORE, BestCheckpoint
 from dnamamba.training.callbacks.checkpoints import LastCheckpoint
 from dnamamba.training.callbacks.export import ExportModel
 from dnamamba.training.callbacks.held_out_report import HeldOutReport
+from dnamamba.training.callbacks.memory_forecast import MemoryForecast
 from dnamamba.training.callbacks.non_finite import NonFiniteError, StopOnNonFinite
 from dnamamba.training.callbacks.progress import RunProgress
 from dnamamba.training.callbacks.random_state import RandomState
@@ -18,6 +19,7 @@ __all__ = [
     "ExportModel",
     "HeldOutReport",
     "LastCheckpoint",
+    "MemoryForecast",
     "NonFiniteError",
     "RandomState",
     "ResumePoint",

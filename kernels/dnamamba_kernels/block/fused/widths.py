@@ -10,11 +10,16 @@ from torch.nn import functional as F
 
 from dnamamba_kernels.block.layer import Direction, Layer
 
-__all__ = ["narrowed", "widened"]
+__all__ = ["narrowed", "padded", "widened"]
 
 NARROW = 64  # up to here tiles are mostly empty anyway
 CHANNELS = 32  # a warp's, and a block's of the scan's adjoint
 WIDTH = 16  # of d_model: rows of 32 bytes in half precision
+
+
+def padded(width: int, channels: int) -> tuple[int, int]:
+    """M and D as the kernels take them."""
+    return width + _missing(width, WIDTH), channels + _missing(channels, CHANNELS)
 
 
 def widened(layer: Layer) -> Layer:

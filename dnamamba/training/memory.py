@@ -1,0 +1,204 @@
+"""What a training step needs of a device's memory, before it is taken, and what would need less.
+
+Arithmetic alone. What a backbone holds it says itself (``Backbone.footprint``), and a module what
+its head and loss hold beside it; here come weights, gradients, optimiser and libraries.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import inf
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from dnamamba.model.backbone import Backbone
+from dnamamba.model.footprint import Reading
+from dnamamba.model.recompute import Recompute
+from dnamamba.training.captured import SMALL
+
+__all__ = ["Forecast", "SaysMemory", "Step", "StepMemory", "activations", "readable_bytes"]
+
+# Of what is free, as much may be asked for: the allocator never fills it to the last byte.
+_SHARE = 0.9
+# What cuBLAS works in, for each thread and stream: forward and backward have a thread each, and a
+# CUDA graph is captured on a stream of its own.
+_THREADS = 2
+_SHORTEST = 64  # bases; no shorter window is proposed
+
+
+@runtime_checkable
+class SaysMemory(Protocol):
+    """A module that knows what its batches take."""
+
+    def activation_memory(self, reading: Reading, captured: bool) -> int | None:
+        """See ``TrainedModule``."""
+        ...
+
+
+def activations(backbone: Backbone, reading: Reading, head: int, adapters: int = 0) -> int | None:
+    """Bytes at the peak of forward and backward, weights apart; None where nobody says.
+
+    Args:
+        backbone: as it is trained.
+        reading: what it reads.
+        head: bytes that head and loss hold beside the hidden states.
+        adapters: bytes that what was added to the backbone keeps.
+    """
+    footprint = backbone.footprint(reading)
+    if footprint is None:
+        return None
+    return adapters + max(footprint.peak, footprint.kept + footprint.hidden + head)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an optimiser step reads, and how.
+
+    Attributes:
+        samples: of all devices and accumulated batches, ``data.global_batch_size``.
+        windows: rows of a sample.
+        length: bases of the longest row.
+        itemsize: bytes of a number in the dtype in which projections run.
+        recompute: what blocks compute again.
+        devices: that share the samples, each with all weights.
+        accumulated: batches of a step.
+        on_gpu: the device is a CUDA device.
+        may_capture: small batches are captured as CUDA graphs there.
+        workspace: bytes that cuBLAS takes for a thread on a stream.
+    """
+
+    samples: int
+    windows: int
+    length: int
+    itemsize: int
+    recompute: Recompute = "nothing"
+    devices: int = 1
+    accumulated: int = 1
+    on_gpu: bool = False
+    may_capture: bool = False
+    workspace: int = 0
+
+    @property
+    def batch(self) -> int:
+        """Samples of a device's batch."""
+        return max(1, self.samples // (self.devices * self.accumulated))
+
+    @property
+    def reading(self) -> Reading:
+        """A device's batch."""
+        rows = self.batch * self.windows
+        return Reading(rows, self.length, self.itemsize, self.on_gpu, self.recompute)
+
+    @property
+    def captured(self) -> bool:
+        """Whether a batch is small enough for a graph."""
+        return self.may_capture and self.reading.positions <= SMALL
+
+
+class StepMemory(NamedTuple):
+    """Bytes at a step's peak.
+
+    Attributes:
+        model: weights, gradients, optimiser, and what libraries work in.
+        activations: of a batch, forward and backward.
+    """
+
+    model: int
+    activations: int
+
+    @property
+    def total(self) -> int:
+        return self.model + self.activations
+
+
+class Forecast:
+    """What a module's steps need, and which settings would need less.
+
+    Args:
+        module: a ``SaysMemory``, whose parameters are on their device.
+        step: what it takes.
+        length_setting: the data's name for ``step.length``.
+        recomputes: whether the module has a setting for it.
+    """
+
+    def __init__(
+        self, module: nn.Module, step: Step, length_setting: str, recomputes: bool
+    ) -> None:
+        self.module, self.step = module, step
+        self.length_setting, self.recomputes = length_setting, recomputes
+
+    def of(self, step: Step) -> StepMemory | None:
+        """Of another step than its own; None where the backbone's family says nothing."""
+        assert isinstance(self.module, SaysMemory)
+        found = self.module.activation_memory(step.reading, step.captured)
+        return None if found is None else StepMemory(_of_model(self.module, step), found)
+
+    def remedy(self, room: float) -> str:
+        """The settings that would fit ``room`` bytes, what changes the run least before others."""
+        everything = replace(self.step, recompute="everything")
+        may = self.recomputes and self.step.recompute != "everything"
+        same = [everything] if may and self._fits(everything, room) else []
+        same += self._accumulated(self.step, room)
+        if not same and may:
+            same += self._accumulated(everything, room)
+        if same:
+            choices = "; or ".join(self._described(step) for step in same)
+            return f"Set {choices}. It leaves the run the same"
+        for step in self._shorter(everything if may else self.step):
+            if self._fits(step, room):
+                return f"Set {self._described(step)}"
+        return "No batch and length would fit: choose a smaller model"
+
+    def _fits(self, step: Step, room: float) -> bool:
+        memory = self.of(step)
+        return memory is not None and memory.total <= _SHARE * room
+
+    def _accumulated(self, step: Step, room: float) -> list[Step]:
+        """The same with the fewest batches accumulated that fit, if any do; at most one."""
+        of_device = step.samples // step.devices
+        for batch in range(step.batch - 1, 0, -1):
+            if of_device % batch == 0:
+                smaller = replace(step, accumulated=of_device // batch)
+                if self._fits(smaller, room):
+                    return [smaller]
+        return []
+
+    def _shorter(self, step: Step) -> Iterator[Step]:
+        length = step.length
+        while length > _SHORTEST:
+            length = max(_SHORTEST, 1 << (length - 1).bit_length() - 1)
+            yield replace(step, length=length, accumulated=step.samples // step.devices)
+
+    def _described(self, step: Step) -> str:
+        settings = {
+            self.length_setting: (self.step.length, step.length),
+            "trainer.accumulate_grad_batches": (self.step.accumulated, step.accumulated),
+            "model.recompute": (self.step.recompute, step.recompute),
+        }
+        changed = [f"{name}: {new}" for name, (old, new) in settings.items() if new != old]
+        memory = self.of(step)
+        needs = inf if memory is None else memory.total
+        return f"{' with '.join(changed)} (needs about {readable_bytes(needs)})"
+
+
+def readable_bytes(count: float) -> str:
+    """As people count memory: 3.2 GiB, 47 MiB."""
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
+
+
+def _of_model(module: nn.Module, step: Step) -> int:
+    parameters = list(module.parameters())
+    trained = _size(x for x in parameters if x.requires_grad)
+    # Gradients and AdamW's two running means.
+    total = _size(parameters) + 3 * trained
+    # Weights as autocast has them.
+    total += sum(x.numel() * step.itemsize for x in parameters if x.itemsize > step.itemsize)
+    if step.captured:
+        total += trained  # a graph's own gradients
+    if step.devices > 1:
+        total += trained  # what devices exchange them in
+    return total + step.workspace * _THREADS * (2 if step.captured else 1)
+
+
+def _size(tensors: Iterator[Tensor] | list[nn.Parameter]) -> int:
+    return sum(x.numel() * x.itemsize for x in tensors)
