@@ -101,6 +101,11 @@ class Drawing:
             self._graph = _captured(self._turn, bases.device)
         self.restart()
 
+    @property
+    def device(self) -> torch.device:
+        """Where bases are drawn."""
+        return self._bases.device
+
     def restart(self) -> None:
         """Begin again with other rows behind the same prompt."""
         self._unread = None

@@ -182,8 +182,10 @@ def _read(model: LanguageModel, prompt: Encoded, device: torch.device) -> tuple[
 
 def _draw(drawing: Drawing, length: int, generators: list[torch.Generator]) -> NDArray[np.uint8]:
     """(rows, length) ids, one row a generator."""
-    blocks = []
+    # All of it at once: what does not fit is said before the work, not after it.
+    drawn = torch.empty(len(generators), length, dtype=torch.uint8, device=drawing.device)
     for start in range(0, length, _BLOCK):
         noise = torch.stack([torch.empty(_BLOCK, 4).exponential_(generator=g) for g in generators])
-        blocks.append(drawing.draw(noise[:, : length - start].transpose(0, 1).contiguous()))
-    return to_host(torch.cat(blocks, 1))()
+        block = drawing.draw(noise[:, : length - start].transpose(0, 1).contiguous())
+        drawn[:, start : start + _BLOCK] = block
+    return to_host(drawn)()
