@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from dnamamba.config import SelectiveConfig
 from dnamamba.model.mixers.mixer import is_plain
-from dnamamba_kernels import Direction, causal_conv1d, selective_scan
+from dnamamba_kernels import Direction
+from dnamamba_kernels.pieces import causal_conv1d, selective_scan
 
 __all__ = ["OneDirection", "Selective", "branch_projection"]
 
