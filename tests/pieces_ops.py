@@ -1,6 +1,7 @@
 """Ops over pieces of a sequence, held against themselves over the whole of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from dnamamba_kernels import pieces
 from dnamamba_kernels.pieces import Pieces, cut, over
 
-__all__ = ["CASES", "Shared", "added", "case", "close"]
+__all__ = ["CASES", "Shared", "added", "alone", "case", "close", "op_in_pieces"]
 
 POSITIONS = {"u", "delta", "B", "C", "z", "x", "residual", "y", "branch", "stream"}
 STATES = {"initial_state", "conv_state", "ssm_state", "state"}
@@ -28,6 +29,18 @@ class Shared(NamedTuple):
 
 Run = Callable[[Shared], None]
 CASES: dict[str, Run] = {}
+
+
+@contextmanager
+def alone(device: str) -> Iterator[Shared]:
+    """A group of this process and no other."""
+    kind = "nccl" if device == "cuda" else "gloo"
+    dist.init_process_group(kind, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        assert dist.group.WORLD is not None
+        yield Shared(dist.group.WORLD, torch.device(device))
+    finally:
+        dist.destroy_process_group()
 
 
 def case(name: str) -> Callable[[Run], Run]:
@@ -55,7 +68,9 @@ def added(tensor: Tensor, shared: Shared) -> Tensor:
     return total
 
 
-def op_in_pieces(whole: Case, op: Callable[..., Any], shared: Shared) -> None:
+def op_in_pieces(
+    whole: Case, op: Callable[..., Any], shared: Shared, backend: str | None = None
+) -> None:
     """The op over pieces gives and differentiates what it does for the whole."""
     whole = whole.to(shared.device)
     x = whole.tensors["u"] if "u" in whole.tensors else whole.tensors["x"]
@@ -78,7 +93,7 @@ def op_in_pieces(whole: Case, op: Callable[..., Any], shared: Shared) -> None:
         for name, tensor in whole.given.items()
     }
     with over(Pieces.agree(x.shape[0], part.stop - part.start, shared.group)):
-        outputs = op(**(whole.tensors | leaves), **options, backend=None)
+        outputs = op(**(whole.tensors | leaves), **options, backend=backend)
 
     # That this is right for a whole sequence, other tests say, and the reference takes seconds.
     expected, generator, actual = (

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from kernels_cases import conv_case, scan_case
+from pieces_ops import alone, op_in_pieces
 
+from dnamamba_kernels import pieces as room
 from dnamamba_kernels.pieces import Pieces, cut
 
 DRIVER = Path(__file__).with_name("pieces_driver.py")
@@ -53,6 +56,14 @@ def test_in_pieces_as_whole(case: str, pieces: int, on_four: Ends) -> None:
 
 def test_a_group_of_others_is_refused(on_four: Ends) -> None:
     assert [end["foreign"] for end in on_four] == [""] * 4
+
+
+def test_on_numba() -> None:
+    pytest.importorskip("numba")
+    with alone("cpu") as shared:
+        for row in (3, 8):
+            op_in_pieces(scan_case(2, 40, 5, 3, row), room.selective_scan, shared, "numba")
+            op_in_pieces(conv_case(2, 40, 5, 4, row), room.causal_conv1d, shared, "numba")
 
 
 @pytest.mark.gpu

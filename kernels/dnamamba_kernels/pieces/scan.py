@@ -1,8 +1,8 @@
 """The scan over a piece: it begins with the state that the pieces before leave.
 
 Each pass reads the piece twice: once for what the others must know of it, once with what they say.
-The first of the two is, forward, a scan whose outputs nobody reads and, backward, an adjoint of
-which only the gradient of the initial state is. Neither keeps anything: memory is one scan's.
+The first of the two is, forward, a scan whose outputs nobody reads and, backward, as much of the
+adjoint as the gradient of the initial state takes. Neither keeps anything: memory is one scan's.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from dnamamba_kernels.pieces.group import Pieces
 from dnamamba_kernels.pieces.states import adjoint_behind, states_around
 from dnamamba_kernels.selective_scan import op
 from dnamamba_kernels.selective_scan.scan import Scan
-from dnamamba_kernels.selective_scan.summary import summary
+from dnamamba_kernels.selective_scan.summary import initial_gradient, summary
 
 __all__ = ["selective_scan"]
 
@@ -99,9 +99,8 @@ class _Scan(torch.autograd.Function):
         *tensors, resets, states, products = ctx.saved_tensors
         (pieces, backend, initial), (softplus, reverse) = ctx.modes, ctx.flags
         scan = Scan._make((*tensors, None, resets, softplus, reverse))
-        differentiate = op.implementation(backend).backward
-        *_, local = differentiate(scan, states, dy, None, True)
+        local = initial_gradient(scan, states, dy, backend)
         dfinal = adjoint_behind(pieces, local, dbehind, products, reverse)
-        every = differentiate(scan, states, dy, dfinal, True)
+        every = op.implementation(backend).backward(scan, states, dy, dfinal, True)
         exists = (*(x is not None for x in tensors), initial)
         return (None, None, None, *present(every, exists), None, None, None)
