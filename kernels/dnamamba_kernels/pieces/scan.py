@@ -1,8 +1,8 @@
 """The scan over a piece: it begins with the state that the pieces before leave.
 
 Each pass reads the piece twice: once for what the others must know of it, once with what they say.
-The first of the two is, forward, a scan whose outputs nobody reads and, backward, as much of the
-adjoint as the gradient of the initial state takes. Neither keeps anything: memory is one scan's.
+The first of the two goes only as far as a state at one end takes, as the backend can. It keeps
+nothing: memory is one scan's.
 """
 
 from typing import Any

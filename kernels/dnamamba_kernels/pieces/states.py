@@ -53,5 +53,5 @@ def adjoint_behind(
 
 
 def _passed(product: Tensor, state: Tensor) -> Tensor:
-    """What comes through a piece; across a mark nothing does, be it infinite."""
-    return torch.where(product == 0, 0.0, product * state)
+    """What comes through a piece: of nothing, and across a mark, nothing, be the other infinite."""
+    return torch.where((product == 0) | (state == 0), 0.0, product * state)

@@ -22,7 +22,7 @@ from dnamamba_kernels.selective_scan.fused.plan import LINKS, STEPS, Plan, folds
 from dnamamba_kernels.selective_scan.fused.walk import Walk, by_state, decay_of, stride
 from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["backward", "forward", "initial_gradient", "outputs", "run_backward"]
+__all__ = ["backward", "forward", "initial_gradient", "outputs", "run_backward", "summary"]
 
 
 def outputs(
@@ -69,6 +69,26 @@ def backward(
     return out
 
 
+def summary(scan: Scan) -> tuple[Tensor, Tensor]:
+    """What becomes of a state h, ``product * h + local``: both (B, D, N), fp32; no outputs."""
+    (batch, length, channels), n_states = scan.u.shape, scan.A.shape[1]
+    s, p = _dense(scan), _plan(scan)
+    if not scan.u.numel():
+        product = scan.u.new_ones(batch, channels, n_states, dtype=torch.float32)
+        return product, torch.zeros_like(product)
+    walk = Walk.of(s, p, decay_of(s, p))
+    local = walk.decay.new_empty(batch, p.n_spans, p.states, channels)
+    product = torch.empty_like(local)
+    summary_kernel[walk.programs(p.n_spans, p.block)](
+        **walk.shared(p.block, p.warps), WHOLE=length % p.span == 0, STEPS=STEPS, SPREAD=p.spread,
+        span=p.span, n_spans=p.n_spans, local=local, product=product,
+    )  # fmt: skip
+    carried = _carry(local, product, by_state(s.initial_state, p), None, p.n_spans + 1)
+    ends = product.prod(1), carried[:, -1]
+    passed, left = (x[:, :n_states].transpose(1, 2).contiguous() for x in ends)
+    return s.leave(passed), s.leave(left)
+
+
 def initial_gradient(scan: Scan, states: Tensor, dy: Tensor) -> Tensor:
     """The gradient of the state at the start (B, D, N), fp32, through y alone.
 
@@ -111,7 +131,7 @@ def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None,
         local = walk.decay.new_empty(batch, n, p.states, channels)
         product = torch.empty_like(local)
         summary_kernel[walk.programs(n, p.block)](
-            **shared, span=p.span, n_spans=n, local=local, product=product
+            **shared, WHOLE=True, span=p.span, n_spans=n, local=local, product=product
         )
         entering = _carry(local, product, entering, None, p.n_spans)
     final = walk.decay.new_empty(batch, p.states, channels)
