@@ -186,6 +186,8 @@ def _(shared: Shared) -> None:
             "leave them out", causal, tokens, lengths=torch.tensor([4, 2], device=shared.device)
         )
         refused("read() begins whole", causal.backbone.read, tokens, None)
+        state = causal.backbone.initial_state(2)  # type: ignore[operator]
+        refused("no pieces", causal.step, tokens[:, 0], state)
         scan = scan_case(2, 4, 3, 2)
         refused(
             "reads a sequence whole",
