@@ -16,6 +16,7 @@ from dnamamba.config import BackboneConfig
 from dnamamba.model.footprint import Footprint, Reading
 from dnamamba.model.recompute import Recompute
 from dnamamba.model.state import State
+from dnamamba_kernels import pieces
 
 __all__ = ["Backbone", "CausalBackbone"]
 
@@ -77,9 +78,14 @@ class Backbone(nn.Module, ABC):
             causal backbone the state after each row's last real position, of the layers that were
             run, else None.
 
+        Within ``dnamamba_kernels.pieces.over`` all of it is of this process's piece: ``lengths``
+        count from its start, and a causal backbone takes none. ``state`` is that of the sequence,
+        and counts on the process that holds the first piece.
+
         Raises:
             ValueError: a shape or a dtype does not fit, or there is no such layer; of a backbone
                 that is not causal a state, or padded rows without ``lengths``; names the argument.
+                In pieces, a backbone or an argument that cannot be.
         """
         layer = None if layer == -1 else layer
         self._check(tokens, state, resets, lengths, layer)
@@ -108,6 +114,11 @@ class Backbone(nn.Module, ABC):
         """
         return None
 
+    @property
+    def reads_pieces(self) -> bool:
+        """Whether it can read a piece of a sequence that several processes share."""
+        return False
+
     @abstractmethod
     def _run(
         self,
@@ -133,7 +144,12 @@ class Backbone(nn.Module, ABC):
         Args:
             tokens: (B, L) uint8 ids of the bases alone, padding on the right.
             lengths: (B,) bases of each row; None: all rows are full.
+
+        Raises:
+            ValueError: in pieces.
         """
+        if pieces.current() is not None:
+            raise ValueError("read() begins whole sequences; over pieces call the backbone itself")
         first = [torch.full_like(tokens[:, :1], token) for token in self.start_tokens]
         begun = torch.cat([*first, tokens], 1) if first else tokens
         if lengths is not None:
@@ -151,6 +167,11 @@ class Backbone(nn.Module, ABC):
     ) -> None:
         if tokens.dim() != 2 or tokens.shape[1] < 1:
             raise ValueError(f"tokens must be (B, L) with L >= 1, got {tuple(tokens.shape)}")
+        if (shared := pieces.current()) is not None:
+            if not self.reads_pieces:
+                name = type(self).__name__
+                raise ValueError(f"{name} reads a sequence whole, not in pieces over processes")
+            shared.check("tokens", tokens)
         if resets is not None and (resets.shape != tokens.shape or resets.dtype != torch.bool):
             raise ValueError(
                 f"resets must be bool of tokens' shape {tuple(tokens.shape)}, "

@@ -17,6 +17,7 @@ from dnamamba.model.mixers.mamba1 import Mamba1Mixer
 from dnamamba.model.mixers.mixer import CausalMixer
 from dnamamba.model.stack import Stack
 from dnamamba.model.state import State
+from dnamamba_kernels import pieces
 
 __all__ = ["Mamba"]
 
@@ -53,6 +54,8 @@ class Mamba(Stack, CausalBackbone):
     def step(self, tokens: Tensor, state: State, in_place: bool = False) -> tuple[Tensor, State]:
         if tokens.dim() != 1:
             raise ValueError(f"tokens must be (B,), got {tuple(tokens.shape)}")
+        if pieces.current() is not None:
+            raise ValueError("step() reads one position, of which there are no pieces")
         self._check_state(state, tokens.shape[0], len(self.layers))
         x, residual, states = self._embed(tokens), None, []
         for layer, before in zip(self.layers, state.unbind(), strict=True):

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import (
 )
 
 from dnamamba.model.state import State
+from dnamamba_kernels import pieces
 
 __all__ = ["Recompute", "recomputes", "recomputing"]
 
@@ -51,6 +52,7 @@ def recomputing(block: Callable[..., Any], what: Recompute) -> Callable[..., Any
     """
     if not recomputes(what) or not torch.is_grad_enabled():
         return block
+    block = pieces.bound(block)  # a backward may come when ``over`` has ended
     if what == "everything":
         return partial(_from_the_sum, block)
     contexts = partial(create_selective_checkpoint_contexts, _policy)

@@ -36,6 +36,10 @@ class Stack(Backbone):
         self.norm_f = RMSNorm(config.d_model, config.norm_eps)
 
     @property
+    def reads_pieces(self) -> bool:
+        return self.mixer.reads_pieces
+
+    @property
     def adapter_targets(self) -> tuple[str, ...]:
         return self.mixer.adapter_targets
 

@@ -43,6 +43,10 @@ class Symmetric(Backbone):
         self.register_buffer("complement_ids", ids, persistent=False)
 
     @property
+    def reads_pieces(self) -> bool:
+        return False  # a piece's opposite strand lies in another piece
+
+    @property
     @abstractmethod
     def complement(self) -> tuple[int, ...]:
         """V ids, of each that of the complementary base."""

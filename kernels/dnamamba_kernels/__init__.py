@@ -1,7 +1,8 @@
 """The ops a Mamba-1 is made of, for CPU and GPU, with state in and out.
 
 Each folder is one op: the plain recurrence (``reference``), PyTorch (``chunked`` or ``eager``),
-Triton (``fused``) and, where decoding needs it, one position at a time (``step``).
+Triton (``fused``) and, where decoding needs it, one position at a time (``step``). ``pieces`` has
+the ops over one sequence that several processes share.
 """
 
 from dnamamba_kernels.add_rms_norm import add_rms_norm

@@ -79,7 +79,7 @@ class Operator:
         """Let a backward through it fail: else it would pass over it without a word."""
 
         def backward(ctx: Any, *_: Any) -> None:
-            raise NotImplementedError(f"{self._name} has no gradient of its own")
+            raise NotImplementedError(f"{self._name}: no autograd formula was registered")
 
         self.register_autograd(backward)
 

@@ -16,7 +16,7 @@ GROUPS = [
     "model",
     "selective_scan",
     "block bidirectional",
-    "math simple step strides add_rms_norm causal_conv1d",
+    "math simple step strides pieces add_rms_norm causal_conv1d",
 ]
 """Ops whose tests share a process: to start one takes as long as the quick ones do."""
 

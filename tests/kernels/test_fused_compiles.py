@@ -15,7 +15,10 @@ from dnamamba_kernels import (
     selective_scan,
     selective_scan_step,
 )
-from dnamamba_kernels.backend import use
+from dnamamba_kernels.backend import _REFUSALS, use
+from dnamamba_kernels.selective_scan.op import implementation
+from dnamamba_kernels.selective_scan.scan import Scan
+from dnamamba_kernels.selective_scan.summary import initial_gradient, summary
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available() or os.environ.get("TRITON_INTERPRET") == "1",
@@ -56,7 +59,7 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         return kernel
 
     monkeypatch.setattr(JITFunction, "run", compile_only)
-    monkeypatch.setattr("dnamamba_kernels.backend._triton_refuses", lambda device: "")
+    monkeypatch.setitem(_REFUSALS, "triton", lambda device: "")
     monkeypatch.setattr(driver, "_active", Absent())
     return names
 
@@ -96,6 +99,21 @@ def test_scan(
     needed = {"pack_kernel", "output_kernel", "prepare_kernel", "carry_kernel", "adjoint_kernel"}
     assert needed <= compiled
     assert ("summary_kernel" in compiled) == (L > 128)
+
+
+@pytest.mark.parametrize(("L", "reverse"), [(300, False), (301, True), (512, True)])
+def test_scan_of_a_piece(L: int, reverse: bool, compiled: set[str]) -> None:
+    both, state = torch.zeros(1, L, 2 * 48, dtype=B16), torch.zeros(1, 48, 16)
+    maps, marks = torch.zeros(1, L, 16, dtype=B16), torch.zeros(1, L, dtype=torch.bool)
+    u, z = both.chunk(2, -1)
+    channel = torch.zeros(48)
+    scan = Scan(u, u, state[0], maps, maps, channel, z, channel, state, marks, True, reverse)
+    product, local = summary(scan, "triton")
+    assert product.shape == local.shape == state.shape
+    assert compiled == {"pack_kernel", "summary_kernel", "carry_kernel"}
+    _, _, states = implementation("triton").forward(scan, True)
+    assert initial_gradient(scan, states, u, "triton").shape == state.shape
+    assert "prepare_kernel" in compiled
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ __all__ = ["BiMambaMixer"]
 class BiMambaMixer(Mixer):
     """Project, read from both sides, add, project; the gate is one for both."""
 
+    reads_pieces = True
     adapter_targets = ("in_proj", "x_proj", "dt_proj", "out_proj")
 
     def __init__(self, config: SelectiveConfig) -> None:

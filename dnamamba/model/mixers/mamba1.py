@@ -39,14 +39,12 @@ from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 from dnamamba_kernels import (
     BlockMemory,
-    causal_conv1d,
     causal_conv1d_step,
-    causal_conv1d_tail,
     fuses_block,
     mamba_block,
-    selective_scan,
     selective_scan_step,
 )
+from dnamamba_kernels.pieces import causal_conv1d, causal_conv1d_tail, selective_scan
 
 __all__ = ["Mamba1Mixer", "Mamba1State"]
 
@@ -68,6 +66,7 @@ class Mamba1Mixer(Selective, CausalMixer):
     """The selective state space layer: project, convolve, select, scan, gate, project."""
 
     state_type = Mamba1State
+    reads_pieces = True
     adapter_targets = ("in_proj", "x_proj", "dt_proj", "out_proj")
 
     def __init__(self, config: SelectiveConfig) -> None:

@@ -21,6 +21,8 @@ class Mixer(nn.Module, ABC):
     """Names of the linear maps beside which low-rank adapters may stand."""
     no_weight_decay: ClassVar[frozenset[str]] = frozenset()
     """Names of its own parameters of two dimensions or more that an optimiser does not decay."""
+    reads_pieces: ClassVar[bool] = False
+    """Whether all that it mixes along the sequence goes through ``dnamamba_kernels.pieces``."""
 
     def __init__(self, config: Any) -> None:
         """``config``: the sizes, of the backbone's family."""

@@ -19,11 +19,10 @@ from dnamamba_kernels import (
     BlockMemory,
     BlockShape,
     Direction,
-    causal_conv1d,
     fused_block_memory,
     memory_by_ops,
-    selective_scan,
 )
+from dnamamba_kernels.pieces import causal_conv1d, selective_scan
 
 __all__ = ["OneDirection", "Selective", "branch_projection", "selective_memory"]
 

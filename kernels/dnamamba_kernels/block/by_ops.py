@@ -10,8 +10,7 @@ from torch.nn import functional as F
 
 from dnamamba_kernels.add_rms_norm import add_rms_norm
 from dnamamba_kernels.block.layer import Layer
-from dnamamba_kernels.causal_conv1d import causal_conv1d, causal_conv1d_tail
-from dnamamba_kernels.selective_scan import selective_scan
+from dnamamba_kernels.pieces import causal_conv1d, causal_conv1d_tail, selective_scan
 
 __all__ = ["block_by_ops"]
 
@@ -49,7 +48,7 @@ def block_by_ops(
         )
         total = y if total is None else total + y
     assert total is not None
-    if layer.lengths is not None:
+    if layer.lengths is not None and len(layer.directions) == 1:
         tail = causal_conv1d_tail(i, tail.shape[-1], layer.conv_state, layer.resets, layer.lengths)
     return F.linear(_filled(total, padding, 0.0), layer.out_weight), stream, tail, final
 

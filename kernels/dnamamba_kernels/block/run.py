@@ -1,4 +1,4 @@
-"""A checked layer on a backend: fused on Triton, else by the three ops."""
+"""A checked layer on a backend: fused on Triton, else, and over pieces, by the three ops."""
 
 import torch
 from torch import Tensor
@@ -7,6 +7,7 @@ from torch.utils.checkpoint import checkpoint
 from dnamamba_kernels.backend import choose
 from dnamamba_kernels.block.by_ops import block_by_ops
 from dnamamba_kernels.block.layer import Layer
+from dnamamba_kernels.pieces import bound, current
 
 __all__ = ["run_block"]
 
@@ -19,10 +20,10 @@ def run_block(
     padding = layer.padding(x.shape[1])
     if layer.resets is not None and padding is not None:
         layer = layer._replace(resets=layer.resets & ~padding)  # a state passes the padding whole
-    if backend == "triton":
+    if backend == "triton" and current() is None:  # fused, it does not know pieces
         from dnamamba_kernels.block.fused.operators import block_fused
 
         return block_fused(x, residual, layer, recompute)
     if recompute and torch.is_grad_enabled():
-        return checkpoint(block_by_ops, x, residual, layer, backend, use_reentrant=False)
+        return checkpoint(bound(block_by_ops), x, residual, layer, backend, use_reentrant=False)
     return block_by_ops(x, residual, layer, backend)

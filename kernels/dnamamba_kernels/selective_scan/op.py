@@ -10,7 +10,7 @@ from dnamamba_kernels.selective_scan.chunked import launch as chunked
 from dnamamba_kernels.selective_scan.reference import selective_scan_reference
 from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["selective_scan"]
+__all__ = ["implementation", "scan_forward", "selective_scan"]
 
 
 def selective_scan(
@@ -77,9 +77,9 @@ def selective_scan(
     if backend == "reference":
         return selective_scan_reference(scan)
     if opaque(*scan):
-        y, final_state, _ = _forward(*scan, differentiable(*scan), backend)
+        y, final_state, _ = scan_forward(*scan, differentiable(*scan), backend)
     else:
-        y, final_state, _ = _backend(backend).forward(scan, keep=False)
+        y, final_state, _ = implementation(backend).forward(scan, keep=False)
     return y, final_state
 
 
@@ -98,7 +98,8 @@ class _Backend(Protocol):
         """``scan.gradients(initial)``, filled, from the states that the forward kept."""
 
 
-def _backend(name: str) -> _Backend:
+def implementation(name: str) -> _Backend:
+    """What computes a scan on a backend, "reference" apart: without checks and without autograd."""
     if name == "torch":
         return chunked
     if name == "numba":
@@ -114,16 +115,16 @@ def _backend(name: str) -> _Backend:
     "selective_scan",
     f"({arguments(Scan)}, bool keep, str backend) -> (Tensor, Tensor, Tensor)",
 )
-def _forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
+def scan_forward(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     *scan, keep, backend = inputs
-    return _backend(backend).forward(Scan(*scan), keep)
+    return implementation(backend).forward(Scan(*scan), keep)
 
 
-@_forward.register_fake
+@scan_forward.register_fake
 def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
     *fields, keep, backend = inputs
     scan = Scan(*fields)
-    return _backend(backend).outputs(scan.u, scan.A, keep)
+    return implementation(backend).outputs(scan.u, scan.A, keep)
 
 
 # The scan comes without its initial state: of that the backward knows whether there was one.
@@ -134,7 +135,7 @@ def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor]:
 )
 def _backward(*inputs: Any) -> list[Tensor]:
     *scan, states, dy, dfinal, initial, backend = inputs
-    return _backend(backend).backward(Scan(*scan), states, dy, dfinal, initial)
+    return implementation(backend).backward(Scan(*scan), states, dy, dfinal, initial)
 
 
 @_backward.register_fake
@@ -165,5 +166,5 @@ def _differentiate(
     return (*gradients, None, None, None, None, None)
 
 
-_forward.register_autograd(_differentiate, setup_context=_save)
+scan_forward.register_autograd(_differentiate, setup_context=_save)
 _backward.refuse_autograd()

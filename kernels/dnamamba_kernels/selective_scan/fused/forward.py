@@ -55,9 +55,12 @@ def summary_kernel(
     span, n_spans, local, product,
     N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
     U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
-    STEPS: tl.constexpr, SPREAD: tl.constexpr,
+    WHOLE: tl.constexpr, STEPS: tl.constexpr, SPREAD: tl.constexpr,
 ):  # fmt: skip
-    """Every span but the last: its end state from zero, and the product of its decays."""
+    """Of each span its end state from zero, and the product of its decays.
+
+    With ``WHOLE`` every one is as long as they are: all but the last.
+    """
     batch, k, d, real, pair, nd, a, shift, _through = program_tile(
         bias, None, decay, zero, n_spans, n_blocks, N, CHANNELS, BLOCK_D
     )
@@ -71,20 +74,25 @@ def summary_kernel(
     total = tl.zeros((BLOCK_D,), tl.float32)
     uncut = 1.0
     start = k * span
-    last = start + span - STEPS
-    us = widened(fetch(u, start, length, real, U_ROW, STEPS, REVERSE, True))
-    deltas = widened(fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, True))
-    maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, True)
-    for s0 in range(start, start + span, STEPS):
+    end = start + span
+    if not WHOLE:
+        end = tl.minimum(end, length)
+    last = start + (tl.cdiv(end - start, STEPS) - 1) * STEPS
+    us = widened(fetch(u, start, length, real, U_ROW, STEPS, REVERSE, WHOLE))
+    deltas = widened(fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
+    maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, WHOLE)
+    for s0 in range(start, end, STEPS):
         after = tl.minimum(s0 + STEPS, last)
-        next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, True)
-        next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, True)
+        next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
+        next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         bs, _ = maps_of(maps)
-        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, True)
+        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
         for i in tl.static_range(STEPS):
             step = deltas[i] + shift
             if SOFTPLUS:
                 step = softplus(step)
+            if not WHOLE:
+                step = tl.where(s0 + i < length, step, 0.0)
             if resets is not None:
                 cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
                 h = tl.where(cut, 0.0, h)

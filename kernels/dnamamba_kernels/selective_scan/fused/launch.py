@@ -1,5 +1,7 @@
 """The fused scan, forward and backward: scratch, launches, and the order of the passes."""
 
+from typing import Any
+
 import torch
 import triton
 from torch import Tensor
@@ -20,7 +22,7 @@ from dnamamba_kernels.selective_scan.fused.plan import LINKS, STEPS, Plan, folds
 from dnamamba_kernels.selective_scan.fused.walk import Walk, by_state, decay_of, stride
 from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["backward", "forward", "outputs", "run_backward"]
+__all__ = ["backward", "forward", "initial_gradient", "outputs", "run_backward", "summary"]
 
 
 def outputs(
@@ -67,6 +69,47 @@ def backward(
     return out
 
 
+def summary(scan: Scan) -> tuple[Tensor, Tensor]:
+    """What becomes of a state h, ``product * h + local``: both (B, D, N), fp32; no outputs."""
+    (batch, length, channels), n_states = scan.u.shape, scan.A.shape[1]
+    s, p = _dense(scan), _plan(scan)
+    if not scan.u.numel():
+        product = scan.u.new_ones(batch, channels, n_states, dtype=torch.float32)
+        return product, torch.zeros_like(product)
+    walk = Walk.of(s, p, decay_of(s, p))
+    local = walk.decay.new_empty(batch, p.n_spans, p.states, channels)
+    product = torch.empty_like(local)
+    summary_kernel[walk.programs(p.n_spans, p.block)](
+        **walk.shared(p.block, p.warps), WHOLE=length % p.span == 0, STEPS=STEPS, SPREAD=p.spread,
+        span=p.span, n_spans=p.n_spans, local=local, product=product,
+    )  # fmt: skip
+    carried = _carry(local, product, by_state(s.initial_state, p), None, p.n_spans + 1)
+    ends = product.prod(1), carried[:, -1]
+    passed, left = (x[:, :n_states].transpose(1, 2).contiguous() for x in ends)
+    return s.leave(passed), s.leave(left)
+
+
+def initial_gradient(scan: Scan, states: Tensor, dy: Tensor) -> Tensor:
+    """The gradient of the state at the start (B, D, N), fp32, through y alone.
+
+    The first of the two sweeps of which ``backward`` is made.
+    """
+    (batch, _, channels), n_states = scan.u.shape, scan.A.shape[1]
+    out = scan.u.new_zeros(batch, channels, n_states, dtype=torch.float32)
+    if not out.numel():
+        return out
+    s, dy = _dense(scan._replace(D=None)), dense(dy)
+    p = _plan(s)
+    decay = decay_of(s, p)
+    for rows, pieces in segments(p, batch, channels):
+        walk, adjoint = Walk.of(s.rows(rows), p, decay), None
+        for piece in pieces:
+            adjoint = _prepare(walk, None, states[rows], dy[rows], adjoint, piece, False)[2]
+        assert adjoint is not None
+        out[rows] = adjoint[:, :n_states].transpose(1, 2)
+    return out
+
+
 def _plan(scan: Scan) -> Plan:
     batch, length, channels = scan.u.shape
     return plan(batch, length, channels, scan.A.shape[1])
@@ -88,7 +131,7 @@ def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None,
         local = walk.decay.new_empty(batch, n, p.states, channels)
         product = torch.empty_like(local)
         summary_kernel[walk.programs(n, p.block)](
-            **shared, span=p.span, n_spans=n, local=local, product=product
+            **shared, WHOLE=True, span=p.span, n_spans=n, local=local, product=product
         )
         entering = _carry(local, product, entering, None, p.n_spans)
     final = walk.decay.new_empty(batch, p.states, channels)
@@ -126,10 +169,8 @@ def run_backward(
     for rows, pieces in segments(p, batch, channels):
         walk = Walk.of(s.rows(rows), p, decay)
         adjoint = by_state(None if dfinal is None else dfinal[rows], p)
-        for first, count in pieces:
-            adjoint = _segment(
-                walk, grads.rows(rows), states[rows], dy[rows], adjoint, first, count, add
-            )
+        for piece in pieces:
+            adjoint = _segment(walk, grads.rows(rows), states[rows], dy[rows], adjoint, piece, add)
         if dinitial.numel():
             assert adjoint is not None
             dinitial[rows] = adjoint[:, : s.A.shape[1]].transpose(1, 2)
@@ -154,35 +195,16 @@ def _segment(
     states: Tensor,
     dy: Tensor,
     adjoint: Tensor | None,
-    first: int,
-    count: int,
+    piece: tuple[int, int],
     add: bool,
 ) -> Tensor:
-    """Chunks ``first`` to ``first + count``; the adjoint that enters, to the one that leaves."""
-    p, (batch, _, channels) = walk.plan, walk.scan.u.shape
-    new = walk.decay.new_empty
-    pieces = walk.gated() | {
-        "chunk": p.chunk, "first": first, "n_chunks": count, "all_chunks": p.n_chunks,
-        "dy": dy, "dy_batch": dy.stride(0), "DY_ROW": dy.stride(1),
-    }  # fmt: skip
-
-    borders = new(batch, count, p.chunk // STEPS, p.states, channels)
-    local = new(batch, count, p.states, channels)
-    product = torch.empty_like(local)
-    prepare_kernel[walk.programs(count, p.block)](
-        **walk.shared(p.block, p.warps), **pieces, STEPS=STEPS, ADD=add,
-        carried=states, borders=borders, local=local, product=product, dskip=grads.D,
-        y=grads.y, y_batch=stride(grads.y, 0), Y_ROW=stride(grads.y, 1),
-        dz=grads.z, dz_batch=stride(grads.z, 0), DZ_ROW=stride(grads.z, 1),
-    )  # fmt: skip
-    left = new(batch, p.states, channels)
-    leaving = _carry(local, product, adjoint, left, count)
-    del local, product  # the shares take their place
-
+    """A piece's chunks, first and count; the adjoint that enters, to the one that leaves."""
+    (first, count), p, (batch, _, channels) = piece, walk.plan, walk.scan.u.shape
+    borders, leaving, left = _prepare(walk, grads, states, dy, adjoint, piece, add)
     n_blocks = triton.cdiv(channels, p.back_block)
-    dbc = new(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
+    dbc = walk.decay.new_empty(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
     adjoint_kernel[walk.programs(count, p.back_block)](
-        **walk.shared(p.back_block, p.back_warps), **pieces,
+        **walk.shared(p.back_block, p.back_warps), **_cut(walk, dy, piece),
         # The interpreter knows no PTX.
         FOLDED=folds(p, channels) and not triton.knobs.runtime.interpret,
         leaving=leaving, borders=borders, dbc=dbc, block_stride=dbc.stride(0),
@@ -192,6 +214,44 @@ def _segment(
     )  # fmt: skip
     _unpack(dbc, grads.B, grads.C, first * p.chunk, walk.scan.reverse)
     return left
+
+
+def _prepare(
+    walk: Walk,
+    grads: Gradients | None,
+    states: Tensor,
+    dy: Tensor,
+    adjoint: Tensor | None,
+    piece: tuple[int, int],
+    add: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The sweep forward: the states at borders, the adjoints that leave each chunk and the piece.
+
+    It fills what it can of ``grads``, if there are any.
+    """
+    count, p, (batch, _, channels) = piece[1], walk.plan, walk.scan.u.shape
+    dskip, y, dz = (None, None, None) if grads is None else (grads.D, grads.y, grads.z)
+    new = walk.decay.new_empty
+    borders = new(batch, count, p.chunk // STEPS, p.states, channels)
+    local = new(batch, count, p.states, channels)
+    product = torch.empty_like(local)
+    prepare_kernel[walk.programs(count, p.block)](
+        **walk.shared(p.block, p.warps), **_cut(walk, dy, piece), STEPS=STEPS, ADD=add,
+        carried=states, borders=borders, local=local, product=product, dskip=dskip,
+        y=y, y_batch=stride(y, 0), Y_ROW=stride(y, 1),
+        dz=dz, dz_batch=stride(dz, 0), DZ_ROW=stride(dz, 1),
+    )  # fmt: skip
+    left = new(batch, p.states, channels)
+    return borders, _carry(local, product, adjoint, left, count), left
+
+
+def _cut(walk: Walk, dy: Tensor, piece: tuple[int, int]) -> dict[str, Any]:
+    """What both sweeps of the backward take of a piece."""
+    return walk.gated() | {
+        "chunk": walk.plan.chunk, "first": piece[0], "n_chunks": piece[1],
+        "all_chunks": walk.plan.n_chunks,
+        "dy": dy, "dy_batch": dy.stride(0), "DY_ROW": dy.stride(1),
+    }  # fmt: skip
 
 
 def _carry(

@@ -1,0 +1,99 @@
+"""The convolution over a piece: it begins with the last inputs of the piece before."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnamamba_kernels.causal_conv1d import op, tail
+from dnamamba_kernels.causal_conv1d.convolution import Convolution
+from dnamamba_kernels.causal_conv1d.state import final_state
+from dnamamba_kernels.pieces.context import current
+from dnamamba_kernels.pieces.group import Pieces
+
+__all__ = ["causal_conv1d", "causal_conv1d_tail"]
+
+
+def causal_conv1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    initial_state: Tensor | None = None,
+    resets: Tensor | None = None,
+    reverse: bool = False,
+    *,
+    backend: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """``dnamamba_kernels.causal_conv1d`` of a sequence, of which x may be this process's piece.
+
+    Args:
+        x: as there; within ``over``, the piece. So is ``resets``.
+        weight: as there.
+        bias: as there.
+        initial_state: as there, of the sequence: that of the piece scanned first counts.
+        resets: as there.
+        reverse: as there.
+        backend: as there.
+
+    Returns:
+        y, as there; and the state behind the sequence, on the process whose piece is scanned first,
+        which will need it for what follows. On the others, what entered their pieces.
+
+    Raises:
+        ValueError: as there; or, on every process alike, a piece has fewer than W - 1 positions.
+    """
+    pieces = current()
+    if pieces is not None:
+        conv = Convolution(x, weight, bias, None, resets, reverse)
+        conv._replace(initial_state=initial_state).check()
+        pieces.check("causal_conv1d", x)
+        if min(pieces.lengths) < conv.taps:
+            raise ValueError(
+                f"causal_conv1d: a piece needs the W - 1 = {conv.taps} positions that the next "
+                f"one sees, got pieces of {list(pieces.lengths)}; use fewer processes"
+            )
+        before, behind = _Halo.apply(pieces, reverse, final_state(conv), initial_state)
+        y, _ = op.causal_conv1d(x, weight, bias, before, resets, reverse, backend=backend)
+        return y, behind
+    return op.causal_conv1d(x, weight, bias, initial_state, resets, reverse, backend=backend)
+
+
+def causal_conv1d_tail(
+    x: Tensor, taps: int, state: Tensor | None, resets: Tensor | None, lengths: Tensor
+) -> Tensor:
+    """``dnamamba_kernels.causal_conv1d_tail``; not of a piece.
+
+    Raises:
+        ValueError: within ``over``, where a row's end may lie in any piece.
+    """
+    if current() is not None:
+        raise ValueError(
+            "lengths: the state behind padded rows is not known in pieces; a causal model needs "
+            "no lengths, leave them out"
+        )
+    return tail.causal_conv1d_tail(x, taps, state, resets, lengths)
+
+
+class _Halo(torch.autograd.Function):
+    """From each piece's last inputs (B, D, W-1): those before it, and those behind the sequence.
+
+    One node for both: each process's backward comes through it, be the latter unused.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, pieces: Pieces, reverse: bool, last: Tensor, initial: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        ctx.pieces, ctx.reverse, ctx.initial = pieces, reverse, initial is not None
+        received = pieces.pass_on(last, reverse)
+        if pieces.place(reverse):
+            return received, received.clone()
+        return torch.zeros_like(last) if initial is None else initial.clone(), received
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dbefore: Tensor, dbehind: Tensor) -> tuple[Tensor | None, ...]:
+        pieces, reverse = ctx.pieces, ctx.reverse
+        first = pieces.place(reverse) == 0
+        dlast = pieces.pass_on(dbehind if first else dbefore + dbehind, not reverse)
+        return None, None, dlast, dbefore if first and ctx.initial else None

@@ -1,0 +1,123 @@
+"""Which process holds which piece, and the two ways in which tensors go between them."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+__all__ = ["Pieces", "cut"]
+
+
+def cut(length: int, parts: int) -> list[slice]:
+    """Where ``length`` positions are cut into pieces: as even as can be, the longer ones first.
+
+    Raises:
+        ValueError: there are fewer positions than pieces.
+    """
+    if parts < 1 or length < parts:
+        raise ValueError(
+            f"a sequence of {length} positions cannot be cut into {parts} pieces: each takes at "
+            "least one; use fewer processes for a sequence, or longer sequences"
+        )
+    size, longer = divmod(length, parts)
+    edges = [size * k + min(k, longer) for k in range(parts + 1)]
+    return [slice(start, end) for start, end in pairwise(edges)]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces of a batch of sequences, of which this process holds one; made by ``agree``.
+
+    Attributes:
+        group: the processes that share a sequence; None is all.
+        rank: of this process in it, and of its piece: 0 begins the sequence.
+        rows: B.
+        lengths: positions of each piece.
+    """
+
+    group: "dist.ProcessGroup | None"
+    rank: int
+    rows: int
+    lengths: tuple[int, ...]
+
+    @classmethod
+    def agree(cls, rows: int, length: int, group: "dist.ProcessGroup | None" = None) -> "Pieces":
+        """Say what this process holds, and learn what the others do: a call of all of the group.
+
+        It waits for all of them; what it returns serves every batch of the same sizes.
+
+        Args:
+            rows: B, the same everywhere.
+            length: positions of this process's piece.
+            group: the processes that share a sequence, in its order; None is all.
+
+        Raises:
+            ValueError: torch.distributed is not initialised, this process is not in the group, or,
+                on all of them alike, the pieces do not fit together.
+        """
+        if not (dist.is_available() and dist.is_initialized()):
+            raise ValueError(
+                "a sequence in pieces needs torch.distributed: call init_process_group first, "
+                "as torchrun and Lightning do"
+            )
+        rank, count = dist.get_rank(group), dist.get_world_size(group)
+        if rank < 0:
+            raise ValueError(
+                f"process {dist.get_rank()} is not in the group that shares the sequence: "
+                "each process takes part in its own group alone"
+            )
+        sizes: list[tuple[int, int]] = [(0, 0)] * count
+        dist.all_gather_object(sizes, (rows, length), group=group)
+        every = [size[0] for size in sizes]
+        if len(set(every)) > 1:
+            raise ValueError(f"pieces of the same sequences must have as many rows, got {every}")
+        lengths = tuple(size[1] for size in sizes)
+        if min(lengths) < 1:
+            raise ValueError(
+                f"each of {count} processes needs at least one position of a sequence, got "
+                f"pieces of {list(lengths)}; use fewer processes for a sequence, or longer ones"
+            )
+        return cls(group, rank, rows, lengths)
+
+    @property
+    def count(self) -> int:
+        """P."""
+        return len(self.lengths)
+
+    def place(self, reverse: bool) -> int:
+        """Of this piece, from 0 in the order of the scan."""
+        return self.count - 1 - self.rank if reverse else self.rank
+
+    def check(self, op: str, x: Tensor) -> None:
+        """Raises:
+        ValueError: x (B, L, ...) is not of the agreed sizes.
+        """
+        expected = (self.rows, self.lengths[self.rank])
+        if tuple(x.shape[:2]) != expected:
+            raise ValueError(
+                f"{op}: the pieces agreed on B, L = {expected} for process {self.rank} of "
+                f"{self.count}, got {tuple(x.shape[:2])}"
+            )
+
+    def gather(self, x: Tensor, reverse: bool) -> Tensor:
+        """Every process's x, (P, *x.shape) in the order of the scan; without a gradient."""
+        every = x.new_empty(self.count, *x.shape)
+        dist.all_gather(list(every.unbind()), x.contiguous(), group=self.group)
+        return every.flip(0) if reverse else every
+
+    def pass_on(self, x: Tensor, reverse: bool) -> Tensor:
+        """x of the piece that is scanned before this one; of the last one for the first.
+
+        Without a gradient.
+        """
+        step = -1 if reverse else 1
+        sent, received = [0] * self.count, [0] * self.count
+        sent[(self.rank + step) % self.count] = x.numel()
+        received[(self.rank - step) % self.count] = x.numel()
+        out = torch.empty_like(x, memory_format=torch.contiguous_format)
+        dist.all_to_all_single(
+            out.view(-1), x.contiguous().view(-1), received, sent, group=self.group
+        )
+        return out

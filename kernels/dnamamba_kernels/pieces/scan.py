@@ -1,0 +1,106 @@
+"""The scan over a piece: it begins with the state that the pieces before leave.
+
+Each pass reads the piece twice: once for what the others must know of it, once with what they say.
+The first of the two goes only as far as a state at one end takes, as the backend can. It keeps
+nothing: memory is one scan's.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnamamba_kernels.backend import choose
+from dnamamba_kernels.operators import differentiable, present
+from dnamamba_kernels.pieces.context import current
+from dnamamba_kernels.pieces.group import Pieces
+from dnamamba_kernels.pieces.states import adjoint_behind, states_around
+from dnamamba_kernels.selective_scan import op
+from dnamamba_kernels.selective_scan.scan import Scan
+from dnamamba_kernels.selective_scan.summary import initial_gradient, summary
+
+__all__ = ["selective_scan"]
+
+
+def selective_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = True,
+    initial_state: Tensor | None = None,
+    resets: Tensor | None = None,
+    reverse: bool = False,
+    *,
+    backend: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """``dnamamba_kernels.selective_scan`` of a sequence, of which u may be this process's piece.
+
+    Args:
+        u: as there; within ``over``, the piece. So are delta, B, C, z and ``resets``.
+        delta: as there.
+        A: as there.
+        B: as there.
+        C: as there.
+        D: as there.
+        z: as there.
+        delta_bias: as there.
+        delta_softplus: as there.
+        initial_state: as there, of the sequence: that of the piece scanned first counts.
+        resets: as there.
+        reverse: as there.
+        backend: as there; within ``over`` not "reference".
+
+    Returns:
+        y, as there; and the state behind the sequence, on every process.
+
+    Raises:
+        ValueError: as there.
+    """
+    scan = Scan(u, delta, A, B, C, D, z, delta_bias, initial_state, resets, delta_softplus, reverse)
+    pieces = current()
+    if pieces is None:
+        return op.selective_scan(*scan[:8], delta_softplus, *scan[8:10], reverse, backend=backend)
+    scan.check()
+    pieces.check("selective_scan", u)
+    backend = choose(backend, u.device, u.dtype)
+    if backend == "reference":
+        raise ValueError('backend "reference" reads a sequence whole; in pieces use "torch"')
+    y, behind = _Scan.apply(pieces, backend, differentiable(*scan), *scan)
+    return y, behind
+
+
+class _Scan(torch.autograd.Function):
+    """A scan of a piece from the state before it: y, and the state behind the sequence."""
+
+    @staticmethod
+    def forward(ctx: Any, pieces: Pieces, backend: str, keep: bool, *fields: Any) -> Any:
+        scan = Scan(*fields)
+        first = pieces.place(scan.reverse) == 0
+        ctx.modes = pieces, backend, first and scan.initial_state is not None
+        ctx.flags = scan.delta_softplus, scan.reverse
+        if not first:
+            scan = scan._replace(initial_state=None)
+        before, behind, products = states_around(pieces, *summary(scan, backend), scan.reverse)
+        if before is None:
+            before = torch.zeros_like(behind) if scan.initial_state is None else scan.initial_state
+        y, _, states = op.scan_forward(*scan._replace(initial_state=before), keep, backend)
+        if keep:
+            ctx.save_for_backward(*scan[:8], scan.resets, states, products)
+        return y, behind
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, dy: Tensor, dbehind: Tensor) -> tuple[Tensor | None, ...]:
+        *tensors, resets, states, products = ctx.saved_tensors
+        (pieces, backend, initial), (softplus, reverse) = ctx.modes, ctx.flags
+        scan = Scan._make((*tensors, None, resets, softplus, reverse))
+        local = initial_gradient(scan, states, dy, backend)
+        dfinal = adjoint_behind(pieces, local, dbehind, products, reverse)
+        every = op.implementation(backend).backward(scan, states, dy, dfinal, True)
+        exists = (*(x is not None for x in tensors), initial)
+        return (None, None, None, *present(every, exists), None, None, None)

@@ -1,0 +1,63 @@
+"""Sequences over all of some processes, and over pairs of them; a script, started for each.
+
+    python pieces_driver.py FOLDER RANK PROCESSES DEVICE
+
+A start costs seconds: all cases share it. Each process writes ``RANK.json`` into FOLDER: of each
+case how it ended, nothing where it is right.
+"""
+
+import json
+import os
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own folder alone
+if sys.argv[4] == "cpu":
+    os.environ["DNAMAMBA_BACKEND"] = "torch"  # numba would compile in each process
+
+import pieces_models  # noqa: F401  (adds its cases)
+import torch
+import torch.distributed as dist
+from pieces_ops import CASES, Shared
+
+from dnamamba_kernels.pieces import Pieces
+
+
+def main(folder: Path, rank: int, processes: int, kind: str) -> None:
+    device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group(
+        "nccl" if kind == "cuda" else "gloo",
+        init_method=f"file://{folder / 'store'}",
+        rank=rank,
+        world_size=processes,
+        timeout=timedelta(seconds=60),
+    )
+    pairs = [dist.new_group([k, k + 1]) for k in range(0, processes, 2)]
+    groups = {2: pairs[rank // 2], processes: dist.group.WORLD}
+    torch.use_deterministic_algorithms(True)  # memory of torch.empty holds NaN
+    ends = {}
+    for name, run in CASES.items():
+        for count, group in groups.items():
+            try:
+                assert group is not None
+                run(Shared(group, device))
+                ends[f"{name}-{count}"] = ""
+            except BaseException:  # pytest's failures are no exceptions
+                ends[f"{name}-{count}"] = traceback.format_exc()
+    for foreign in pairs[: rank // 2] + pairs[rank // 2 + 1 :]:
+        try:
+            Pieces.agree(1, 1, foreign)
+        except ValueError as error:
+            ends["foreign"] = "" if "is not in the group" in str(error) else str(error)
+        else:
+            ends["foreign"] = "not refused"
+    (folder / f"{rank}.json").write_text(json.dumps(ends))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])

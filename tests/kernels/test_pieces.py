@@ -1,0 +1,86 @@
+"""A sequence in pieces over processes gives and learns what it does whole."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from kernels_cases import conv_case, scan_case
+from pieces_ops import alone, op_in_pieces
+
+from dnamamba_kernels import pieces as room
+from dnamamba_kernels.pieces import Pieces, cut
+
+DRIVER = Path(__file__).with_name("pieces_driver.py")
+CASES = ("scan", "convolution", "block", "model", "recomputed", "sent", "refused")
+
+Ends = list[dict[str, str]]
+
+
+def on(folder: Path, processes: int, device: str) -> Ends:
+    """Of each process how each case ended."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", str(DRIVER), str(folder), str(rank), str(processes),
+             device],
+            env=os.environ | {"OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(processes)
+    ]  # fmt: skip
+    try:
+        errors = [process.communicate(timeout=300)[1] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    files = [folder / f"{rank}.json" for rank in range(processes)]
+    assert all(file.is_file() for file in files), errors
+    return [json.loads(file.read_text()) for file in files]
+
+
+@pytest.fixture(scope="module")
+def on_four(tmp_path_factory: pytest.TempPathFactory) -> Ends:
+    return on(tmp_path_factory.mktemp("four"), 4, "cpu")
+
+
+@pytest.mark.parametrize("pieces", [2, 4])
+@pytest.mark.parametrize("case", CASES)
+def test_in_pieces_as_whole(case: str, pieces: int, on_four: Ends) -> None:
+    ends = [end[f"{case}-{pieces}"] for end in on_four]
+    assert not any(ends), "\n".join(ends)
+
+
+def test_a_group_of_others_is_refused(on_four: Ends) -> None:
+    assert [end["foreign"] for end in on_four] == [""] * 4
+
+
+def test_on_numba() -> None:
+    pytest.importorskip("numba")
+    with alone("cpu") as shared:
+        for row in (3, 8):
+            op_in_pieces(scan_case(2, 40, 5, 3, row), room.selective_scan, shared, "numba")
+            op_in_pieces(conv_case(2, 40, 5, 4, row), room.causal_conv1d, shared, "numba")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_on_two_gpus(tmp_path: Path) -> None:
+    for end in on(tmp_path, 2, "cuda"):
+        assert end.keys() == {f"{case}-2" for case in CASES}
+        assert not any(end.values()), "\n".join(end.values())
+
+
+def test_pieces_are_even() -> None:
+    assert cut(10, 4) == [slice(0, 3), slice(3, 6), slice(6, 8), slice(8, 10)]
+    assert cut(4, 4) == [slice(k, k + 1) for k in range(4)]
+    with pytest.raises(ValueError, match="3 positions cannot be cut into 4 pieces"):
+        cut(3, 4)
+
+
+def test_without_processes_is_refused() -> None:
+    with pytest.raises(ValueError, match="init_process_group first"):
+        Pieces.agree(1, 8)
