@@ -11,13 +11,11 @@ from dnamamba.data.windows.bed import read_bed
 from dnamamba.data.windows.holdout import divide
 from dnamamba.data.windows.plan import Plans, WindowPlan, quotas
 from dnamamba.data.windows.regions import Contigs, Regions, difference, intersection, union
-from dnamamba.data.windows.settings import GenomeSplit, Rows, WindowConfig
+from dnamamba.data.windows.settings import LONGEST, SHORTEST, GenomeSplit, Rows, WindowConfig
 from dnamamba.data.windows.stretches import stretches
 from dnamamba.data.windows.tiling import Places, Tiling, tile
 
 __all__ = ["make_plans"]
-
-_SHORTEST, _LONGEST = 64, 4_194_304
 
 
 def make_plans(
@@ -55,8 +53,8 @@ def make_plans(
         ValueError: a bad BED, overlapping parts, weights that are not positive, a window longer
             than every contig, or a part without any window left; says what was left out and why.
     """
-    if not _SHORTEST <= length <= _LONGEST:
-        raise ValueError(f"data.length must be {_SHORTEST} to {_LONGEST:,} bases, got {length}")
+    if not SHORTEST <= length <= LONGEST:
+        raise ValueError(f"data.length must be {SHORTEST} to {LONGEST:,} bases, got {length}")
     contigs = Contigs.of({name: genome.contigs for name, genome in genomes.items()})
     usable = _usable(contigs, windows)
     parts = {**divide(usable, contigs, split, length, seed), "predict": usable}
@@ -75,7 +73,8 @@ def make_plans(
         if name == "train" or getattr(split, name, None):
             report.append(line)
             if not len(tiling):
-                raise ValueError(_nothing_left(line, length, contigs))
+                packed = name == "train" and rows != "windows"
+                raise ValueError(_nothing_left(line, length, contigs, packed))
         plans[name] = WindowPlan.in_order(tiling)
     plans["train"] = _mixed(plans["train"].tiling, contigs, weights, windows, seed)
     return Plans(genomes, contigs, plans, parts, tuple(report))
@@ -160,10 +159,12 @@ def _sources(tiling: Tiling, contigs: Contigs) -> str:
     return f"{len(np.unique(contigs.genome[tiling.contig]))} genome(s)"
 
 
-def _nothing_left(line: str, length: int, contigs: Contigs) -> str:
+def _nothing_left(line: str, length: int, contigs: Contigs, packed: bool) -> str:
     longest = int(contigs.length.argmax())
     size = int(contigs.length[longest])
-    if size < length:
+    if packed:
+        why = "check windows (include, exclude) and split (guard, block): what is left is N alone"
+    elif size < length:
         why = (
             f"no contig is as long as a window: the longest is {contigs.names[longest]!r} with "
             f"{size:,} bases. Set data.length to that or less, or windows.short=pad"

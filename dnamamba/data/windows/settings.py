@@ -7,7 +7,18 @@ from typing import Literal, get_args
 from dnamamba.data.windows.tiling import Short, Tail
 from dnamamba.settings import typed
 
-__all__ = ["GenomeSplit", "Part", "Rows", "WindowConfig", "check_fractions", "check_rows"]
+__all__ = [
+    "LONGEST",
+    "SHORTEST",
+    "GenomeSplit",
+    "Part",
+    "Rows",
+    "WindowConfig",
+    "check_fractions",
+    "check_rows",
+]
+
+SHORTEST, LONGEST = 64, 4_194_304  # bases in a window
 
 Rows = Literal["windows", "packed", "lanes"]
 """What the rows of a training batch are:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dnamamba.data.samples.permutation import mix, permute
 from dnamamba.data.windows.regions import Regions
+from dnamamba.data.windows.settings import SHORTEST
 
 __all__ = ["Pieces", "Tape"]
 
@@ -110,19 +111,22 @@ class Tape:
         Raises:
             ValueError: says how long it is, and what would fit.
         """
-        bases, needed = self.stretches.bases, self.lanes * self.length
-        if bases >= needed:
+        bases = self.stretches.bases
+        if bases >= self.lanes * self.length:
             return
-        if self.lanes == 1 or bases < self.length:
+        shorter = bases // self.lanes
+        remedies = [f"set data.length to {shorter:,} or less"] if shorter >= SHORTEST else []
+        if self.lanes == 1:
             raise ValueError(
                 f"data.length {self.length:,} is more than the {bases:,} bases to train on, N "
-                f"apart; set data.length to {bases:,} or less"
+                f"apart; {' '.join(remedies) or 'name more sequence'}"
             )
+        if bases >= self.length:
+            remedies.insert(0, f"set data.global_batch_size to {bases // self.length} or less")
         raise ValueError(
             f"data.rows=lanes reads data.global_batch_size {self.lanes} lanes side by side, at "
             f"least a window each: {self.lanes} x {self.length:,} bases, and there are {bases:,} "
-            "to train on, N apart; set data.global_batch_size to "
-            f"{bases // self.length} or less, or data.length to {bases // self.lanes:,} or less"
+            f"to train on, N apart; {', or '.join(remedies) or 'name more sequence, or lower both'}"
         )
 
     def pieces(self, index: Ints) -> Pieces:
