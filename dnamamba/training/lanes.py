@@ -152,7 +152,7 @@ def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def carried(batch: Batch, backbone: Backbone) -> State | None:
     """The states that ``LaneStates.enter`` has put into a batch; None: there are none."""
     tensors = [x for name, x in batch.items() if name.startswith(_STATE)]
-    return type(_zeros(backbone, 0, tensors[0].device))(*tensors) if tensors else None
+    return type(_zeros(backbone, 0, torch.device("cpu")))(*tensors) if tensors else None
 
 
 def _zeros(backbone: Backbone, rows: int, device: torch.device) -> State:

@@ -166,13 +166,14 @@ class PretrainModule(TrainedModule):
         if self.trainer.world_size > 1:
             weight = self._example(batch).weight.sum()
             batch = {**batch, _MEAN: mean_over_ranks(self.trainer, weight)}
-        share = Share(*rank_and_world(self.trainer), self.trainer.accumulate_grad_batches)
         if "lane" in batch:
+            share = Share(*rank_and_world(self.trainer), self.trainer.accumulate_grad_batches)
             batch = self.lane_states.enter(batch, share)
-        loss, *outputs = self.captured(batch)
-        sums, after = outputs[:_SUMS], outputs[_SUMS:]
-        if "lane" in batch:
+            loss, *outputs = self.captured(batch)
+            sums, after = outputs[:_SUMS], outputs[_SUMS:]
             self.lane_states.leave(batch, share, after)
+        else:
+            loss, *sums = self.captured(batch)
         self.train_metrics.update(*sums)
         self.throughput.add(batch["tokens"].numel() * self.trainer.world_size)
         return loss

@@ -120,8 +120,18 @@ class TapeDataset(SampleDataset):
 
     def _turn(self, ids: Ids, pieces: Pieces) -> None:
         """Read those ids from the minus strand that are to be."""
-        for part in _reversed_parts(pieces):
-            look_up(self.tokenizer.complement_table, ids[part][::-1].copy(), ids[part])
+        parts = list(_reversed_parts(pieces))
+        if not parts:
+            return
+        # One look-up for all: of short pieces there are many.
+        turned = np.concatenate([ids[part][::-1] for part in parts])
+        complement = np.empty_like(turned)
+        look_up(self.tokenizer.complement_table, turned, complement)
+        start = 0
+        for part in parts:
+            size = part.stop - part.start
+            ids[part] = complement[start : start + size]
+            start += size
 
     def _lower(self, raw: Ids, pieces: Pieces) -> NDArray[np.bool_]:
         lower = self.tokenizer.soft_mask(raw)
@@ -140,12 +150,14 @@ class TapeDataset(SampleDataset):
             raw = self._read(bases)
             ids = np.empty_like(raw)
             self.tokenizer.encode_into(raw, ids, self._letters)
-            self._turn(ids, bases)
-            before[goes_on.row] = ids
+            complement = np.empty_like(ids)
+            look_up(self.tokenizer.complement_table, ids, complement)
+            before[goes_on.row] = np.where(bases.reverse, complement, ids)
         return before
 
 
 def _reversed_parts(pieces: Pieces) -> Iterator[slice]:
     end = np.cumsum(pieces.length)
-    for piece in np.flatnonzero(pieces.reverse):
-        yield slice(end[piece] - pieces.length[piece], end[piece])
+    reverse = np.flatnonzero(pieces.reverse)
+    bounds = (end - pieces.length)[reverse].tolist(), end[reverse].tolist()
+    yield from map(slice, *bounds)
