@@ -57,6 +57,11 @@ class TapeDataset(SampleDataset):
     def __len__(self) -> int:
         return len(self.tape)
 
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """The shape of the largest sample's ``tokens``: (L,)."""
+        return (self.tape.length,)
+
     def __getitem__(self, index: Ints) -> dict[str, Tensor]:
         """The batch of the samples ``index`` (B,) int64."""
         pieces = self.tape.pieces(index)

@@ -13,6 +13,7 @@ from dnamamba.alphabet import BOS
 from dnamamba.data import GenomeSplit, Part, WindowConfig
 from dnamamba.data.modules import GenomeDataModule
 from dnamamba.data.samples.order import training_batches
+from dnamamba.data.windows.taped import TapeDataset
 
 LENGTH = 64
 
@@ -40,7 +41,10 @@ def test_packed_rows_are_full_and_nothing_is_lost(path: str) -> None:
     data = module(path, "packed")
     bases = 900 - 50 + 20 + 70 + 100 + 33 + 250 + 5
     assert data.plans.regions["train"].bases == bases
-    assert len(data.dataset("train")) == bases // LENGTH
+    dataset = data.dataset("train")
+    assert isinstance(dataset, TapeDataset)
+    assert len(dataset) == bases // LENGTH
+    assert dataset.sample_shape == (LENGTH,)
     for batch in data.train_dataloader():
         assert set(batch) == {"tokens", "index", "resets"}
         assert batch["tokens"].shape == (4, LENGTH)
