@@ -181,6 +181,11 @@ KINDS: dict[str, dict[str, Any]] = {
             "optimizer": _PRETRAINING["model"]["optimizer"],
         },
     },
+    "lanes": {
+        **_PRETRAINING,
+        "data": _PRETRAINING["data"] | {"rows": "lanes", "length": 64},
+        "trainer": {"accumulate_grad_batches": 2},
+    },
     "accumulated": {**_PRETRAINING, "trainer": {"accumulate_grad_batches": 2}},
     "sequences": _SEQUENCES,
     "layer by layer": _labelled(*_SEQUENCE_CLASSES, _BY_LAYER, **_SEQUENCE_DATA),
@@ -371,6 +376,7 @@ def _left(path: Path) -> dict[str, Any]:
         parts = ("global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers")
         carried = ("random_state", "running_sums", "resume_point")
         left |= {f"{name}.ckpt {part}": checkpoint[part] for part in (*parts, *carried)}
+        left[f"{name}.ckpt lanes"] = checkpoint.get("lanes")
         for key, state in checkpoint["callbacks"].items():
             if not key.startswith("LastCheckpoint"):
                 kept = {k: v for k, v in state.items() if k not in ("seconds", "dirpath")}

@@ -135,8 +135,13 @@ def open_run(folder: str | Path, device: str = "cpu") -> Run:
 
 
 def _validated(data: "GenomeDataModule", trainer: dict[str, Any]) -> tuple[int, ...]:
-    """The windows that ``limit_val_batches`` leaves, of one device's batches or of several."""
-    n = len(data.dataset("validation"))
+    """The windows that ``limit_val_batches`` leaves, of one device's batches or of several.
+
+    Of lanes, which are cut elsewhere, all windows of the part.
+    """
+    n = len(data.windows("validation"))
+    if data.carries_state:
+        return tuple(range(n))
     batch = data.global_batch_size // (trainer.get("accumulate_grad_batches") or 1)
     limit, batches = trainer.get("limit_val_batches"), -(-n // batch)
     if isinstance(limit, float):

@@ -3,18 +3,23 @@
 import math
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.position import rank_and_world
 from dnamamba.model import LanguageModel
 from dnamamba.model.families import Sizes
 from dnamamba.model.footprint import Reading
 from dnamamba.model.recompute import Recompute
+from dnamamba.model.state import State
 from dnamamba.settings import plain, typed
 from dnamamba.training.across_devices import mean_over_ranks
 from dnamamba.training.agreement import check_complement, sizes_for
+from dnamamba.training.callbacks import CarriedLanes
+from dnamamba.training.lanes import HeldOutLanes, LaneStates, Share, carried
 from dnamamba.training.memory import activations
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.objectives import Example, Objective, described, objective_of
@@ -25,6 +30,7 @@ __all__ = ["PretrainModule"]
 
 _TINY = torch.finfo(torch.float32).tiny
 _MEAN = "mean_weight"
+_SUMS = 3
 
 
 class PretrainModule(TrainedModule):
@@ -32,9 +38,12 @@ class PretrainModule(TrainedModule):
 
     A batch is raw (see ``SampleDataset``): ``tokens`` (B, L), without BOS, ``index`` (B,), and
     where they apply ``lengths``, ``soft_mask`` and ``resets``; padding stands on the right. The
-    objective makes inputs, targets and weights of it. The loss is the sum of weight times
-    cross-entropy over the sum of weights; both run over the batches of all devices, so that each
-    base counts the same wherever it falls, and a window without any scored base counts nothing.
+    objective makes inputs, targets and weights of it. Where rows are lanes (``lane``, ``before``),
+    each begins with the state that its lane has left in the step before, through which no gradient
+    flows; a validation or a test begins with zeros and carries states of its own. The loss is the
+    sum of weight times cross-entropy over the sum of weights; both run over the batches of all
+    devices, so that each base counts the same wherever it falls, and a window without any scored
+    base counts nothing.
     (Batches that are accumulated into one step are averaged as they are.) All figures are of the
     bases that the objective asks for: of every base, or of the masked ones alone.
 
@@ -115,6 +124,25 @@ class PretrainModule(TrainedModule):
         self.train_metrics = SequenceMetrics()
         self.held_out_metrics = SequenceMetrics()
         self._soft_mask_weight = 1.0
+        self.lane_states, self._held_out_lanes = LaneStates(backbone), HeldOutLanes(backbone)
+
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """And the states of lanes, where the data's rows are lanes.
+
+        Raises:
+            ValueError: they are, and the model has no state to carry.
+        """
+        # Before any data is read.
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if not getattr(data, "carries_state", False):
+            return super().configure_callbacks()
+        if not self.model.backbone.causal:
+            raise ValueError(
+                "data.rows=lanes carries a model's state from step to step, and a "
+                f"{type(self.model.backbone).__name__} reads every row whole and has none; set "
+                "data.rows=packed, or train a causal model (model.model.family mamba)"
+            )
+        return [*super().configure_callbacks(), CarriedLanes()]
 
     def setup(self, stage: str) -> None:
         """Refuse data that has labels, and ask it for the weight of bases in lower case.
@@ -140,21 +168,41 @@ class PretrainModule(TrainedModule):
         if self.trainer.world_size > 1:
             weight = self._example(batch).weight.sum()
             batch = {**batch, _MEAN: mean_over_ranks(self.trainer, weight)}
-        loss, *sums = self.captured(batch)
+        if "lane" in batch:
+            share = Share(*rank_and_world(self.trainer), self.trainer.accumulate_grad_batches)
+            batch = self.lane_states.enter(batch, share)
+            loss, *outputs = self.captured(batch)
+            sums, after = outputs[:_SUMS], outputs[_SUMS:]
+            self.lane_states.leave(batch, share, after)
+        else:
+            loss, *sums = self.captured(batch)
         self.train_metrics.update(*sums)
         self.throughput.add(batch["tokens"].numel() * self.trainer.world_size)
         return loss
 
     def measure(self, batch: Batch) -> tuple[Tensor, ...]:
-        """The loss, and the ``token_sums``.
+        """The loss, the ``token_sums``, and of lanes the tensors of the states after the batch.
 
-        Over several devices the batch holds ``mean_weight`` too, the mean of their sums of weights.
+        Over several devices the batch holds ``mean_weight`` too, the mean of their sums of weights;
+        of lanes the states that its rows begin with.
         """
-        example = self._example(batch)
-        losses, logits = self._losses(example)
+        example, before = self._example(batch), carried(batch, self.model.backbone)
+        losses, logits, after = self._losses(example, before)
         mean_weight = batch.get(_MEAN, example.weight.sum())
         loss = (losses * example.weight).sum() / mean_weight.clamp(min=_TINY)
-        return loss, *_sums(example, losses, logits)
+        states = () if before is None or after is None else after.detach().tensors
+        return loss, *_sums(example, losses, logits), *states
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        self.lane_states = LaneStates(self.model.backbone)  # those are of a training before
+
+    def on_validation_start(self) -> None:
+        super().on_validation_start()
+        self._held_out_lanes.begin()
+
+    def on_test_start(self) -> None:
+        self._held_out_lanes.begin()
 
     def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         # Logits, and in fp32 themselves, their log-softmax and a gradient.
@@ -172,26 +220,32 @@ class PretrainModule(TrainedModule):
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Of each window its ``index`` and ``bits_per_base`` (B,), NaN where none is predicted."""
         example = self._example(batch)
-        losses, _ = self._losses(example)
+        losses = self._losses(example)[0]
         nats = (losses * example.weight).sum(1) / example.weight.sum(1)
         return {"index": batch["index"], "bits_per_base": nats / math.log(2)}
 
     def _example(self, batch: Batch) -> Example:
         return self.objective.example(batch, self.tokenizer, self._soft_mask_weight)
 
-    def _losses(self, example: Example) -> tuple[Tensor, Tensor]:
+    def _losses(
+        self, example: Example, state: State | None = None
+    ) -> tuple[Tensor, Tensor, State | None]:
         # In a causal backbone nothing reaches a base from the padding on its right, and nobody
         # asks for the state behind it: without lengths a padded batch is fused as any other.
         lengths = None if self.model.backbone.causal else example.lengths
         if lengths is None and not self.model.backbone.causal and self.hparams["compile"]:
             # Left to see for itself that no row is padded, it would break the graph.
             lengths = torch.full_like(example.tokens[:, 0], example.tokens.shape[1]).long()
-        logits, _ = self.model(example.tokens, resets=example.resets, lengths=lengths)
-        return token_losses(logits, example.targets), logits
+        logits, after = self.model(
+            example.tokens, state=state, resets=example.resets, lengths=lengths
+        )
+        return token_losses(logits, example.targets), logits, after
 
     def _gather(self, batch: Batch) -> None:
-        example = self._example(batch)
-        self.held_out_metrics.update(*_sums(example, *self._losses(example)))
+        example, before = self._example(batch), self._held_out_lanes.enter(batch)
+        losses, logits, after = self._losses(example, before)
+        self._held_out_lanes.leave(after)
+        self.held_out_metrics.update(*_sums(example, losses, logits))
 
 
 def _sums(example: Example, losses: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -29,7 +29,8 @@ LAST = {
 
 
 def selection() -> Iterator[Case]:
-    kinds = [kind for kind in KINDS if kind != "masked"]  # eight, to meet every interval in turn
+    apart = "masked", "lanes"
+    kinds = [kind for kind in KINDS if kind not in apart]  # eight, to meet every interval in turn
     for i, moment in enumerate([*MOMENTS] * 2):
         half = i // len(MOMENTS)
         last = LAST.get(moment, 12)
@@ -92,6 +93,22 @@ def test_stopped_again_and_again(runs: Runs) -> None:
 def test_a_run_on_masked_bases(runs: Runs) -> None:
     """What is masked after the resume, and in a validation, is what would have been."""
     outcome = check(runs, Case("masked", 3, 2, (Stop("in the step", "KILL", 8),)))
+    assert outcome.stops == 1
+    assert not outcome.wrong
+
+
+@pytest.mark.parametrize(
+    ("moment", "strike", "occurrence", "world"),
+    [
+        ("before the update", "exception", 5, 1),
+        ("in the step", "KILL", 9, 2),
+    ],
+)
+def test_a_run_along_lanes(
+    runs: Runs, moment: str, strike: str, occurrence: int, world: int
+) -> None:
+    """The states of all lanes are what they would have been."""
+    outcome = check(runs, Case("lanes", 3, 2, (Stop(moment, strike, occurrence),), world))
     assert outcome.stops == 1
     assert not outcome.wrong
 

@@ -167,6 +167,14 @@ class Genome:
 
         return up_to(first + np.asarray(lengths)) - up_to(first)
 
+    @property
+    def ambiguous_runs(self) -> NDArray[np.int64]:
+        """(k, 2) int64, half-open runs of N and other IUPAC codes, ascending; some may touch.
+
+        They are offsets into all contigs laid end to end.
+        """
+        return self._contents.runs(self._cache)
+
     def check(self, tokenizer: Tokenizer, contigs: list[str] | None = None) -> None:
         """Refuse at once what the tokenizer's policy would refuse in some window later.
 

@@ -14,11 +14,15 @@ from dnamamba.data.modules.resumable import DataPart, ResumableDataModule
 from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
 from dnamamba.data.windows.plan import Plans, WindowPlan
-from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
+from dnamamba.data.windows.settings import GenomeSplit, Rows, WindowConfig, check_rows
+from dnamamba.data.windows.stretches import stretches
+from dnamamba.data.windows.tape import Tape
+from dnamamba.data.windows.taped import TapeDataset
 from dnamamba.settings import plain, typed
 
 __all__ = ["GenomeDataModule"]
 
+_LEAST_WINDOWS = 16  # of a held-out lane, where the part is long enough for several
 _UNMASKED = re.compile(b"[ACGTU]")
 
 
@@ -31,7 +35,8 @@ class GenomeDataModule(ResumableDataModule):
     padded ``lengths`` (B,); and for training, where lower case weighs less, ``soft_mask`` (see
     ``WindowDataset``). What is predicted from what, an ``Objective`` of the training room says.
     Held-out parts are read in order and every base once, whatever the number of devices: rows
-    that fill up a batch are empty, with ``index`` -1.
+    that fill up a batch are empty, with ``index`` -1. Where ``rows`` are packed or lanes, batches
+    are as ``TapeDataset`` says.
 
     Args:
         genomes: FASTA files (plain, bgzip or gzip). A list takes every window once an epoch; a
@@ -41,7 +46,10 @@ class GenomeDataModule(ResumableDataModule):
         length: L, bases in a window: 64 to 4,194,304.
         global_batch_size: windows in one optimiser step, over all devices and all batches whose
             gradients are accumulated; must divide by devices x ``accumulate_grad_batches``.
-        windows: which windows there are.
+        windows: which windows there are. Packed or in lanes, ``shuffle`` puts contigs, cut at
+            breaks, into another order in each epoch, and ``reverse_complement`` reads half of
+            them from the other strand; stride, tail, short and max_ambiguous are for
+            ``rows: windows``.
         split: what is held out for validation and test.
         soft_mask_weight: weight of a lower-case (repeat-masked) base in the training loss, 0 to
             1. Validation and test weigh every base alike.
@@ -49,6 +57,14 @@ class GenomeDataModule(ResumableDataModule):
         num_workers: processes that read ahead. A window costs less to read here than to send
             between processes: more than 0 is slower, unless the disk is.
         cache_dir: where the genomes' caches lie (see ``Genome``).
+        rows: what the rows of a training batch are. ``windows``: one window each, laid out as
+            ``windows`` says. ``packed``: short contigs, scaffolds and what is left at their ends
+            are joined into full rows, without padding, and nothing passes from one into the
+            next; every base is read once an epoch, but for runs of ten or more N, on which
+            sequence breaks. ``lanes``: so packed, but in order: the training sequence is divided
+            into ``global_batch_size`` lanes, each step reads every lane's next window, and a
+            causal model's state is carried on from step to step, to be forgotten where a contig
+            begins and at breaks; validation and test carry it, too.
 
     Raises:
         ValueError: settings out of range; and, once the genomes are opened (``setup``), bad
@@ -67,6 +83,7 @@ class GenomeDataModule(ResumableDataModule):
         seed: int = 0,
         num_workers: int = 0,
         cache_dir: str | None = None,
+        rows: Rows = "windows",
     ) -> None:
         super().__init__(tokenizer, global_batch_size, seed, num_workers)
         self.window_config = typed(WindowConfig, windows)
@@ -75,7 +92,9 @@ class GenomeDataModule(ResumableDataModule):
         self.genome_paths = [texts] if isinstance(texts, str) else texts
         self.weights = list(genomes.values()) if isinstance(genomes, dict) else None
         by_weight = dict(zip(self.genome_paths, self.weights or (), strict=False))
+        check_rows(rows, self.window_config, self.weights)
         self.length, self.soft_mask_weight, self.cache_dir = length, soft_mask_weight, cache_dir
+        self.rows = rows
         if not 0 <= soft_mask_weight <= 1:
             raise ValueError(f"data.soft_mask_weight must be 0 to 1, got {soft_mask_weight}")
         settings = {
@@ -89,6 +108,7 @@ class GenomeDataModule(ResumableDataModule):
             "seed": seed,
             "num_workers": num_workers,
             "cache_dir": cache_dir,
+            "rows": rows,
         }
         self.save_hyperparameters(plain(settings))
         self._plans: Plans | None = None
@@ -107,8 +127,11 @@ class GenomeDataModule(ResumableDataModule):
                 self.split,
                 weights=self.weights,
                 seed=self.seed,
+                rows=self.rows,
             )
             self._plans.check(self.tokenizer)
+            if self.rows != "windows":
+                self._tape("train").check()
             rank_zero_info("\n".join(self._plans.report))
         if stage == "fit" and self.soft_mask_weight == 0:
             self._check_that_something_counts()
@@ -145,18 +168,51 @@ class GenomeDataModule(ResumableDataModule):
         """
         return self.plans.bases(part)
 
-    def dataset(self, part: DataPart) -> WindowDataset:
+    @property
+    def carries_state(self) -> bool:
+        """Whether a row of a training batch goes on where that row of the batch before ended."""
+        return self.rows == "lanes"
+
+    def dataset(self, part: DataPart) -> WindowDataset | TapeDataset:
         """The windows of a part as uint8 ids; ``predict`` are all usable ones, in order."""
-        plans = self.plans
+        sources = list(self.plans.genomes.values()), self.plans.contigs
+        soft_mask = part == "train" and self.soft_mask_weight != 1
+        taped = {"windows": (), "packed": ("train",), "lanes": ("train", "validation", "test")}
+        if part in taped[self.rows]:
+            return TapeDataset(
+                *sources,
+                self._tape(part),
+                self.tokenizer,
+                soft_mask=soft_mask,
+                carried=self.carries_state,
+            )
         return WindowDataset(
-            list(plans.genomes.values()),
-            plans.contigs,
-            plans.of(part),
+            *sources,
+            self.plans.of(part),
             self.tokenizer,
-            soft_mask=part == "train" and self.soft_mask_weight != 1,
+            soft_mask=soft_mask,
             padded=part != "train",
         )
 
+    def _tape(self, part: DataPart) -> Tape:
+        plans, lanes = self.plans, self.global_batch_size if self.carries_state else 1
+        if part == "train":
+            how = self.window_config
+            return Tape(
+                plans.regions[part],
+                self.length,
+                lanes,
+                self.seed,
+                how.shuffle,
+                how.reverse_complement,
+            )
+        regions = stretches(plans.regions[part], plans.genomes, plans.contigs)
+        # Cut more often, a lane's windows would mostly be first ones, with nothing carried.
+        most = regions.bases // (_LEAST_WINDOWS * self.length)
+        return Tape(regions, self.length, max(1, min(lanes, most)), once=True)
+
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""
-        return {**self.plans.identity(), **super().stream()}
+        # Checkpoints of before there was a choice are of windows, and do not say so.
+        rows = {} if self.rows == "windows" else {"rows": self.rows}
+        return {**self.plans.identity(), **rows, **super().stream()}

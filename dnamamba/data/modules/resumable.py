@@ -14,7 +14,7 @@ from torch import Tensor
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.position import Position, rank_and_world
 from dnamamba.data.samples.loader import SampleDataset, SampleLoader
-from dnamamba.data.samples.order import held_out_batches, training_batches
+from dnamamba.data.samples.order import training_batches
 from dnamamba.settings import plain, typed
 
 __all__ = ["DataPart", "ResumableDataModule"]
@@ -181,8 +181,8 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             )
         return SampleLoader(
             dataset,
-            lambda: held_out_batches(len(dataset), batch, rank, world, part != "predict"),
-            -(-len(dataset) // (batch * world)),
+            lambda: dataset.held_out(batch, rank, world, part != "predict"),
+            dataset.held_out_steps(batch * world),
             self.num_workers,
             self._pinned,
         )

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from dnamamba.data.samples.order import held_out_batches
+
 __all__ = ["SampleDataset", "SampleLoader"]
 
 Ints = NDArray[np.int64]
@@ -21,8 +23,11 @@ class SampleDataset(Dataset[dict[str, Tensor]], ABC):
     Whatever is read, a batch holds ``tokens`` (B, L) uint8 (of variants (B, 2, L)): ids of the
     bases, read from the sample's strand, without BOS, PAD to the right; ``index`` (B,) int64: the
     samples' numbers, negative where a row is empty; and where they apply ``lengths`` (B,) int64:
-    bases in each row, 0 where it is empty; ``soft_mask``; and ``label``, of no meaning where a
-    row is empty. What a model reads and predicts of it is made on the device.
+    bases in each row, 0 where it is empty; ``resets`` (B, L) bool, True where a base has nothing
+    to do with what stands before it; ``soft_mask``; and ``label``, of no meaning where a row is
+    empty. Where rows go on from batch to batch they are lanes: ``lane`` (B,) int64 and ``before``
+    (B,) uint8 say which, and what base was read last. What a model reads and predicts of it is
+    made on the device.
     """
 
     @abstractmethod
@@ -46,6 +51,14 @@ class SampleDataset(Dataset[dict[str, Tensor]], ABC):
         """What the rows of a batch with these numbers (B,) int64 are called in reports."""
         names = iter(self.names(index[index >= 0]))
         return [next(names) if i >= 0 else "an empty row" for i in index]
+
+    def held_out(self, batch: int, rank: int, world: int, mixed: bool) -> Iterator[Ints]:
+        """The numbers of one rank's batches, over all samples once; see ``held_out_batches``."""
+        return held_out_batches(len(self), batch, rank, world, mixed)
+
+    def held_out_steps(self, rows: int) -> int:
+        """Batches that ``held_out`` gives, of so many rows over all ranks."""
+        return -(-len(self) // rows)
 
     @property
     def targets(self) -> NDArray[Any] | None:

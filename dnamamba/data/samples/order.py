@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from dnamamba.data.samples.permutation import mix, permute
 
-__all__ = ["SampleOrder", "held_out_batches", "held_out_order", "training_batches"]
+__all__ = [
+    "SampleOrder",
+    "held_out_batches",
+    "held_out_order",
+    "lane_batches",
+    "training_batches",
+]
 
 Ints = NDArray[np.int64]
 
@@ -96,6 +102,29 @@ def held_out_batches(
         real = place < n
         index = held_out_order(n, place * real) if mixed else place
         yield np.where(real, index, -1)
+
+
+def lane_batches(
+    lanes: int, steps: int, batch: int, rank: int = 0, world: int = 1
+) -> Iterator[Ints]:
+    """One rank's part of held-out lanes, each read by one rank from its first window to its last.
+
+    Sample ``step * lanes + lane`` is a lane's window of that number. The lanes that are read side
+    by side are read to their end before the next ones. Every rank gets as many batches, of as
+    many rows; what is too many has the number -1.
+
+    Args:
+        lanes: number of lanes.
+        steps: windows in a lane.
+        batch: lanes for each rank side by side, at most.
+        rank: this process, 0 to ``world - 1``.
+        world: number of processes.
+    """
+    for start in range(0, lanes, world * batch):
+        rows = min(batch, -(-(lanes - start) // world))
+        lane = start + rank * rows + np.arange(rows)
+        for step in range(steps):
+            yield np.where(lane < lanes, step * lanes + lane, -1)
 
 
 def held_out_order(n: int, place: Ints) -> Ints:

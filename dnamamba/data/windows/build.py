@@ -11,12 +11,11 @@ from dnamamba.data.windows.bed import read_bed
 from dnamamba.data.windows.holdout import divide
 from dnamamba.data.windows.plan import Plans, WindowPlan, quotas
 from dnamamba.data.windows.regions import Contigs, Regions, difference, intersection, union
-from dnamamba.data.windows.settings import GenomeSplit, WindowConfig
+from dnamamba.data.windows.settings import LONGEST, SHORTEST, GenomeSplit, Rows, WindowConfig
+from dnamamba.data.windows.stretches import stretches
 from dnamamba.data.windows.tiling import Places, Tiling, tile
 
 __all__ = ["make_plans"]
-
-_SHORTEST, _LONGEST = 64, 4_194_304
 
 
 def make_plans(
@@ -28,6 +27,7 @@ def make_plans(
     weights: Sequence[float] | None = None,
     seed: int = 0,
     whole: bool = False,
+    rows: Rows = "windows",
 ) -> Plans:
     """Decide every window of a run.
 
@@ -46,28 +46,38 @@ def make_plans(
         whole: read whole windows of the other parts, too, as a classifier is to be judged on:
             side by side, no short one at a region's end, ``short`` and ``max_ambiguous`` as in
             training.
+        rows: what rows of a training batch will be. Packed or lanes, the training windows are
+            the stretches between runs of N, whole: every base once, in windows side by side.
 
     Raises:
         ValueError: a bad BED, overlapping parts, weights that are not positive, a window longer
             than every contig, or a part without any window left; says what was left out and why.
     """
-    if not _SHORTEST <= length <= _LONGEST:
-        raise ValueError(f"data.length must be {_SHORTEST} to {_LONGEST:,} bases, got {length}")
+    if not SHORTEST <= length <= LONGEST:
+        raise ValueError(f"data.length must be {SHORTEST} to {LONGEST:,} bases, got {length}")
     contigs = Contigs.of({name: genome.contigs for name, genome in genomes.items()})
     usable = _usable(contigs, windows)
-    parts = divide(usable, contigs, split, length, seed)
+    parts = {**divide(usable, contigs, split, length, seed), "predict": usable}
+    if rows != "windows":
+        parts["train"] = stretches(parts["train"], genomes, contigs)
     plans: dict[str, WindowPlan] = {}
     report = []
-    for name, regions in {**parts, "predict": usable}.items():
-        laid, tiling = _tiled(regions, length, windows, name == "train", whole, genomes, contigs)
-        if name == "train" or getattr(split, name, None):
+    for name, regions in parts.items():
+        if name == "train" and rows != "windows":
+            laid = tiling = tile(regions, length, length, "pad", "pad")
+            line = _packed(regions, tiling, contigs)
+        else:
+            train = name == "train"
+            laid, tiling = _tiled(regions, length, windows, train, whole, genomes, contigs)
             line = _described(name, regions, laid, tiling, contigs)
+        if name == "train" or getattr(split, name, None):
             report.append(line)
             if not len(tiling):
-                raise ValueError(_nothing_left(line, length, contigs))
+                packed = name == "train" and rows != "windows"
+                raise ValueError(_nothing_left(line, length, contigs, packed))
         plans[name] = WindowPlan.in_order(tiling)
     plans["train"] = _mixed(plans["train"].tiling, contigs, weights, windows, seed)
-    return Plans(genomes, contigs, plans, tuple(report))
+    return Plans(genomes, contigs, plans, parts, tuple(report))
 
 
 def _usable(contigs: Contigs, windows: WindowConfig) -> Regions:
@@ -118,8 +128,7 @@ def _described(name: str, regions: Regions, laid: Tiling, kept: Tiling, contigs:
     """One line: what a part holds and what was left out of it."""
     size = regions.end - regions.start
     short = regions.take(size < laid.length)
-    sources = len(np.unique(contigs.genome[kept.contig]))
-    line = f"{name}: {len(kept):,} windows of {laid.length:,} bases from {sources} genome(s)"
+    line = f"{name}: {len(kept):,} windows of {laid.length:,} bases from {_sources(kept, contigs)}"
     dropped = len(regions.contig) - len(laid.contig)
     padded = len(short.contig) - dropped
     notes = [
@@ -131,14 +140,31 @@ def _described(name: str, regions: Regions, laid: Tiling, kept: Tiling, contigs:
         f"left out: {len(laid) - len(kept):,} window(s) of mostly N or IUPAC codes"
         if len(laid) > len(kept)
         else "",
+        f"padding: {kept.padding:.1%} of all positions" if len(kept) else "",
     ]
     return "; ".join([line, *filter(None, notes)])
 
 
-def _nothing_left(line: str, length: int, contigs: Contigs) -> str:
+def _packed(regions: Regions, tiling: Tiling, contigs: Contigs) -> str:
+    """One line on training windows that are packed."""
+    windows = regions.bases // tiling.length
+    return (
+        f"train: {windows:,} windows of {tiling.length:,} bases from {_sources(tiling, contigs)}, "
+        f"packed from {len(regions.contig):,} stretches without runs of N; padding: none (windows "
+        f"laid over each stretch by itself: {tiling.padding:.1%} of all positions)"
+    )
+
+
+def _sources(tiling: Tiling, contigs: Contigs) -> str:
+    return f"{len(np.unique(contigs.genome[tiling.contig]))} genome(s)"
+
+
+def _nothing_left(line: str, length: int, contigs: Contigs, packed: bool) -> str:
     longest = int(contigs.length.argmax())
     size = int(contigs.length[longest])
-    if size < length:
+    if packed:
+        why = "check windows (include, exclude) and split (guard, block): what is left is N alone"
+    elif size < length:
         why = (
             f"no contig is as long as a window: the longest is {contigs.names[longest]!r} with "
             f"{size:,} bases. Set data.length to that or less, or windows.short=pad"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.samples.permutation import mix, permute
-from dnamamba.data.windows.regions import Contigs
+from dnamamba.data.windows.regions import Contigs, Regions
 from dnamamba.data.windows.tiling import Tiling
 
 __all__ = ["Plans", "WindowPlan", "Windows", "quotas"]
@@ -120,12 +120,14 @@ class Plans:
         genomes: name -> genome.
         contigs: of all genomes; the plans' contig numbers refer to it.
         plans: ``train``, ``validation``, ``test`` and ``predict`` (all that is usable).
+        regions: what the windows of each of them were laid over.
         report: one line a part: windows, bases, and what was left out and why.
     """
 
     genomes: Mapping[str, Genome]
     contigs: Contigs
     plans: Mapping[str, WindowPlan]
+    regions: Mapping[str, Regions]
     report: tuple[str, ...]
 
     def of(self, split: str) -> WindowPlan:

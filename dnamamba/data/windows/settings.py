@@ -1,11 +1,32 @@
 """What a user sets about windows and held-out parts; each checks itself."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 from dnamamba.data.windows.tiling import Short, Tail
 from dnamamba.settings import typed
 
-__all__ = ["GenomeSplit", "Part", "WindowConfig", "check_fractions"]
+__all__ = [
+    "LONGEST",
+    "SHORTEST",
+    "GenomeSplit",
+    "Part",
+    "Rows",
+    "WindowConfig",
+    "check_fractions",
+    "check_rows",
+]
+
+SHORTEST, LONGEST = 64, 4_194_304  # bases in a window
+
+Rows = Literal["windows", "packed", "lanes"]
+"""What the rows of a training batch are:
+
+- ``windows``: pieces of one region each, laid out by the settings of windows;
+- ``packed``: full rows of whatever fits, in any order;
+- ``lanes``: the same, but row r of a step goes on where row r of the step before ended.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,6 +107,35 @@ class Part:
 
     def __bool__(self) -> bool:
         return bool(self.contigs or self.bed or self.fraction)
+
+
+def check_rows(rows: Rows, windows: WindowConfig, weights: Sequence[float] | None) -> None:
+    """Refuse settings that mean nothing where rows are packed or lanes.
+
+    Raises:
+        ValueError: an unknown kind of rows, or a setting of single windows; names it.
+    """
+    if rows not in get_args(Rows):
+        raise ValueError(f"data.rows must be one of {', '.join(get_args(Rows))}, got {rows!r}")
+    if rows == "windows":
+        return
+    if weights is not None:
+        raise ValueError(
+            f"data.genomes mixes windows of genomes by weight, but rows of data.rows={rows} run "
+            "from one genome into the next; name the genomes as a list, or set data.rows=windows"
+        )
+    single = ("stride", "tail", "short", "max_ambiguous")
+    changed = [
+        f"windows.{field.name}={getattr(windows, field.name)}"
+        for field in fields(WindowConfig)
+        if field.name in single and getattr(windows, field.name) != field.default
+    ]
+    if changed:
+        raise ValueError(
+            f"data.{', data.'.join(changed)} is about windows that are laid out one by one; "
+            f"data.rows={rows} reads every base once, but for runs of N: leave it out, or set "
+            "data.rows=windows"
+        )
 
 
 def check_fractions(validation: Part, test: Part) -> None:

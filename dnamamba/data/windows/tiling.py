@@ -68,6 +68,12 @@ class Tiling:
         last_of_each_run = self.places(self._until - 1)
         return bool((last_of_each_run.length < self.length).any())
 
+    @property
+    def padding(self) -> float:
+        """The share of the windows' positions that hold no base; of no windows, 0."""
+        short = self.length - self.places(self._until - 1).length  # of each run the last alone
+        return float(short.sum()) / max(len(self) * self.length, 1)
+
     def places(self, number: Ints) -> Places:
         """Where the windows of these numbers (n,) lie."""
         run = np.searchsorted(self._until, number, side="right")

@@ -1,6 +1,7 @@
 """What happens around the training loop, one concern a file."""
 
 from dnamamba.training.callbacks.best_checkpoint import BEFORE, BestCheckpoint
+from dnamamba.training.callbacks.carried_lanes import CarriedLanes
 from dnamamba.training.callbacks.checkpoints import LastCheckpoint
 from dnamamba.training.callbacks.export import ExportModel
 from dnamamba.training.callbacks.held_out_report import HeldOutReport
@@ -16,6 +17,7 @@ from dnamamba.training.callbacks.summary import RunSummary
 __all__ = [
     "BEFORE",
     "BestCheckpoint",
+    "CarriedLanes",
     "ExportModel",
     "HeldOutReport",
     "LastCheckpoint",

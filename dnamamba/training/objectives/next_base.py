@@ -17,7 +17,8 @@ __all__ = ["NextBase"]
 class NextBase(Objective):
     """Inputs are BOS and all bases but the last, targets the bases.
 
-    A segment that begins within a row, by ``resets``, begins with BOS too.
+    A segment that begins within a row, by ``resets``, begins with BOS too. A row of a lane, which
+    goes on where it ended in the batch before, begins with the base ``before`` instead.
     """
 
     causal: ClassVar[bool] = True
@@ -27,6 +28,8 @@ class NextBase(Objective):
     ) -> Example:
         bases, lengths, resets = batch["tokens"], batch.get("lengths"), batch.get("resets")
         tokens = F.pad(bases[:, :-1], (1, 0), value=BOS)
+        if "before" in batch:
+            tokens[:, 0] = batch["before"]
         if resets is not None:
             tokens = tokens.masked_fill(resets, BOS)
         if lengths is not None:
