@@ -10,10 +10,10 @@ the quickstart's model and ends behind its first step, two batches of validation
 What the imports of ``fit`` are made of is a list by package, of one run under ``-X importtime``,
 which itself costs some.
 
-The budget of ``fit``: PyTorch 1.5 s; Lightning 2.4 s more, 1.2 s of them for torch._dynamo
-with sympy, and the rest on all of torchmetrics, which imports transformers, scipy and matplotlib
-where they are installed; dnamamba with jsonargparse 0.4 s; parser, data and model 0.3 s; three
-batches of 8 x 1,024 on one core 0.6 s.
+The budget of ``fit``: PyTorch 1.5 s; Lightning 0.7 s more, where ``import pytorch_lightning`` by
+itself takes 5: torch._dynamo with sympy, and all of torchmetrics, which imports transformers and
+scipy where they are installed, are left out (``dnamamba/cli/lean.py``); dnamamba with jsonargparse
+0.5 s; parser, data and model 0.3 s; three batches of 8 x 1,024 on one core 0.5 s.
 """
 
 import argparse
