@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD
 
-__all__ = ["SMALL", "Batch", "CapturedStep", "bucketed_length"]
+__all__ = ["Batch", "CapturedStep", "bucketed_length", "is_small"]
 
 Batch = dict[str, Tensor]
 Measure = Callable[[Batch], tuple[Tensor, ...]]
@@ -19,14 +19,22 @@ Measure = Callable[[Batch], tuple[Tensor, ...]]
 
 _log = logging.getLogger(__name__)
 
-SMALL = 1 << 19
-"""Positions in a batch up to which a GPU can be done before the host has issued the work."""
+# Positions in a batch up to which a GPU can be done before the host has issued the work.
+_SMALL = 1 << 19
 # The share of a GPU's memory that a graph may keep to itself.
 _SHARE = 4
 # Batches of one shape that run launch by launch before it is captured: kernels compile meanwhile.
 _SEEN = 2
 # Shapes that are captured; each keeps what it works on.
 _MOST = 16
+
+
+def is_small(positions: int, devices: int) -> bool:
+    """Whether a batch of so many positions a device, on a GPU, is taken as one graph.
+
+    Of several devices none is: gradients are exchanged while the backward goes on.
+    """
+    return positions <= _SMALL and devices == 1
 
 
 def bucketed_length(length: int) -> int:
@@ -52,10 +60,11 @@ class CapturedStep:
         module: whose parameters are trained; they may be changed in place alone.
         measure: a function of a batch and of the module's tensors, that does not wait for the
             device.
+        devices: that train together.
     """
 
-    def __init__(self, module: nn.Module, measure: Measure) -> None:
-        self._measure = measure
+    def __init__(self, module: nn.Module, measure: Measure, devices: int = 1) -> None:
+        self._measure, self._devices = measure, devices
         self._step = _Step(module, measure)
         self._parts = list(module.modules())
         self._named = list(module.named_parameters())
@@ -80,7 +89,7 @@ class CapturedStep:
         half = torch.is_autocast_enabled("cuda") and (
             torch.get_autocast_dtype("cuda") == torch.float16
         )
-        small = tokens.is_cuda and tokens.numel() <= SMALL and not half
+        small = tokens.is_cuda and is_small(tokens.numel(), self._devices) and not half
         return small and not torch.is_anomaly_enabled() and not _are_watched(self._parts)
 
     def _run(self, batch: Batch, trained: Mapping[str, Tensor]) -> "_Result":

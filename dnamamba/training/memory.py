@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.footprint import Reading
 from dnamamba.model.recompute import Recompute
-from dnamamba.training.captured import SMALL
+from dnamamba.training.captured import is_small
 
 __all__ = ["Forecast", "SaysMemory", "Step", "StepMemory", "activations", "readable_bytes"]
 
@@ -91,8 +91,8 @@ class Step:
 
     @property
     def captured(self) -> bool:
-        """Whether a batch is small enough for a graph."""
-        return self.may_capture and self.reading.positions <= SMALL
+        """Whether a batch is taken as one graph."""
+        return self.may_capture and is_small(self.reading.positions, self.devices)
 
 
 class StepMemory(NamedTuple):

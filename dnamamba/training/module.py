@@ -76,14 +76,9 @@ class TrainedModule(pl.LightningModule):
         """
 
     def captured(self, batch: Batch) -> tuple[Tensor, ...]:
-        """``measure``, small batches on a GPU as one graph from forward to backward.
-
-        Of several processes each leaves it to autograd, which exchanges gradients as they come.
-        """
-        if self.trainer.world_size > 1:
-            return self.measure(batch)
+        """``measure``, small batches on a GPU as one graph from forward to backward."""
         if self._captured is None:
-            self._captured = CapturedStep(self, self.measure)
+            self._captured = CapturedStep(self, self.measure, self.trainer.world_size)
         return self._captured(batch)
 
     def activation_memory(self, reading: Reading, captured: bool) -> int | None:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 import pytorch_lightning as pl
@@ -15,7 +16,8 @@ from dnamamba.config import BackboneConfig, BiMambaConfig, MambaConfig
 from dnamamba.model.classifier import Classifier
 from dnamamba.model.heads import HeadConfig
 from dnamamba.training import captured
-from dnamamba.training.captured import Batch, CapturedStep
+from dnamamba.training.captured import Batch, CapturedStep, is_small
+from dnamamba.training.memory import Step
 from dnamamba.training.pretrain import PretrainModule
 
 IDS = Tokenizer().base_ids
@@ -129,6 +131,16 @@ class TestOnTheCPU:
         loss, _, weight, _ = CapturedStep(module, module.measure)(batch)
         torch.testing.assert_close(loss, module.measure(batch)[0])
         assert weight == tokens.numel()
+
+
+def test_what_is_taken_as_one_graph_is_small_and_of_one_device() -> None:
+    """The forecast of memory goes by it, too."""
+    assert is_small(1 << 19, 1)
+    assert not is_small((1 << 19) + 1, 1)
+    assert not is_small(1, 2)
+    step = Step(samples=64, windows=1, length=100, itemsize=2, on_gpu=True, may_capture=True)
+    assert step.captured
+    assert not replace(step, devices=2).captured
 
 
 def test_on_the_cpu_and_beside_hooks_nothing_changes() -> None:
