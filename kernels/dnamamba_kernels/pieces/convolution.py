@@ -8,70 +8,50 @@ from torch import Tensor
 from dnamamba_kernels.causal_conv1d import op, tail
 from dnamamba_kernels.causal_conv1d.convolution import Convolution
 from dnamamba_kernels.causal_conv1d.state import final_state
-from dnamamba_kernels.pieces.context import current
+from dnamamba_kernels.pieces.context import or_whole
 from dnamamba_kernels.pieces.group import Pieces
 
 __all__ = ["causal_conv1d", "causal_conv1d_tail"]
 
 
+@or_whole(op.causal_conv1d)
 def causal_conv1d(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    initial_state: Tensor | None = None,
-    resets: Tensor | None = None,
-    reverse: bool = False,
-    *,
-    backend: str | None = None,
+    pieces: Pieces, initial_state: Tensor | None, backend: str | None, **fields: Any
 ) -> tuple[Tensor, Tensor]:
-    """``dnamamba_kernels.causal_conv1d`` of a sequence, of which x may be this process's piece.
+    """``dnamamba_kernels.causal_conv1d``, within ``over`` of this process's piece of a sequence.
 
-    Args:
-        x: as there; within ``over``, the piece. So is ``resets``.
-        weight: as there.
-        bias: as there.
-        initial_state: as there, of the sequence: that of the piece scanned first counts.
-        resets: as there.
-        reverse: as there.
-        backend: as there.
-
-    Returns:
-        y, as there; and the state behind the sequence, on the process whose piece is scanned first,
-        which will need it for what follows. On the others, what entered their pieces.
+    Arguments and results are that op's, x, ``resets`` and y those of the piece; ``initial_state``
+    is the sequence's, and counts on the process whose piece is scanned first. To that process the
+    state behind the sequence is given back, for it will need it for what follows; to the others
+    what entered their pieces.
 
     Raises:
         ValueError: as there; or, on every process alike, a piece has fewer than W - 1 positions.
     """
-    pieces = current()
-    if pieces is not None:
-        conv = Convolution(x, weight, bias, None, resets, reverse)
-        conv._replace(initial_state=initial_state).check()
-        pieces.check("causal_conv1d", x)
-        if min(pieces.lengths) < conv.taps:
-            raise ValueError(
-                f"causal_conv1d: a piece needs the W - 1 = {conv.taps} positions that the next "
-                f"one sees, got pieces of {list(pieces.lengths)}; use fewer processes"
-            )
-        before, behind = _Halo.apply(pieces, reverse, final_state(conv), initial_state)
-        y, _ = op.causal_conv1d(x, weight, bias, before, resets, reverse, backend=backend)
-        return y, behind
-    return op.causal_conv1d(x, weight, bias, initial_state, resets, reverse, backend=backend)
+    conv = Convolution(initial_state=None, **fields)
+    conv._replace(initial_state=initial_state).check()
+    pieces.check("causal_conv1d", conv.x)
+    if min(pieces.lengths) < conv.taps:
+        raise ValueError(
+            f"causal_conv1d: a piece needs the W - 1 = {conv.taps} positions that the next "
+            f"one sees, got pieces of {list(pieces.lengths)}; use fewer processes"
+        )
+    before, behind = _Halo.apply(pieces, conv.reverse, final_state(conv), initial_state)
+    y, _ = op.causal_conv1d(**fields, initial_state=before, backend=backend)
+    return y, behind
 
 
-def causal_conv1d_tail(
-    x: Tensor, taps: int, state: Tensor | None, resets: Tensor | None, lengths: Tensor
-) -> Tensor:
+@or_whole(tail.causal_conv1d_tail)
+def causal_conv1d_tail(pieces: Pieces, **_: Any) -> Tensor:
     """``dnamamba_kernels.causal_conv1d_tail``; not of a piece.
 
     Raises:
         ValueError: within ``over``, where a row's end may lie in any piece.
     """
-    if current() is not None:
-        raise ValueError(
-            "lengths: the state behind padded rows is not known in pieces; a causal model needs "
-            "no lengths, leave them out"
-        )
-    return tail.causal_conv1d_tail(x, taps, state, resets, lengths)
+    raise ValueError(
+        "lengths: the state behind padded rows is not known in pieces; a causal model needs "
+        "no lengths, leave them out"
+    )
 
 
 class _Halo(torch.autograd.Function):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dnamamba_kernels.backend import choose
 from dnamamba_kernels.operators import differentiable, present
-from dnamamba_kernels.pieces.context import current
+from dnamamba_kernels.pieces.context import or_whole
 from dnamamba_kernels.pieces.group import Pieces
 from dnamamba_kernels.pieces.states import adjoint_behind, states_around
 from dnamamba_kernels.selective_scan import op
@@ -22,52 +22,22 @@ from dnamamba_kernels.selective_scan.summary import initial_gradient, summary
 __all__ = ["selective_scan"]
 
 
-def selective_scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor | None = None,
-    z: Tensor | None = None,
-    delta_bias: Tensor | None = None,
-    delta_softplus: bool = True,
-    initial_state: Tensor | None = None,
-    resets: Tensor | None = None,
-    reverse: bool = False,
-    *,
-    backend: str | None = None,
-) -> tuple[Tensor, Tensor]:
-    """``dnamamba_kernels.selective_scan`` of a sequence, of which u may be this process's piece.
+@or_whole(op.selective_scan)
+def selective_scan(pieces: Pieces, backend: str | None, **fields: Any) -> tuple[Tensor, Tensor]:
+    """``dnamamba_kernels.selective_scan``, within ``over`` of this process's piece of a sequence.
 
-    Args:
-        u: as there; within ``over``, the piece. So are delta, B, C, z and ``resets``.
-        delta: as there.
-        A: as there.
-        B: as there.
-        C: as there.
-        D: as there.
-        z: as there.
-        delta_bias: as there.
-        delta_softplus: as there.
-        initial_state: as there, of the sequence: that of the piece scanned first counts.
-        resets: as there.
-        reverse: as there.
-        backend: as there; within ``over`` not "reference".
-
-    Returns:
-        y, as there; and the state behind the sequence, on every process.
+    Arguments and results are that op's, u, delta, B, C, z, ``resets`` and y those of the piece;
+    ``initial_state`` is the sequence's, and counts on the process whose piece is scanned first.
+    The state that is given back is the one behind the sequence, on every process. Within ``over``
+    ``backend`` may not be "reference".
 
     Raises:
         ValueError: as there.
     """
-    scan = Scan(u, delta, A, B, C, D, z, delta_bias, initial_state, resets, delta_softplus, reverse)
-    pieces = current()
-    if pieces is None:
-        return op.selective_scan(*scan[:8], delta_softplus, *scan[8:10], reverse, backend=backend)
+    scan = Scan(**fields)
     scan.check()
-    pieces.check("selective_scan", u)
-    backend = choose(backend, u.device, u.dtype)
+    pieces.check("selective_scan", scan.u)
+    backend = choose(backend, scan.u.device, scan.u.dtype)
     if backend == "reference":
         raise ValueError('backend "reference" reads a sequence whole; in pieces use "torch"')
     y, behind = _Scan.apply(pieces, backend, differentiable(*scan), *scan)
