@@ -92,12 +92,8 @@ class WindowDataset(SampleDataset):
 
     def names(self, index: Ints) -> list[str]:
         """``genome contig:start-end(strand)`` of each sample, 0-based and half-open."""
-        contigs = self.contigs
-        return [
-            f"{contigs.genomes[contigs.genome[contig]]} {contigs.names[contig]}:"
-            f"{start}-{start + length}({'-' if reverse else '+'})"
-            for contig, start, length, reverse in zip(*self.plan.samples(index), strict=True)
-        ]
+        windows = zip(*self.plan.samples(index), strict=True)
+        return [self.contigs.named(*window) for window in windows]
 
     @property
     def targets(self) -> Ints | None:

@@ -80,6 +80,11 @@ class Contigs:
         """Every contig from end to end."""
         return Regions(np.arange(len(self.names)), np.zeros_like(self.length), self.length)
 
+    def named(self, contig: int, start: int, length: int, reverse: bool) -> str:
+        """A window as ``genome contig:start-end(strand)``, 0-based and half-open."""
+        place = f"{self.genomes[self.genome[contig]]} {self.names[contig]}:{start}-{start + length}"
+        return f"{place}({'-' if reverse else '+'})"
+
     def number(self, name: str) -> int:
         """A contig's number, by ``contig`` or ``genome:contig``.
 

@@ -100,14 +100,9 @@ class TapeDataset(SampleDataset):
         return -(-self.tape.lanes // rows) * self.tape.steps
 
     def _name(self, pieces: Pieces) -> str:
-        contigs, more = self.contigs, len(pieces.row) - _NAMED
-        names = [
-            f"{contigs.genomes[contigs.genome[contig]]} {contigs.names[contig]}:"
-            f"{start}-{start + length}({'-' if reverse else '+'})"
-            for _, contig, start, length, reverse, _ in zip(
-                *pieces.take(np.arange(len(pieces.row)) < _NAMED), strict=True
-            )
-        ]
+        more, told = len(pieces.row) - _NAMED, pieces.take(np.arange(len(pieces.row)) < _NAMED)
+        windows = zip(told.contig, told.start, told.length, told.reverse, strict=True)
+        names = [self.contigs.named(*window) for window in windows]
         return " + ".join(names) + (f" + {more} more" if more > 0 else "")
 
     def _read(self, pieces: Pieces) -> Ids:
