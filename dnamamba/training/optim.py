@@ -125,19 +125,18 @@ def weight_decayed(module: nn.Module) -> set[str]:
 class _AdamW(torch.optim.AdamW):
     """PyTorch's, without the import of torch._dynamo, which takes seconds at the first step.
 
-    That is asked for to keep an optimiser's methods out of what is compiled, as no step is here.
+    That is asked for to keep an optimiser's methods out of what is compiled, as none is here.
     """
+
+    add_param_group = inspect.unwrap(Optimizer.add_param_group)
+    load_state_dict = inspect.unwrap(Optimizer.load_state_dict)
+    state_dict = inspect.unwrap(Optimizer.state_dict)
+    zero_grad = inspect.unwrap(Optimizer.zero_grad)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         loss: float | None = inspect.unwrap(torch.optim.AdamW.step)(self, closure)
         return loss
-
-
-for _method in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
-    _plain = inspect.unwrap(getattr(Optimizer, _method))
-    if not hasattr(_plain, "__dynamo_disable"):
-        setattr(_plain, "__dynamo_disable", _plain)  # what torch._disable_dynamo has made of it
 
 
 def _keeps_settings(optimizer: Optimizer, state: dict[str, Any]) -> dict[str, Any]:
