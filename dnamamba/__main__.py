@@ -1,8 +1,6 @@
 """``python -m dnamamba`` is the command ``dnamamba``."""
 
-import sys
-
-from dnamamba.cli import main
+from dnamamba.cli.process import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -12,9 +12,9 @@ from pathlib import Path
 from threading import Thread
 from types import ModuleType
 
-__all__ = ["hash_triton", "import_module"]
+__all__ = ["GPUS", "hash_triton", "import_module"]
 
-_GPUS = (Path("/dev/nvidia0"), Path("/dev/kfd"))
+GPUS = (Path("/dev/nvidia0"), Path("/dev/kfd"))
 
 
 def import_module(name: str) -> ModuleType:
@@ -39,7 +39,7 @@ def hash_triton() -> None:
     It is part of the name by which each compiled kernel is looked up, and takes half a second, in
     which PyTorch can be imported.
     """
-    if any(gpu.exists() for gpu in _GPUS):
+    if any(gpu.exists() for gpu in GPUS):
         Thread(target=_hash_triton, daemon=True).start()
 
 

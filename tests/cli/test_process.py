@@ -1,0 +1,51 @@
+import atexit
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dnamamba.cli import process
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What ends the process, in order, in place of its end."""
+    ends: list[str] = []
+    monkeypatch.setattr(process, "GPUS", ())
+    monkeypatch.setattr(atexit, "_run_exitfuncs", lambda: ends.append("last functions"))
+    monkeypatch.setattr(os, "_exit", lambda status: ends.append(f"status {status}"))
+    monkeypatch.delitem(sys.modules, "pytorch_lightning", raising=False)
+    return ends
+
+
+def test_a_command_that_used_a_model_ends_at_once(
+    ends: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "main", lambda: 0)
+    with pytest.raises(SystemExit):  # os._exit does not come back
+        process.program()
+    assert ends == ["last functions", "status 0"]
+
+
+@pytest.mark.parametrize(("status", "lightning"), [(1, False), (130, False), (0, True)])
+def test_an_error_and_a_run_end_as_python_does(
+    ends: list[str], monkeypatch: pytest.MonkeyPatch, status: int, lightning: bool
+) -> None:
+    monkeypatch.setattr(process, "main", lambda: status)
+    if lightning:
+        monkeypatch.setitem(sys.modules, "pytorch_lightning", sys)
+    with pytest.raises(SystemExit) as stop:
+        process.program()
+    assert stop.value.code == status
+    assert not ends
+
+
+def test_what_was_printed_is_there_and_a_closed_pipe_is_an_error() -> None:
+    command = [sys.executable, "-m", "dnamamba", "--help"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("usage: dnamamba COMMAND")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        assert subprocess.run(command, stdout=closed, stderr=subprocess.DEVNULL).returncode
