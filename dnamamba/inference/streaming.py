@@ -54,7 +54,7 @@ class Chunk(NamedTuple):
     @property
     def bases(self) -> int:
         """Bases read in all rows together."""
-        return sum(max(width - self.skipped, 0) for width in self.real)
+        return int(np.maximum(np.array(self.real) - self.skipped, 0).sum())
 
 
 def batches(

@@ -11,6 +11,8 @@ __all__ = ["Census"]
 
 _CERTAIN = b"ACGTUacgtu"
 _AMBIGUOUS = np.array([b in LETTERS and b not in _CERTAIN for b in range(256)])
+_PLAIN = b"ACGTacgt"
+_SHORT = 1 << 16  # bases: shorter blocks of plain ones are counted together
 _NOTED = [b for b in LETTERS if b not in b"ACGTNacgtn"]
 
 
@@ -18,17 +20,23 @@ class Census:
     """What occurs in a genome.
 
     Attributes:
-        counts: (256,) int64, how often each byte occurs.
         noted: letter -> contig's name -> 0-based position of its first occurrence; for the
             letters that a tokenizer's policy may refuse (U and the IUPAC codes).
         total: bases so far.
     """
 
     def __init__(self) -> None:
-        self.counts: NDArray[np.int64] = np.zeros(256, np.int64)
+        self._counts: NDArray[np.int64] = np.zeros(256, np.int64)
+        self._uncounted = bytearray()
         self.noted: dict[str, dict[str, int]] = {}
         self.total = 0
         self._runs: list[NDArray[np.int64]] = []
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """(256,) int64, how often each byte occurs."""
+        self._count(b"")
+        return self._counts
 
     @property
     def runs(self) -> NDArray[np.int64]:
@@ -50,14 +58,18 @@ class Census:
         Raises:
             ValueError: a byte that is no nucleotide; names record and 0-based position.
         """
+        if len(bases) < _SHORT and not bases.translate(None, _PLAIN):
+            self._uncounted += bases
+            if len(self._uncounted) >= _SHORT:
+                self._count(b"")
+            self.total += len(bases)
+            return
         if foreign := bases.translate(None, LETTERS):
             at = min(bases.find(byte) for byte in set(foreign))
             raise ValueError(
                 f"{shown}: {contig}, position {base + at:,} (0-based): {_refusal(bases[at])}"
             )
-        letters = np.frombuffer(bases, np.uint8)
-        counts = np.bincount(letters, minlength=256)
-        self.counts += counts
+        letters, counts = self._count(bases)
         for letter in _NOTED:
             if counts[letter]:
                 first = self.noted.setdefault(chr(letter), {})
@@ -66,6 +78,15 @@ class Census:
             edges = np.flatnonzero(np.diff(_AMBIGUOUS[letters], prepend=False, append=False))
             self._runs.append(edges.reshape(-1, 2) + self.total)
         self.total += len(bases)
+
+    def _count(self, bases: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Count what stands by, and these; the latter as numbers, and how often each occurs."""
+        waiting, self._uncounted = self._uncounted, bytearray()
+        self._counts += np.bincount(np.frombuffer(waiting, np.uint8), minlength=256)
+        letters = np.frombuffer(bases, np.uint8)
+        counts = np.bincount(letters, minlength=256)
+        self._counts += counts
+        return letters, counts
 
 
 def _refusal(byte: int) -> str:

@@ -269,10 +269,8 @@ class Genome:
     ) -> None:
         """Fill rows of at most ``columns`` bytes with windows, which are checked first."""
         self._check_batch(number, first, size, columns)
-        each = (column.tolist() for column in (number, self._offsets[number], first, size))
         with self._bases.reading() as file:
-            for row, contig, before, start, length in zip(rows, *each, strict=True):
-                self._bases.read(file, contig, before, start, row[:length])
+            self._bases.read_rows(file, number, self._offsets[number], first, size, rows)
 
     def _check_batch(self, number: Ints, first: Ints, size: Ints, columns: int) -> None:
         bad = (number < 0) | (number >= len(self._lengths))

@@ -1,9 +1,10 @@
 """Reading a genome's bases by position, without a file offset that processes could share."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from dnamamba.data.genome.source import Identity, is_still
 __all__ = ["BasesFile"]
 
 Row = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+_SHORT = 1 << 14  # bases: a longer row is read by itself, without a copy
+_APART = 1 << 12  # bases between two rows that are cheaper read than another call
 
 
 class _Descriptor(FileIO):
@@ -74,6 +79,52 @@ class BasesFile:
         if not is_still(file.fileno(), self._identity):
             self._opened = None
             raise ValueError(self._changed())
+
+    def read_rows(
+        self,
+        file: FileIO,
+        contigs: Ints,
+        before: Ints,
+        starts: Ints,
+        sizes: Ints,
+        rows: Iterable[Row],
+    ) -> None:
+        """Fill many rows, the short ones among neighbours of a cache by one call.
+
+        Args:
+            file: what ``reading`` gave.
+            contigs: (B,) their numbers.
+            before: (B,) bases of all contigs before each.
+            starts: (B,) 0-based positions; the caller has checked the ranges.
+            sizes: (B,) bases of each.
+            rows: B rows, each at least as long.
+
+        Raises:
+            ValueError: as of ``read``.
+        """
+        if self._bare and len(sizes) > 1 and sizes.max() <= _SHORT:
+            self._read_neighbours(file, before + starts, sizes, list(rows))
+            return
+        each = (column.tolist() for column in (contigs, before, starts, sizes))
+        for row, contig, offset, start, size in zip(rows, *each, strict=True):
+            self.read(file, contig, offset, start, row[:size])
+
+    def _read_neighbours(
+        self, file: FileIO, places: Ints, sizes: Ints, rows: Sequence[Row]
+    ) -> None:
+        order = np.argsort(places, kind="stable")
+        first, size = places[order], sizes[order]
+        reach = np.maximum.accumulate(first + size)
+        edges = np.flatnonzero(first[1:] > reach[:-1] + _APART) + 1
+        bounds = pairwise([0, *edges.tolist(), len(order)])
+        numbers, firsts, sized = order.tolist(), first.tolist(), size.tolist()
+        for begin, end in bounds:
+            start = firsts[begin]
+            bases = np.empty(int(reach[end - 1]) - start, dtype=np.uint8)
+            self._fill(file, start, bases)
+            for i in range(begin, end):
+                at = firsts[i] - start
+                rows[numbers[i]][: sized[i]] = bases[at : at + sized[i]]
 
     def read(self, file: FileIO, contig: int, before: int, start: int, out: Row) -> None:
         """Fill ``out`` with the bases from 0-based ``start`` of a contig.
