@@ -2,7 +2,7 @@
 
 It asks for one class of torch._dynamo, to recognise a compiled module by, and for two classes of
 torchmetrics, whose package imports every metric there is, and with them transformers, scipy and
-more where those are installed. Whoever uses the rest gets it, a moment later.
+more where those are installed, and matplotlib. Whoever uses the rest gets it, a moment later.
 """
 
 import importlib
@@ -17,6 +17,7 @@ from typing import Any
 __all__ = ["import_lightning"]
 
 _DYNAMO = "torch._dynamo"
+_PLOTS = "torchmetrics.utilities.plot"
 _PACKAGES = ("torchmetrics", "torchmetrics.functional")
 _HOMES = {
     "Metric": "torchmetrics.metric",
@@ -32,7 +33,10 @@ def import_lightning() -> None:
         return
     for name in _PACKAGES:
         _defer(name)
-    with _without_dynamo():
+    # What keeps a function out of the compiler leaves it as it is; a plot's types are annotations.
+    compiler = _stand_in(_DYNAMO, OptimizedModule=OptimizedModule, disable=_as_it_is)
+    plots = _stand_in(_PLOTS, _AX_TYPE=Any, _PLOT_OUT_TYPE=Any, plot_single_or_multi_val=_plot)
+    with compiler, plots:
         importlib.import_module("pytorch_lightning")
 
 
@@ -81,16 +85,32 @@ def _as_it_is(function: Any, *_: Any, **__: Any) -> Any:
     return function
 
 
+def _plot(*args: Any, **kwargs: Any) -> Any:
+    return importlib.import_module(_PLOTS).plot_single_or_multi_val(*args, **kwargs)
+
+
+class _StandIn(ModuleType):
+    """Gives way to the module of its name when it is asked for more than it has."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
 @contextmanager
-def _without_dynamo() -> Iterator[None]:
-    """Within this block torch._dynamo is one class, and keeps nothing out of the compiler."""
-    if _DYNAMO in sys.modules:
+def _stand_in(name: str, **contents: Any) -> Iterator[None]:
+    """Within this block a module is no more than ``contents``, unless it has been imported."""
+    if name in sys.modules:
         yield
         return
-    stand_in = ModuleType(_DYNAMO)
-    vars(stand_in).update(OptimizedModule=OptimizedModule, disable=_as_it_is)
-    sys.modules[_DYNAMO] = stand_in
+    module = _StandIn(name)
+    vars(module).update(contents)
+    sys.modules[name] = module
     try:
         yield
     finally:
-        del sys.modules[_DYNAMO]
+        if sys.modules.get(name) is module:
+            del sys.modules[name]

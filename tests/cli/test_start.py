@@ -94,10 +94,11 @@ def test_a_run_needs_neither_the_compiler_nor_others_metrics(tmp_path: Path) -> 
     loaded = _modules(script, *_fit(tmp_path))
     assert not {name for name in loaded if name.startswith(unneeded)}
     assert not loaded & {"sympy", "scipy.signal", "transformers", "tensorboard"}
+    assert "matplotlib.pyplot" not in loaded  # the run's own plots need no pyplot
 
 
 def test_what_a_start_leaves_out_is_there_for_whoever_asks() -> None:
-    """torchmetrics whole, and a compiled module that Lightning knows for one."""
+    """torchmetrics whole, its plots, and a compiled module that Lightning knows for one."""
     script = (
         "import json, sys\n"
         "from dnamamba.cli.lean import import_lightning\n"
@@ -110,6 +111,9 @@ def test_what_a_start_leaves_out_is_there_for_whoever_asks() -> None:
         "assert not isinstance(line, OptimizedModule)\n"
         "assert isinstance(torch.compile(line), OptimizedModule)\n"
         "assert torchmetrics.Accuracy(task='binary')(torch.ones(1), torch.ones(1)) == 1\n"
+        "mean = torchmetrics.MeanMetric()\n"
+        "mean.update(2.0)\n"
+        "assert mean.plot()[0].axes\n"
         "assert torchmetrics.functional.mean_squared_error(torch.ones(1), torch.ones(1)) == 0\n"
         "assert torchmetrics.Metric is torchmetrics.metric.Metric\n"
         "assert classification is torchmetrics.functional.classification\n"
