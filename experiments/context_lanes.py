@@ -25,12 +25,15 @@ def lanes(job: LanesJob, context: Context) -> dict[str, Any]:
     model, tokenizer = checkpoint.load(run / "model")
     model.to("cuda" if torch.cuda.is_available() else "cpu")
     contigs = list(_held_out(job.group, tokenizer, context))
+    trained = contigs_of(context.data, job.group, held_out=False)
+    bases = sum(genome.contigs[contig] for genome, contig in trained)
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps": steps,
         "bases": steps * data["length"] * data["global_batch_size"],
         "window": data["length"],
         "batch": data["global_batch_size"],
+        "bases_a_lane": bases // data["global_batch_size"],
         "bases_per_second": logged_rate(run, "train/bases_per_second"),
         "contigs": [contig.contig for contig in contigs],
         "lengths": [len(contig) for contig in contigs],

@@ -51,6 +51,7 @@ def lanes_page(rows: list[Row]) -> str:
         seeds=len(matching(rows, kind="lanes", group=row["group"], rows="lanes")),
         windows_speed=" and ".join(speed["windows"]),
         lanes_speed=" and ".join(speed["lanes"]),
+        bases_a_lane=" and ".join(f"{run['bases_a_lane'] / 1e3:,.0f}" for run in found.values()),
         groups=" and ".join(found),
         machine=machine_of(row),
         tables="\n\n".join(_distances(rows, group) for group in found),

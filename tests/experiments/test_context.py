@@ -139,8 +139,8 @@ def rows() -> dict[str, Any]:
         bins = [{"from": 0, "to": 256, **piece}, {"from": 256, "to": None, **piece}]
         made[f"lanes.{group}.{trained}"] = {
             **about, "kind": "lanes", "group": group, "rows": trained, "seed": 1, "window": 64,
-            "parameters": 468_608, "batch": 2, "bases_per_second": 4e6, "contigs": ["a", "b"],
-            "lengths": [900, 300], "bins": bins,
+            "parameters": 468_608, "batch": 2, "bases_a_lane": 5e4,
+            "bases_per_second": 4e6, "contigs": ["a", "b"], "lengths": [900, 300], "bins": bins,
         }  # fmt: skip
     windows = {"hg38": 90, "escherichia": 10}
     for length, seed in product((1024, 16384), (1, 2)):
