@@ -25,7 +25,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules import VariantDataModule
 from dnamamba.model.heads import Multiclass
 
-__all__ = ["baseline", "canonical_counts"]
+__all__ = ["baseline", "canonical_counts", "canonical_words"]
 
 LENGTHS = (3, 4, 5, 6, 7, 8)
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -120,6 +120,13 @@ def canonical_counts(tokens: NDArray[np.uint8], lengths: Ints, k: int) -> sparse
     row = np.nonzero(known)[0]
     word = np.minimum(forward, reverse)[known]
     return sparse.csr_matrix((np.ones(len(word)), (row, word)), shape=(len(base), 4**k))
+
+
+def canonical_words(k: int) -> Ints:
+    """The columns of ``canonical_counts`` that may hold counts."""
+    word = np.arange(4**k)
+    reverse = sum((3 - word // 4**i % 4) * 4 ** (k - 1 - i) for i in range(k))
+    return np.flatnonzero(word <= reverse)
 
 
 def _shares(counts: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -7,14 +7,23 @@ import traceback
 from collections.abc import Callable, Collection
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
-
-from plan import Job
+from typing import Any, Protocol
 
 __all__ = ["run_jobs"]
 
 # Imported once, in the process from which the workers are forked.
 _PRELOAD = ["dnamamba.cli.training", "dnamamba.training.finetune", "dnamamba.data.modules"]
+
+WAIT = 3600.0  # seconds at a time: what the operating system waits has a bound
+
+
+class Job(Protocol):
+    """What a worker is given: a dataclass that is pickled and compared."""
+
+    @property
+    def name(self) -> str:
+        """Names the job, and the file of its error."""
+        ...
 
 
 class Worker:
@@ -84,7 +93,8 @@ def run_jobs(
             left = end - time.monotonic()
             if not busy or left <= 0:
                 break
-            ready = wait([worker.pipe for worker in busy], timeout=left)
+            pipes = [worker.pipe for worker in busy]
+            ready = wait(pipes, timeout=min(left, WAIT))
             for worker in [w for w in busy if w.pipe in ready]:
                 name, error = worker.answer()
                 took = time.monotonic() - worker.since

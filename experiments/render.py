@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from chart import Column, chart
+from context_render import section
 from matplotlib.figure import Figure
 from plan import STARTS, Table, chosen_rate
-from rows import RESULTS
+from rows import RESULTS, matching
+from tabular import markdown
 
 __all__ = ["drawing", "page", "species"]
 
@@ -36,7 +38,8 @@ def page(table: Table, folder: Path = RESULTS) -> str:
     }
     for name, text in parts.items():
         remarks = remarks.replace(f"<!-- {name} -->", text)
-    return remarks
+    context = section(folder)
+    return remarks.replace("<!-- CONTEXT -->\n\n", f"{context}\n\n" if context else "")
 
 
 def drawing(table: Table, folder: Path = RESULTS) -> Figure:
@@ -60,7 +63,7 @@ def _perplexity(table: Table, rows: dict[str, Row]) -> str:
     lines = []
     genomes: list[str] = []
     for size in table.sizes:
-        runs = _of(rows, kind="pretrain", size=size)
+        runs = matching(rows.values(), kind="pretrain", size=size)
         if not runs:
             continue
         genomes = [name for name in runs[0]["figures"] if name != "perplexity"]
@@ -70,7 +73,7 @@ def _perplexity(table: Table, rows: dict[str, Row]) -> str:
         about = [f"{runs[0]['parameters']:,}", str(len(runs)), f"{read} Mb", speed]
         lines.append([*about, *cells])
     head = ["parameters", "seeds", "read", "Mb/s", "all", *(species(name) for name in genomes)]
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def species(name: str) -> str:
@@ -83,7 +86,7 @@ def _tasks(table: Table, rows: dict[str, Row]) -> str:
         [task.title, NAMES[task.metric], *(_mean(column[name]) for column in columns.values())]
         for name, task in table.tasks.items()
     ]
-    return _markdown(["task", "figure", *columns], lines)
+    return markdown(["task", "figure", *columns], lines)
 
 
 def _columns(table: Table, rows: dict[str, Row]) -> dict[str, Column]:
@@ -91,7 +94,7 @@ def _columns(table: Table, rows: dict[str, Row]) -> dict[str, Column]:
 
     def values(name: str, **wanted: Any) -> list[float]:
         metric = table.tasks[name].metric
-        return [row["figures"][metric] for row in _of(rows, task=name, **wanted)]
+        return [row["figures"][metric] for row in matching(rows.values(), task=name, **wanted)]
 
     columns = {"k-mers": {name: values(name, kind="kmers") for name in table.tasks}}
     for size in table.sizes:
@@ -109,20 +112,20 @@ def _columns(table: Table, rows: dict[str, Row]) -> dict[str, Column]:
 def _zero_shot(table: Table, rows: dict[str, Row]) -> str:
     lines = []
     for size in table.sizes:
-        runs = _of(rows, kind="zero_shot", size=size)
+        runs = matching(rows.values(), kind="zero_shot", size=size)
         if runs:
             cells = [_mean(row["figures"][part] for row in runs) for part in ("test", "all")]
             counts = runs[0]["samples"]
             n = f"{counts['test']:,}", f"{sum(counts.values()):,}"
             lines.append([_millions(rows, size), *cells])
             head = ["model", f"test part ({n[0]} variants)", f"all ({n[1]})"]
-    return _markdown(head, lines) if lines else "Not measured yet."
+    return markdown(head, lines) if lines else "Not measured yet."
 
 
 def _baselines(table: Table, rows: dict[str, Row]) -> str:
     lines = []
     for name, task in table.tasks.items():
-        runs = _of(rows, kind="kmers", task=name)
+        runs = matching(rows.values(), kind="kmers", task=name)
         if runs:
             samples = runs[0]["samples"]
             chosen = Counter(f"{row['k']}, {row['C']:g}" for row in runs)
@@ -139,19 +142,19 @@ def _baselines(table: Table, rows: dict[str, Row]) -> str:
                 ]
             )
     head = ["task", "train / validation / test", "k, C", "validation", "test", "another figure"]
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def _choices(table: Table, rows: dict[str, Row]) -> str:
     lines = []
     for name, task in table.tasks.items():
         rates = [chosen_rate(table, rows, name, start) for start in STARTS]
-        steps = {row["steps"] for row in _of(rows, kind="finetune", task=name)}
+        steps = {row["steps"] for row in matching(rows.values(), kind="finetune", task=name)}
         batch = task.settings()["data"]["init_args"]["global_batch_size"]
         cells = [f"{rate:g}" if rate else "-" for rate in rates]
         lines.append([task.title, ", ".join(map(str, sorted(steps))) or "-", str(batch), *cells])
     head = ["task", "steps", "batch", "learning rate, pretrained", "from scratch"]
-    return _markdown(head, lines)
+    return markdown(head, lines)
 
 
 def _machines(rows: dict[str, Row]) -> str:
@@ -164,15 +167,11 @@ def _machines(rows: dict[str, Row]) -> str:
         where = machine.pop("device")
         versions = ", ".join(f"{name} {value}" for name, value in machine.items())
         lines.append([kind.replace("_", " "), str(count), where, versions])
-    return _markdown(["runs of", "number", "on", "versions"], lines)
-
-
-def _of(rows: dict[str, Row], **wanted: Any) -> list[Row]:
-    return [row for row in rows.values() if all(row.get(k) == v for k, v in wanted.items())]
+    return markdown(["runs of", "number", "on", "versions"], lines)
 
 
 def _millions(rows: dict[str, Row], size: str) -> str:
-    runs = _of(rows, kind="pretrain", size=size)
+    runs = matching(rows.values(), kind="pretrain", size=size)
     return f"{runs[0]['parameters'] / 1e6:.1f} M" if runs else size
 
 
@@ -183,8 +182,3 @@ def _mean(values: Iterable[float | None], digits: int = 3) -> str:
         return "-"
     mean = f"{statistics.fmean(known):.{digits}f}"
     return f"{mean} ± {statistics.stdev(known):.{digits}f}" if len(known) > 1 else mean
-
-
-def _markdown(head: list[str], lines: list[list[str]]) -> str:
-    rule = ["---"] * 1 + ["--:"] * (len(head) - 1)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])

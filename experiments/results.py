@@ -112,11 +112,13 @@ def collect(arguments: Arguments) -> int:
 
 
 def render(arguments: Arguments) -> int:
+    from context_render import drawings
     from render import drawing, page
 
     table, docs = Table.read(arguments.table), ROOT / "docs"
     (docs / "results.md").write_text(page(table))
-    drawing(table).savefig(docs / "results.png", dpi=110)
+    for name, figure in {"results.png": drawing(table), **drawings()}.items():
+        figure.savefig(docs / name, dpi=110)
     return 0
 
 
@@ -145,7 +147,7 @@ def main() -> int:
         command.add_argument("--workers", type=int, default=8, help="runs side by side")
         command.add_argument("--pack", type=Path, help="folder for rows and models as tar files")
         command.add_argument(
-            "--set", type=_setting, nargs="+", default=[], metavar="KEY=VALUE",
+            "--set", type=setting, nargs="+", default=[], metavar="KEY=VALUE",
             help="set dotted keys of every run's configuration, as trainer.precision=32-true",
         )  # fmt: skip
         if function is pretrain:
@@ -183,7 +185,7 @@ def main() -> int:
     return status
 
 
-def _setting(text: str) -> tuple[str, Any]:
+def setting(text: str) -> tuple[str, Any]:
     key, _, value = text.partition("=")
     return key, yaml.safe_load(value)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from dnamamba.files import replacing
 
-__all__ = ["merge", "pack", "read_rows", "write_row"]
+__all__ = ["machine_of", "matching", "merge", "pack", "read_rows", "write_row"]
 
 Row = dict[str, Any]
 
@@ -62,3 +62,14 @@ def pack(folder: Path, into: Path) -> list[Path]:
             for path in filter(Path.exists, paths):
                 archive.add(path, path.relative_to(folder))
     return written
+
+
+def matching(rows: Iterable[Row], /, **wanted: Any) -> list[Row]:
+    """The rows that say all of this."""
+    return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+
+
+def machine_of(row: Row) -> str:
+    """Where and when a row was made."""
+    machine = row["machine"]
+    return f"{machine['device']}, torch {machine['torch']}, {machine['date']}"

@@ -13,6 +13,7 @@ from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.families import Sizes
 from dnamamba.model.footprint import Reading
 from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig, VariantHeadConfig
+from dnamamba.model.recompute import Recompute, recomputes
 from dnamamba.settings import plain, typed
 from dnamamba.training.adapters import adapter_memory
 from dnamamba.training.agreement import check_metrics, check_tokenizer, resolve_head
@@ -56,8 +57,10 @@ class FineTuneModule(TrainedModule):
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         class_weights: bool = False,
         monitor: str = "loss",
+        recompute: Recompute = "nothing",
     ) -> None:
         super().__init__()
+        recomputes(recompute)  # refuses what it does not know, before anything is built
         self.start = starting_point(pretrained, model, tokenizer)
         self.tokenizer, self.head = self.start.tokenizer, typed(HeadConfig, head)
         self.tuning = typed(TuningConfig, tuning)
@@ -81,6 +84,7 @@ class FineTuneModule(TrainedModule):
                 "optimizer": plain(self.optimizer),
                 "class_weights": class_weights,
                 "monitor": monitor,
+                "recompute": recompute,
             }
         )
         table = torch.frombuffer(bytearray(self.tokenizer.complement_table), dtype=torch.uint8)
@@ -194,6 +198,7 @@ class FineTuneModule(TrainedModule):
         self.model = self.kind(self.start.config, head)  # type: ignore[arg-type]
         if self.start.weights is not None:
             self.model.backbone.load_state_dict(self.start.weights)
+        self.model.backbone.recompute = self.hparams["recompute"]
         adapt(self.model.backbone, self.tuning)
 
     def _gather(self, batch: Batch) -> None:
@@ -226,6 +231,8 @@ class ClassificationModule(FineTuneModule):
         class_weights: weigh losses so that every class counts the same, by the training part.
         monitor: the metric of the validation part that ``best.ckpt`` follows, as ``loss`` or
             ``mcc``.
+        recompute: what each block computes again in the backward, for less memory and more time;
+            see ``PretrainModule``.
 
     Raises:
         ValueError: settings that do not fit together; names them.
@@ -259,9 +266,10 @@ class VariantModule(FineTuneModule):
         optimizer: OptimizerConfig = OptimizerConfig(),  # noqa: B008 (frozen)
         class_weights: bool = False,
         monitor: str = "loss",
+        recompute: Recompute = "nothing",
     ) -> None:
         # The command line and Lightning's loading read the arguments off this signature.
-        settings = tuning, optimizer, class_weights, monitor
+        settings = tuning, optimizer, class_weights, monitor, recompute
         super().__init__(pretrained, model, tokenizer, typed(VariantHeadConfig, head), *settings)
 
     def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import product
 from types import ModuleType
 
 import numpy as np
@@ -41,6 +42,13 @@ def test_counts_of_both_strands_agree(script: Script) -> None:
     count = script("kmers").canonical_counts
     turned = [opposite(sequence) for sequence in SEQUENCES]
     assert (count(*batch(SEQUENCES), 4) != count(*batch(turned), 4)).nnz == 0
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_canonical_words(script: Script, k: int) -> None:
+    words = [bytes(word) for word in product(b"ACGT", repeat=k)]
+    canonical = [i for i, word in enumerate(words) if word <= opposite(word)]
+    assert script("kmers").canonical_words(k).tolist() == canonical
 
 
 def test_relatives_are_grouped(script: Script) -> None:

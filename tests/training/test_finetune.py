@@ -249,6 +249,22 @@ def test_class_weights_make_classes_count_the_same(
     assert math.isclose(losses[0], float(expected), rel_tol=1e-5)
 
 
+@pytest.mark.parametrize("tuning", [TuningConfig(), TuningConfig(freeze=True)])
+def test_recomputed_it_is_the_same(tuning: TuningConfig, table: Path, make: Make) -> None:
+    trained = {}
+    for recompute in ("nothing", "everything"):
+        net = module(tuning, recompute=recompute)
+        make(max_steps=3, limit_val_batches=0).fit(net, data(table))
+        assert net.model.backbone.recompute == recompute
+        trained[recompute] = weights(net)
+    torch.testing.assert_close(trained["everything"], trained["nothing"])
+
+
+def test_what_to_recompute_is_checked_first() -> None:
+    with pytest.raises(ValueError, match="recompute must be one of nothing, cheap, everything"):
+        module(recompute="all")
+
+
 def test_the_head_s_inputs_are_standardised_once(table: Path, make: Make, tmp_path: Path) -> None:
     net, source = module(), data(table)
     before: list[torch.Tensor] = []

@@ -255,8 +255,13 @@ class TestRemedy:
 
     def test_no_recomputation_where_there_is_no_setting(self) -> None:
         module = ClassificationModule(model=MambaConfig(), head=CLASSES)
-        text = forecast(module, self.STEP).remedy(700 * GIB)
+        text = Forecast(module, self.STEP, "data.length", False).remedy(700 * GIB)
         assert text.startswith("Set trainer.accumulate_grad_batches: 2")
+
+    def test_recomputation_in_fine_tuning_too(self) -> None:
+        module = ClassificationModule(model=MambaConfig(), head=CLASSES)
+        text = forecast(module, self.STEP).remedy(700 * GIB)
+        assert text.startswith("Set model.recompute: everything (needs about")
 
     def test_batches_divide(self) -> None:
         step = replace(self.STEP, samples=10, devices=2, recompute="everything")
