@@ -4,11 +4,13 @@ import atexit
 import ctypes
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 from typing import NoReturn
 
 from dnamamba.cli import main
+from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.imports import GPUS
 
 __all__ = ["program"]
@@ -17,7 +19,7 @@ __all__ = ["program"]
 def program() -> NoReturn:
     """Run the command line, and end with its status."""
     if any(gpu.exists() for gpu in GPUS):
-        Thread(target=_wake_gpu, daemon=True).start()
+        Thread(target=_wake_gpu, args=(_takes_first_gpu(sys.argv[1:]),), daemon=True).start()
     status = main()
     # Lightning may have workers and connections that want to be closed.
     if status == 0 and "pytorch_lightning" not in sys.modules:
@@ -25,10 +27,20 @@ def program() -> NoReturn:
     sys.exit(status)
 
 
-def _wake_gpu() -> None:
-    """Have the driver find the GPUs while PyTorch is imported; it takes no memory on any."""
+def _takes_first_gpu(arguments: Sequence[str]) -> bool:
+    """Whether a model is to be used, alone, and where is left to the command: on the first GPU."""
+    command, *rest = arguments or [""]
+    said = any(word.startswith(("--device", "-h", "--help")) for word in rest)
+    used = command in COMMANDS and bool(rest) and not rest[0].startswith("-")
+    return used and not said and "RANK" not in os.environ
+
+
+def _wake_gpu(first: bool) -> None:
+    """While PyTorch is imported have the driver find the GPUs, and make ready the first."""
     with suppress(OSError):
-        ctypes.CDLL("libcuda.so.1").cuInit(0)
+        cuda = ctypes.CDLL("libcuda.so.1")
+        if cuda.cuInit(0) == 0 and first:
+            cuda.cuDevicePrimaryCtxRetain(ctypes.byref(ctypes.c_void_p()), 0)
 
 
 def _end() -> None:

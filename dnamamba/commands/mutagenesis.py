@@ -15,7 +15,7 @@ from dnamamba.data.windows.bed import parse_region, read_bed
 from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.device import best_device
 from dnamamba.files import replacing_together
-from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
+from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
 
 if TYPE_CHECKING:
     from dnamamba.inference.mutagenesis import Effects
@@ -34,7 +34,7 @@ def mutagenesis(
     context: int = CONTEXT,
     flank: int = FLANK,
     both_strands: bool = True,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SITES,
     chunk_length: int = CHUNK_LENGTH,
     max_bases: int | None = None,
     device: str = "auto",

@@ -16,7 +16,7 @@ from dnamamba.data.genome.text import text_lines
 from dnamamba.data.variants import Variant, VariantChecks
 from dnamamba.device import best_device
 from dnamamba.files import replacing
-from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
+from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
 from dnamamba.version import installed_version
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def score_vcf(
     flank: int = FLANK,
     both_strands: bool = True,
     checks: VariantChecks = VariantChecks(),  # noqa: B008 (frozen)
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SITES,
     chunk_length: int = CHUNK_LENGTH,
     max_bases: int | None = None,
     device: str = "auto",

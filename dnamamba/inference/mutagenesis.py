@@ -15,7 +15,7 @@ from dnamamba.inference.effects import BASES, Effects, Surroundings
 from dnamamba.inference.masked_marginals import substitution_marginals
 from dnamamba.inference.models import evaluating, method_of
 from dnamamba.inference.reading import Reading
-from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
+from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
 from dnamamba.inference.sites import Region
 from dnamamba.inference.substitution_ratios import substitution_ratios
 
@@ -33,7 +33,7 @@ def mutate(
     context: int = CONTEXT,
     flank: int = FLANK,
     both_strands: bool = True,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SITES,
     chunk_length: int = CHUNK_LENGTH,
     max_bases: int | None = None,
     advance: Callable[[int], None] | None = None,

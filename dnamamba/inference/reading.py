@@ -15,7 +15,7 @@ import torch
 
 from dnamamba.arguments import whole
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, OVERLAP
-from dnamamba.model.backbone import Backbone
+from dnamamba.model.backbone import Backbone, CausalBackbone
 
 __all__ = ["Bounds", "Reading", "Window"]
 
@@ -111,6 +111,14 @@ class Reading:
         if not backbone.causal:
             return self  # of which ``max_bases`` would cut the windows
         return replace(self, max_bases=self.budget(backbone, device))
+
+    def rows(self, backbone: Backbone, device: torch.device) -> int:
+        """Most sequences side by side, of whose states a GPU's free memory holds four times."""
+        if device.type == "cpu" or not isinstance(backbone, CausalBackbone):
+            return self.batch_size
+        state = backbone.initial_state(1, torch.device("cpu"))
+        bytes_of_a_row = sum(x.numel() * x.element_size() for x in state.tensors)
+        return max(1, min(self.batch_size, _free(device) // 4 // bytes_of_a_row))
 
     @property
     def row(self) -> int:

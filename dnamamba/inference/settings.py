@@ -5,11 +5,21 @@ These stand apart from what reads it: the parser of a command shows them without
 
 from typing import Literal
 
-__all__ = ["BATCH_SIZE", "CHUNK_LENGTH", "CONTEXT", "FLANK", "MASK_EVERY", "OVERLAP", "Pooling"]
+__all__ = [
+    "BATCH_SIZE",
+    "CHUNK_LENGTH",
+    "CONTEXT",
+    "FLANK",
+    "MASK_EVERY",
+    "OVERLAP",
+    "SITES",
+    "Pooling",
+]
 
 Pooling = Literal["mean", "max", "last"]
 
-BATCH_SIZE = 1024  # most sequences side by side
+BATCH_SIZE = 4096  # most sequences side by side
+SITES = 1024  # most variants, each of which is read several times
 CHUNK_LENGTH = 1 << 19  # most bases of one sequence at a time: what keeps a GPU busy
 OVERLAP = 8192  # bases that a window reads on either side of those it answers for
 MASK_EVERY = 16  # of so many bases one is masked at a time

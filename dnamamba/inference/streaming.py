@@ -62,7 +62,8 @@ def batches(
 ) -> Iterator[list[int]]:
     """Numbers of the sources in batches for ``stream``, within the budget of ``reading``."""
     row = reading.row if backbone.causal else None
-    return buckets(sources, reading.batch_size, reading.budget(backbone, device), row)
+    most = reading.rows(backbone, device)
+    return buckets(sources, most, reading.budget(backbone, device), row)
 
 
 def each_batch(

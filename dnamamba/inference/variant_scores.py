@@ -21,7 +21,7 @@ from dnamamba.inference.likelihood_ratios import likelihood_ratios
 from dnamamba.inference.masked_marginals import masked_marginals
 from dnamamba.inference.models import evaluating, method_of
 from dnamamba.inference.reading import Reading
-from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, CONTEXT, FLANK
+from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
 from dnamamba.inference.side_by_side import batches_ahead, side_by_side
 from dnamamba.inference.sources import grouped
 from dnamamba.inference.substitutions import read_substitutions
@@ -60,7 +60,7 @@ def score_variants(
     context: int = CONTEXT,
     flank: int = FLANK,
     both_strands: bool = True,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int = SITES,
     chunk_length: int = CHUNK_LENGTH,
     max_bases: int | None = None,
 ) -> Iterator[VariantScore]:

@@ -49,3 +49,24 @@ def test_what_was_printed_is_there_and_a_closed_pipe_is_an_error() -> None:
     os.close(reader)
     with os.fdopen(writer, "wb") as closed:
         assert subprocess.run(command, stdout=closed, stderr=subprocess.DEVNULL).returncode
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("embed model genome.fa vectors.npz", True),
+        ("predict model new.fa labels.tsv", True),
+        ("predict --config run.yaml", False),  # of a run, whose trainer says where
+        ("embed model genome.fa vectors.npz --device cpu", False),
+        ("embed model genome.fa vectors.npz --device=cuda:1", False),
+        ("embed --help", False),
+        ("fit --config run.yaml", False),
+        ("", False),
+    ],
+)
+def test_a_gpu_is_made_ready_where_it_will_be_used(
+    words: str, first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert process._takes_first_gpu(words.split()) is first
+    monkeypatch.setenv("RANK", "1")
+    assert not process._takes_first_gpu(words.split())

@@ -6,6 +6,7 @@ import torch
 from models import opinionated, reading_both_ways
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.inference import reading
 from dnamamba.inference.embedding import embed
 from dnamamba.inference.reading import Bounds, Reading
 from dnamamba.inference.settings import OVERLAP
@@ -34,6 +35,17 @@ def test_windows_answer_for_each_base_once_and_lie_alike_on_both_strands(
         assert turned[::-1] == [tuple(w) for w in windows]
         if length <= most:
             assert len(windows) == 1
+
+
+def test_as_many_rows_as_their_states_leave_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = opinionated().backbone
+    state = sum(x.numel() * x.element_size() for x in backbone.initial_state(1).tensors)
+    gpu = torch.device("cuda")
+    for free, rows in ((1 << 40, 50), (4 * 7 * state, 7), (0, 1)):
+        monkeypatch.setattr(reading, "_free", lambda _, free=free: free)
+        assert Reading(batch_size=50).rows(backbone, gpu) == rows
+        assert Reading(batch_size=50).rows(backbone, CPU) == 50
+        assert Reading(batch_size=50).rows(reading_both_ways().backbone, gpu) == 50
 
 
 def test_defaults_follow_the_memory() -> None:
