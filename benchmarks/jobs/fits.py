@@ -14,9 +14,10 @@ from jobs.inputs import MODEL, Inputs
 from jobs.job import Job
 from jobs.processes import JobError, seconds_of
 
-__all__ = ["FITS", "FirstStepFit", "Fit", "small_model"]
+__all__ = ["FITS", "FirstStepFit", "Fit", "FitBeside", "small_model"]
 
 WARM_UP = 20  # steps that do not count, of a run of many
+_FEW = 0.2  # the share of the steps that a larger model takes
 _RANDOM_BITS = 2.0  # a base, before anything is learnt
 
 
@@ -99,6 +100,29 @@ class FirstStepFit(Job):
         return seconds_of("dnamamba", ["fit", "--config", str(config)])
 
 
+@dataclass(frozen=True)
+class FitBeside(Job):
+    """Bases a second of one run as a share of those of another, whose steps read as many."""
+
+    data: Callable[[Inputs], dict[str, Any]]
+    other: Callable[[Inputs], dict[str, Any]]
+
+    def measure(self, inputs: Inputs) -> dict[str, Any]:
+        other, this = (run.measure(inputs) for run in self._runs())
+        figure = other["mean_ms"] / this["mean_ms"]
+        return {**this, "figure": figure, "other_mean_ms": other["mean_ms"]}
+
+    def in_process(self, inputs: Inputs) -> Callable[[], object]:
+        return self._runs()[1].in_process(inputs)
+
+    def _runs(self) -> tuple[Fit, Fit]:
+        other, this = (
+            Fit(self.name, self.title, "ms", None, self.today, data, _FEW)
+            for data in (self.other, self.data)
+        )
+        return other, this
+
+
 def small_model(inputs: Inputs) -> Path:
     """The folder of a fine-tuned model, of a few steps, made where it is missing."""
     run = inputs.folder / "fine-tuned"
@@ -153,11 +177,14 @@ def _classification(rows: int, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _pretraining(rows: int, length: int, d: int, layers: int, inputs: Inputs) -> dict[str, Any]:
-    """Windows of the genome, as ``configs/pretrain.yaml`` has it."""
+def _pretraining(
+    rows: int, length: int, d: int, layers: int, inputs: Inputs, kind: str = "windows"
+) -> dict[str, Any]:
+    """A genome, as ``configs/pretrain.yaml`` has it; of short contigs where rows are packed."""
     return {
         "data": {
-            "genomes": [str(inputs.genome)],
+            "genomes": [str(inputs.scaffolds if kind == "packed" else inputs.genome)],
+            "rows": kind,
             "length": _bases(inputs, length),
             "global_batch_size": _rows(inputs, rows),
             "split": {"validation": {"fraction": 0.1}},
@@ -194,6 +221,13 @@ def _check(run: Path) -> str:
     raise JobError(f"{run}: metrics.csv holds no validation")
 
 
+def _rows_of(kind: str, title: str, goal: float) -> FitBeside:
+    """A kind of rows beside windows of their length."""
+    data = partial(_pretraining, 16, 16_384, 256, 8)
+    name, unit = f"fit-{kind}", "of the windows' speed"
+    return FitBeside(name, title, unit, goal, "-", partial(data, kind=kind), data)
+
+
 def _beside(rows: int, length: int, share: float, today: str) -> Fit:
     name = "1m" if length > 1_000_000 else f"{length // 1024}k"
     title = f"`fit`, d 256 x 8, {rows} x {length:,}"
@@ -213,8 +247,10 @@ FITS = (
     Fit("fit-gue-32", "`fit`, classification, 32 x 101", "ms", 5, "> 12 ms",
         partial(_classification, 32), 1.5),
     Fit("fit-small", "`fit`, pretraining 0.5 M, 128 x 1,024", "ms", 12, "37 ms", _SMALL),
-    _beside(256, 1_024, 0.2, "0.88"),
-    _beside(2, 131_072, 0.2, "0.86"),
+    _beside(256, 1_024, _FEW, "0.88"),
+    _beside(2, 131_072, _FEW, "0.86"),
     _beside(1, 1_048_576, 0.05, "-"),
+    _rows_of("lanes", "`fit`, lanes of 16,384, d 256 x 8", 0.95),
+    _rows_of("packed", "`fit`, scaffolds of 200 to 5,000 packed into 16,384", 0.97),
 )
 # fmt: on

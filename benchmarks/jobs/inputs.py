@@ -124,6 +124,19 @@ class Inputs:
         return path
 
     @cached_property
+    def scaffolds(self) -> Path:
+        """The same bases in contigs of 200 to 5,000, lengths spread evenly between the two."""
+        path = self.folder / "scaffolds.fa"
+        letters = np.concatenate(list(self.bases.values()))
+        sizes = np.random.default_rng(20).integers(200, 5_001, len(letters) // 200)
+        ends = np.cumsum(sizes)
+        ends = ends[ends <= len(letters)]
+        with path.open("wb") as file:
+            for number, contig in enumerate(np.split(letters, ends)[:-1]):
+                file.write(b">scaffold%d\n%s\n" % (number, contig.tobytes()))
+        return path
+
+    @cached_property
     def regions(self) -> Path:
         """Regions of one length, in no order, as BED."""
         sizes = self.sizes
