@@ -6,14 +6,13 @@ from torch import Tensor
 from dnamamba_kernels.backend import choose
 from dnamamba_kernels.block.layer import Direction, Layer
 from dnamamba_kernels.block.run import run_block
-from dnamamba_kernels.pieces import current
 
 __all__ = ["fuses_block", "mamba_block"]
 
 
 def fuses_block(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether a block would run there as one fused op: on Triton, in fp32 or less, no piece."""
-    return current() is None and choose(None, device, dtype) == "triton"
+    """Whether a block would run there as one fused op: on Triton, in fp32 or less."""
+    return choose(None, device, dtype) == "triton"
 
 
 def mamba_block(

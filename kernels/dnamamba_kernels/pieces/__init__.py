@@ -30,7 +30,7 @@ outputs, though it be zero times them, is differentiated everywhere.
 """
 
 from dnamamba_kernels.pieces.context import bound, current, over
-from dnamamba_kernels.pieces.convolution import causal_conv1d, causal_conv1d_tail
+from dnamamba_kernels.pieces.convolution import causal_conv1d, causal_conv1d_tail, refuse_lengths
 from dnamamba_kernels.pieces.group import Pieces, cut
 from dnamamba_kernels.pieces.scan import selective_scan
 
@@ -42,5 +42,6 @@ __all__ = [
     "current",
     "cut",
     "over",
+    "refuse_lengths",
     "selective_scan",
 ]
