@@ -56,6 +56,11 @@ def mamba_block(
     rest comes again in the backward: the scan's own makes y by the way, and projections are cheap
     beside it. Elsewhere it is those calls one by one.
 
+    Within ``dnamamba_kernels.pieces.over`` all but the states is of this process's piece of a
+    sequence. ``conv_state`` and ``ssm_state`` are the sequence's, and count where its first piece
+    is; ``ssm_state`` comes back as it is behind the sequence, ``conv_state`` so to the first piece
+    alone. ``lengths`` must be None.
+
     Args:
         x: what the layer before adds to the stream (B, L, d_model); fp32, bf16, fp16 or fp64, L at
             least 1.

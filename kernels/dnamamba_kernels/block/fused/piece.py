@@ -104,8 +104,8 @@ class Piece:
 
     def behind(self, every: Sequence[Inside], z: Tensor, dy: Tensor) -> list[Behind]:
         own, chains = [], list[Chain | None]()
-        delta = None  # kept of the side that is scanned first, and computed again of the other
         for side, inside in zip(self.sides[::-1], every[::-1], strict=True):
+            delta = None  # kept of the side that is scanned first, and computed again of the other
             gradient, chain, delta = self._summed(side, inside, z, dy)
             end = gradient.new_zeros(gradient.shape) if self._dfinal is None else self._dfinal
             own.append((gradient, end))
