@@ -36,7 +36,7 @@ def main(folder: Path, rank: int, processes: int) -> None:
         init_method=f"file://{folder / 'store'}",
         rank=rank,
         world_size=processes,
-        timeout=timedelta(seconds=60),
+        timeout=timedelta(seconds=240),
     )
     pairs = [dist.new_group([k, k + 1]) for k in range(0, processes, 2)]
     groups = {2: pairs[rank // 2], processes: dist.group.WORLD}

@@ -46,15 +46,15 @@ class _Block(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         x, residual, *values = inputs
         shared = Shared(pieces, Layer.of(values), channels)
-        outputs, kept, learnt = _forward(shared, x, residual, keep, keep and keep_inside)
+        outputs, kept, of_sides = _forward(shared, x, residual, keep, keep and keep_inside)
         if keep:
             *tensors, eps = values
             ctx.set_materialize_grads(False)
             if len(shared.layer.directions) > 1:
                 ctx.mark_non_differentiable(*outputs[2:])
-            ctx.save_for_backward(*tensors, *learnt, *flat(kept))
+            ctx.save_for_backward(*tensors, *of_sides, *flat(kept))
             ctx.modes = pieces, channels, eps, x.dtype, residual is not None
-            ctx.counts = len(tensors), len(learnt)
+            ctx.counts = len(tensors), len(of_sides)
         return outputs
 
     @staticmethod
@@ -62,10 +62,10 @@ class _Block(torch.autograd.Function):
     def backward(ctx: Any, *incoming: Tensor | None) -> tuple[Tensor | None, ...]:
         pieces, channels, eps, dtype, has_residual = ctx.modes
         (size, more), saved = ctx.counts, ctx.saved_tensors
-        tensors, learnt, kept = saved[:size], saved[size : size + more], saved[size + more :]
+        tensors, of_sides, kept = saved[:size], saved[size : size + more], saved[size + more :]
         shared = Shared(pieces, Layer.of([*tensors, eps]), channels)
         dbranch, dstream, *of_states = incoming
-        ends = Piece(shared, learnt[::2], learnt[1::2], *of_states)
+        ends = Piece(shared, of_sides[::2], of_sides[1::2], *of_states)
         every = backward(dbranch, dstream, ends, Kept.of(kept), dtype, has_residual)
         exists = [x is not None for x in tensors[:-2]]
         if not shared.first(ends.sides[0]):
@@ -92,13 +92,13 @@ def _forward(
         gate = z if side is sides[-1] else None  # the last gates the sum
         begun.append(ahead.begin(side.scan(u, side.delta(selected), selected, gate)))
         read.append((u, selected))
-    total, inside, learnt = None, list[Inside](), list[Tensor | None]()
+    total, inside, of_sides = None, list[Inside](), list[Tensor | None]()
     for halo, (entering, around) in zip(halos, states_of(shared, sides, begun), strict=True):
         total, _, states = ahead.finish(begun.pop(0), entering, keep_states, total)
         inside.append(Inside(states, *read.pop(0)))
-        learnt += [halo, around.products]
+        of_sides += [halo, around.products]
     assert total is not None
     branch, kept = branch_of(total, layer, x.shape[2]), Kept(stream, h, tuple(inside))
     # Behind the sequence; of two directions it means nothing.
     tail, final = shared.narrowed(halos[-1]).clone(), around.behind
-    return (branch, stream, tail, final), kept if keep_inside else kept.without_inside(), learnt
+    return (branch, stream, tail, final), kept if keep_inside else kept.without_inside(), of_sides

@@ -66,7 +66,7 @@ def halos_before(shared: Shared, i: Tensor) -> list[Tensor]:
 def states_of(
     shared: Shared, sides: Sequence[Side], begun: Sequence[ahead.Begun]
 ) -> list[tuple[Tensor | None, Around]]:
-    """Of each side the state that enters its scan (B, D, N), and what was learnt of the others."""
+    """Of each side the state that enters its scan (B, D, N), and what is known of all pieces."""
     sums = []
     for each in begun:
         product, local = (shared.narrowed(state) for state in each.summary())

@@ -45,8 +45,7 @@ def prepare_kernel(
 
     Writes the gate's gradient, y once more if there is a gate and anybody asks for it, the states
     that enter every STEPS positions, and, unless it is known, the chunk's adjoint summary: with a
-    the adjoint of the state that leaves the chunk, that of the state that enters it is
-    ``local + product * a``.
+    that of the state that leaves, the adjoint of the one that enters is ``local + product * a``.
     Of a gated scan whose output is added to another's before the gate, the first of both has no
     ``dz``, and writes as y what comes before the gate; the second, with ``ADD``, adds that to its
     own, and makes of both the output and the gate's gradient.
