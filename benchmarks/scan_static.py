@@ -28,6 +28,7 @@ from scan_shapes import SHAPES
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
+from dnamamba_kernels.selective_scan.fused import adjoint_summary as adjoint_summary
 from dnamamba_kernels.selective_scan.fused import backward as backward
 from dnamamba_kernels.selective_scan.fused import forward as forward
 from dnamamba_kernels.selective_scan.fused.plan import STEPS, plan
@@ -170,6 +171,7 @@ def counts() -> dict[str, Count]:
     border = 4 * N / STEPS
     shares = 2 * 4 * N / 32  # of dB and dC
     second = {"REVERSE": True, "ADD": True}
+    summed = {"local": None, "product": None}  # over pieces: before
     output, prepare = forward.output_kernel, backward.prepare_kernel
     return {
         name: count(name, kernel, n_bytes, **options)
@@ -183,6 +185,8 @@ def counts() -> dict[str, Count]:
             ("… and y", prepare, 12 + border, {}),  # within a block
             ("… first, and y", prepare, 10 + border, {"dz": None}),
             ("… second, and y", prepare, 14 + border, second),
+            ("… summed before, and y", prepare, 12 + border, summed),
+            ("adjoint summary", adjoint_summary.adjoint_summary_kernel, 6, {}),
             ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares, {}),
         )
     }

@@ -1,7 +1,7 @@
 """Ops over pieces of a sequence, held against themselves over the whole of it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from dnamamba_kernels import pieces
 from dnamamba_kernels.pieces import Pieces, cut, over
 
-__all__ = ["CASES", "Shared", "added", "alone", "case", "close", "op_in_pieces"]
+__all__ = ["CASES", "FUSED", "Shared", "added", "alone", "case", "close", "op_in_pieces"]
 
 POSITIONS = {"u", "delta", "B", "C", "z", "x", "residual", "y", "branch", "stream"}
 STATES = {"initial_state", "conv_state", "ssm_state", "state"}
@@ -29,6 +29,8 @@ class Shared(NamedTuple):
 
 Run = Callable[[Shared], None]
 CASES: dict[str, Run] = {}
+FUSED: dict[str, Run] = {}
+"""Those that run on Triton alone."""
 
 
 @contextmanager
@@ -43,9 +45,9 @@ def alone(device: str) -> Iterator[Shared]:
         dist.destroy_process_group()
 
 
-def case(name: str) -> Callable[[Run], Run]:
+def case(name: str, among: dict[str, Run] = CASES) -> Callable[[Run], Run]:
     def add(run: Run) -> Run:
-        CASES[name] = run
+        among[name] = run
         return run
 
     return add
@@ -69,9 +71,16 @@ def added(tensor: Tensor, shared: Shared) -> Tensor:
 
 
 def op_in_pieces(
-    whole: Case, op: Callable[..., Any], shared: Shared, backend: str | None = None
+    whole: Case,
+    op: Callable[..., Any],
+    shared: Shared,
+    backend: str | None = None,
+    watch: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> None:
-    """The op over pieces gives and differentiates what it does for the whole."""
+    """The op over pieces gives and differentiates what it does for the whole.
+
+    ``watch`` is entered for each of its two passes.
+    """
     whole = whole.to(shared.device)
     x = whole.tensors["u"] if "u" in whole.tensors else whole.tensors["x"]
     assert x is not None
@@ -92,7 +101,8 @@ def op_in_pieces(
         name: own(name, tensor).clone().requires_grad_()  # type: ignore[union-attr]
         for name, tensor in whole.given.items()
     }
-    with over(Pieces.agree(x.shape[0], part.stop - part.start, shared.group)):
+    agreed = Pieces.agree(x.shape[0], part.stop - part.start, shared.group)
+    with over(agreed), watch():
         outputs = op(**(whole.tensors | leaves), **options, backend=backend)
 
     # That this is right for a whole sequence, other tests say, and the reference takes seconds.
@@ -108,7 +118,8 @@ def op_in_pieces(
         if name in POSITIONS or first:
             loss = loss + (own(name, wanted) * out).sum()
             actual[name] = out.detach()
-    gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+    with watch():
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
     for (name, leaf), gradient in zip(leaves.items(), gradients, strict=True):
         full = torch.zeros_like(leaf) if gradient is None else gradient
         if name not in POSITIONS | STATES:

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD
+from dnamamba_kernels import pieces
 
 __all__ = ["Batch", "CapturedStep", "bucketed_length", "is_small"]
 
@@ -32,9 +33,10 @@ _MOST = 16
 def is_small(positions: int, devices: int) -> bool:
     """Whether a batch of so many positions a device, on a GPU, is taken as one graph.
 
-    Of several devices none is: gradients are exchanged while the backward goes on.
+    Of several devices none is: gradients are exchanged while the backward goes on. Nor is a piece
+    of a sequence, of which the processes that share it tell each other in every layer.
     """
-    return positions <= _SMALL and devices == 1
+    return positions <= _SMALL and devices == 1 and pieces.current() is None
 
 
 def bucketed_length(length: int) -> int:

@@ -2,46 +2,51 @@
 
     python pieces_driver.py FOLDER RANK PROCESSES DEVICE
 
+DEVICE is "cpu", "cuda" or "interpreted", which is the CPU where Triton is interpreted.
+
 A start costs seconds: all cases share it. Each process writes ``RANK.json`` into FOLDER: of each
 case how it ended, nothing where it is right.
 """
 
 import json
-import os
 import sys
 import traceback
 from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own folder alone
-if sys.argv[4] == "cpu":
-    os.environ["DNAMAMBA_BACKEND"] = "torch"  # numba would compile in each process
-
 import pieces_models  # noqa: F401  (adds its cases)
 import torch
 import torch.distributed as dist
-from pieces_ops import CASES, Shared
+from pieces_ops import CASES, FUSED, Shared
 
 from dnamamba_kernels.pieces import Pieces
 
+KIND = sys.argv[4]
+if KIND != "cpu":
+    import pieces_fused  # noqa: F401  (of Triton, which need not be there)
 
-def main(folder: Path, rank: int, processes: int, kind: str) -> None:
-    device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
-    if kind == "cuda":
+
+def main(folder: Path, rank: int, processes: int) -> None:
+    device = torch.device("cuda", rank) if KIND == "cuda" else torch.device("cpu")
+    if KIND == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group(
-        "nccl" if kind == "cuda" else "gloo",
+        "nccl" if KIND == "cuda" else "gloo",
         init_method=f"file://{folder / 'store'}",
         rank=rank,
         world_size=processes,
-        timeout=timedelta(seconds=60),
+        timeout=timedelta(seconds=240),
     )
     pairs = [dist.new_group([k, k + 1]) for k in range(0, processes, 2)]
     groups = {2: pairs[rank // 2], processes: dist.group.WORLD}
     torch.use_deterministic_algorithms(True)  # memory of torch.empty holds NaN
     ends = {}
-    for name, run in CASES.items():
+    cases = {"cpu": CASES, "cuda": CASES | FUSED, "interpreted": FUSED}[KIND]
+    for k, (name, run) in enumerate(cases.items()):
         for count, group in groups.items():
+            if KIND == "interpreted" and count < processes and k % len(pairs) != rank // 2:
+                continue  # slow: the pairs share them
             try:
                 assert group is not None
                 run(Shared(group, device))
@@ -60,4 +65,4 @@ def main(folder: Path, rank: int, processes: int, kind: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

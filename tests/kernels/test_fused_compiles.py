@@ -111,9 +111,19 @@ def test_scan_of_a_piece(L: int, reverse: bool, compiled: set[str]) -> None:
     product, local = summary(scan, "triton")
     assert product.shape == local.shape == state.shape
     assert compiled == {"pack_kernel", "summary_kernel", "carry_kernel"}
-    _, _, states = implementation("triton").forward(scan, True)
+    fused = implementation("triton")
+    _, _, states = fused.forward(scan, True)
     assert initial_gradient(scan, states, u, "triton").shape == state.shape
-    assert "prepare_kernel" in compiled
+    assert "adjoint_summary_kernel" in compiled
+    from dnamamba_kernels.selective_scan.fused import ahead
+
+    assert ahead.finish(ahead.begin(scan), state, True)[2].shape == states.shape
+    if L == 301:
+        return  # the rest knows no ends
+    for dz in [torch.empty_like(u), u.new_empty(0)][L == 512 :]:  # of one direction, first of two
+        chain, out = ahead.adjoint_chain(scan, u), scan.gradients(True, z=dz)
+        fused.run_backward(scan, states, u, state, out, torch.empty_like(u), chain=chain)
+    assert {"prepare_kernel", "adjoint_kernel"} <= compiled
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """The fused scan's part in a sequence in pieces: summaries of its parts, and each op over one."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from kernels_cases import assert_close, block_case, conv_case, relative_error, scan_case
 from layer_cases import bidirectional_case
 from pieces_ops import alone, op_in_pieces
+from pieces_processes import on
 from torch import Tensor
 
 from dnamamba_kernels import pieces, selective_scan
+from dnamamba_kernels.selective_scan.fused import carry
 from dnamamba_kernels.selective_scan.op import implementation
 from dnamamba_kernels.selective_scan.scan import Scan
 from dnamamba_kernels.selective_scan.summary import initial_gradient, summary
@@ -19,9 +23,23 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.skipif(not INTERPRETED, reason="on GPUs test_pieces.py runs them")
+def test_blocks_in_pieces_as_whole(tmp_path: Path) -> None:
+    ends = on(tmp_path, 4, "interpreted")
+    assert {name for end in ends for name in end} == {
+        "fused block-2", "fused block-4", "fused bidirectional block-2",
+        "fused bidirectional block-4", "foreign",
+    }  # fmt: skip
+    for end in ends:
+        assert not any(end.values()), "\n".join(end.values())
+
+
 @pytest.mark.parametrize(("row", "dtype"), [(3, torch.float32), (8, torch.bfloat16)])
-def test_summaries_join_to_the_whole(row: int, dtype: torch.dtype, many_cuts: None) -> None:
+def test_summaries_join_to_the_whole(
+    row: int, dtype: torch.dtype, many_cuts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """States from the start to the end, gradients of states from the end to the start."""
+    monkeypatch.setattr(carry, "LINKS", 2)  # groups of parts, the last not full
     case = scan_case(2, 53, 9, 4, row, dtype).to(DEVICE)
     tensors = {**case.tensors, **case.options}
     whole, marks = Scan(**tensors), tensors["resets"]
@@ -61,7 +79,7 @@ def test_summaries_join_to_the_whole(row: int, dtype: torch.dtype, many_cuts: No
 
 
 def test_ops_over_a_piece() -> None:
-    """Blocks too: over pieces they are not the fused operators."""
+    """Of one piece, which is all of the sequence."""
     with alone(DEVICE) as shared:
         op_in_pieces(scan_case(1, 9, 5, 3), pieces.selective_scan, shared, "triton")
         op_in_pieces(conv_case(1, 9, 5, 4), pieces.causal_conv1d, shared, "triton")

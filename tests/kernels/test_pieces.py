@@ -1,45 +1,18 @@
 """A sequence in pieces over processes gives and learns what it does whole."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from kernels_cases import conv_case, scan_case
 from pieces_ops import alone, op_in_pieces
+from pieces_processes import Ends, on
 
 from dnamamba_kernels import pieces as room
 from dnamamba_kernels.pieces import Pieces, cut
 
-DRIVER = Path(__file__).with_name("pieces_driver.py")
 CASES = ("scan", "convolution", "block", "model", "recomputed", "sent", "refused")
-
-Ends = list[dict[str, str]]
-
-
-def on(folder: Path, processes: int, device: str) -> Ends:
-    """Of each process how each case ended."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error", str(DRIVER), str(folder), str(rank), str(processes),
-             device],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(processes)
-    ]  # fmt: skip
-    try:
-        errors = [process.communicate(timeout=300)[1] for process in started]
-    finally:
-        for process in started:
-            process.kill()
-    files = [folder / f"{rank}.json" for rank in range(processes)]
-    assert all(file.is_file() for file in files), errors
-    return [json.loads(file.read_text()) for file in files]
+FUSED = ("fused block", "fused bidirectional block")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +43,7 @@ def test_on_numba() -> None:
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
 def test_on_two_gpus(tmp_path: Path) -> None:
     for end in on(tmp_path, 2, "cuda"):
-        assert end.keys() == {f"{case}-2" for case in CASES}
+        assert end.keys() == {f"{case}-2" for case in (*CASES, *FUSED)}
         assert not any(end.values()), "\n".join(end.values())
 
 

@@ -19,6 +19,7 @@ from dnamamba.training import captured
 from dnamamba.training.captured import Batch, CapturedStep, is_small
 from dnamamba.training.memory import Step
 from dnamamba.training.pretrain import PretrainModule
+from dnamamba_kernels.pieces import Pieces, over
 
 IDS = Tokenizer().base_ids
 
@@ -138,6 +139,8 @@ def test_what_is_taken_as_one_graph_is_small_and_of_one_device() -> None:
     assert is_small(1 << 19, 1)
     assert not is_small((1 << 19) + 1, 1)
     assert not is_small(1, 2)
+    with over(Pieces(None, 0, 1, (1,))):  # nor a piece, of which processes tell each other
+        assert not is_small(1, 1)
     step = Step(samples=64, windows=1, length=100, itemsize=2, on_gpu=True, may_capture=True)
     assert step.captured
     assert not replace(step, devices=2).captured

@@ -42,6 +42,9 @@ def bidirectional_block(
     On Triton it is one op, as ``mamba_block`` is; of the two directions autograd keeps each its own
     share of states, u, and row of s, B and C. Elsewhere it is the calls above one by one.
 
+    Within ``dnamamba_kernels.pieces.over`` all is of this process's piece of a sequence;
+    ``lengths`` count from where it starts.
+
     Args:
         x: what the layer before adds to the stream (B, L, d_model); fp32, bf16, fp16 or fp64, L at
             least 1.

@@ -6,14 +6,13 @@ from torch import Tensor
 from dnamamba_kernels.backend import choose
 from dnamamba_kernels.block.layer import Direction, Layer
 from dnamamba_kernels.block.run import run_block
-from dnamamba_kernels.pieces import current
 
 __all__ = ["fuses_block", "mamba_block"]
 
 
 def fuses_block(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether a block would run there as one fused op: on Triton, in fp32 or less, no piece."""
-    return current() is None and choose(None, device, dtype) == "triton"
+    """Whether a block would run there as one fused op: on Triton, in fp32 or less."""
+    return choose(None, device, dtype) == "triton"
 
 
 def mamba_block(
@@ -56,6 +55,11 @@ def mamba_block(
     states, h, u, and the row of s, B and C, two fifths of what the same calls one by one keep. The
     rest comes again in the backward: the scan's own makes y by the way, and projections are cheap
     beside it. Elsewhere it is those calls one by one.
+
+    Within ``dnamamba_kernels.pieces.over`` all but the states is of this process's piece of a
+    sequence. ``conv_state`` and ``ssm_state`` are the sequence's, and count where its first piece
+    is; ``ssm_state`` comes back as it is behind the sequence, ``conv_state`` so to the first piece
+    alone. ``lengths`` must be None.
 
     Args:
         x: what the layer before adds to the stream (B, L, d_model); fp32, bf16, fp16 or fp64, L at

@@ -19,18 +19,20 @@ and f_s its own state at its end, from zero. All (p_s, f_s) are gathered, and ea
 
 before it computes an output; the first piece's own initial state is in f_0. The adjoint goes the
 other way: with g_s the gradient of h_s through piece s alone, and e that of the state behind the
-sequence, dh_s = g_s + p_s dh_{s+1} and dh_P = e. All (g_s, e) are gathered, and piece s takes
-dh_{s+1} as the gradient of its final state, which makes every other gradient exact.
+sequence, dh_s = g_s + p_s dh_{s+1} and dh_P = e. All (g_s, e) are gathered, g_0 as zero, for which
+nobody asks, and piece s takes dh_{s+1} as the gradient of its final state, which makes every other
+gradient exact.
 
 So each process sends 2 D N + (W - 1) D numbers for a row, op pair, direction and pass; nobody holds
-more of the sequence than its piece and W - 1 positions.
+more of the sequence than its piece and W - 1 positions. A block on Triton is one op here too, and
+sends what it has to say of both directions together (``block.fused.piece``).
 
 Every process makes the same calls in the same order, forward and backward: a loss of each piece's
 outputs, though it be zero times them, is differentiated everywhere.
 """
 
 from dnamamba_kernels.pieces.context import bound, current, over
-from dnamamba_kernels.pieces.convolution import causal_conv1d, causal_conv1d_tail
+from dnamamba_kernels.pieces.convolution import causal_conv1d, causal_conv1d_tail, refuse_lengths
 from dnamamba_kernels.pieces.group import Pieces, cut
 from dnamamba_kernels.pieces.scan import selective_scan
 
@@ -42,5 +44,6 @@ __all__ = [
     "current",
     "cut",
     "over",
+    "refuse_lengths",
     "selective_scan",
 ]

@@ -47,9 +47,9 @@ def or_whole(
         def either(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             if (pieces := current()) is None:
                 return op(*args, **kwargs)
-            given = form.bind(*args, **kwargs)
-            given.apply_defaults()
-            return of_piece(pieces, **given.arguments)
+            call = form.bind(*args, **kwargs)
+            call.apply_defaults()
+            return of_piece(pieces, **call.arguments)
 
         either.__signature__ = form  # type: ignore[attr-defined]
         return either

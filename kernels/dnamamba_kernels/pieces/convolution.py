@@ -1,6 +1,6 @@
 """The convolution over a piece: it begins with the last inputs of the piece before."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from dnamamba_kernels.causal_conv1d.state import final_state
 from dnamamba_kernels.pieces.context import or_whole
 from dnamamba_kernels.pieces.group import Pieces
 
-__all__ = ["causal_conv1d", "causal_conv1d_tail"]
+__all__ = ["causal_conv1d", "causal_conv1d_tail", "refuse_lengths"]
 
 
 @or_whole(op.causal_conv1d)
@@ -31,11 +31,7 @@ def causal_conv1d(
     conv = Convolution(initial_state=None, **fields)
     conv._replace(initial_state=initial_state).check()
     pieces.check("causal_conv1d", conv.x)
-    if min(pieces.lengths) < conv.taps:
-        raise ValueError(
-            f"causal_conv1d: a piece needs the W - 1 = {conv.taps} positions that the next "
-            f"one sees, got pieces of {list(pieces.lengths)}; use fewer processes"
-        )
+    pieces.check_taps("causal_conv1d", conv.taps)
     before, behind = _Halo.apply(pieces, conv.reverse, final_state(conv), initial_state)
     y, _ = op.causal_conv1d(**fields, initial_state=before, backend=backend)
     return y, behind
@@ -46,7 +42,16 @@ def causal_conv1d_tail(pieces: Pieces, **_: Any) -> Tensor:
     """``dnamamba_kernels.causal_conv1d_tail``; not of a piece.
 
     Raises:
-        ValueError: within ``over``, where a row's end may lie in any piece.
+        ValueError: as ``refuse_lengths``.
+    """
+    refuse_lengths()
+
+
+def refuse_lengths() -> NoReturn:
+    """Of a causal layer within ``over``, where a row's end may lie in any piece.
+
+    Raises:
+        ValueError: always.
     """
     raise ValueError(
         "lengths: the state behind padded rows is not known in pieces; a causal model needs "
@@ -65,7 +70,7 @@ class _Halo(torch.autograd.Function):
         ctx: Any, pieces: Pieces, reverse: bool, last: Tensor, initial: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         ctx.pieces, ctx.reverse, ctx.initial = pieces, reverse, initial is not None
-        received = pieces.pass_on(last, reverse)
+        (received,) = pieces.pass_on([last], [reverse])
         if pieces.place(reverse):
             return received, received.clone()
         return torch.zeros_like(last) if initial is None else initial.clone(), received
@@ -75,5 +80,6 @@ class _Halo(torch.autograd.Function):
     def backward(ctx: Any, dbefore: Tensor, dbehind: Tensor) -> tuple[Tensor | None, ...]:
         pieces, reverse = ctx.pieces, ctx.reverse
         first = pieces.place(reverse) == 0
-        dlast = pieces.pass_on(dbehind if first else dbefore + dbehind, not reverse)
+        passed = dbehind if first else dbefore + dbehind
+        (dlast,) = pieces.pass_on([passed], [not reverse])
         return None, None, dlast, dbefore if first and ctx.initial else None

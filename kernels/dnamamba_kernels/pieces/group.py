@@ -1,5 +1,6 @@
 """Which process holds which piece, and the two ways in which tensors go between them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -101,23 +102,46 @@ class Pieces:
                 f"{self.count}, got {tuple(x.shape[:2])}"
             )
 
-    def gather(self, x: Tensor, reverse: bool) -> Tensor:
-        """Every process's x, (P, *x.shape) in the order of the scan; without a gradient."""
-        every = x.new_empty(self.count, *x.shape)
-        dist.all_gather(list(every.unbind()), x.contiguous(), group=self.group)
-        return every.flip(0) if reverse else every
-
-    def pass_on(self, x: Tensor, reverse: bool) -> Tensor:
-        """x of the piece that is scanned before this one; of the last one for the first.
-
-        Without a gradient.
+    def check_taps(self, op: str, taps: int) -> None:
+        """Raises:
+        ValueError: a piece has fewer positions than the ``taps`` = W - 1 that the next one sees.
         """
-        step = -1 if reverse else 1
+        if min(self.lengths) < taps:
+            raise ValueError(
+                f"{op}: a piece needs the W - 1 = {taps} positions that the next "
+                f"one sees, got pieces of {list(self.lengths)}; use fewer processes"
+            )
+
+    def gather(self, every: Sequence[Tensor], sides: Sequence[bool]) -> list[Tensor]:
+        """Of each tensor every process's, (P, *shape), in one message; without a gradient.
+
+        Each in the order of its scan, which of those in ``sides`` begins with the last piece. All
+        are of one dtype, and on all processes of the same shapes.
+        """
+        own = torch.cat([x.flatten() for x in every])
+        gathered = own.new_empty(self.count, own.numel())
+        dist.all_gather(list(gathered.unbind()), own, group=self.group)
+        parts = gathered.split([x.numel() for x in every], 1)
+        return [
+            (part.flip(0) if reverse else part).unflatten(1, x.shape)
+            for part, x, reverse in zip(parts, every, sides, strict=True)
+        ]
+
+    def pass_on(self, every: Sequence[Tensor], sides: Sequence[bool]) -> list[Tensor]:
+        """Of each tensor that of the piece scanned before this one, of the last for the first.
+
+        Otherwise as ``gather``: P messages at most, from and to the neighbours.
+        """
+        steps = [-1 if reverse else 1 for reverse in sides]
+        to, come = ([(self.rank + way * k) % self.count for k in steps] for way in (1, -1))
         sent, received = [0] * self.count, [0] * self.count
-        sent[(self.rank + step) % self.count] = x.numel()
-        received[(self.rank - step) % self.count] = x.numel()
-        out = torch.empty_like(x, memory_format=torch.contiguous_format)
-        dist.all_to_all_single(
-            out.view(-1), x.contiguous().view(-1), received, sent, group=self.group
-        )
-        return out
+        for x, target, source in zip(every, to, come, strict=True):
+            sent[target] += x.numel()
+            received[source] += x.numel()
+        order = range(len(every))
+        own = torch.cat([every[k].flatten() for k in sorted(order, key=to.__getitem__)])
+        out = torch.empty_like(own)
+        dist.all_to_all_single(out, own, received, sent, group=self.group)
+        places = sorted(order, key=come.__getitem__)
+        parts = out.split([every[k].numel() for k in places])
+        return [parts[places.index(k)].view(every[k].shape) for k in order]

@@ -2,7 +2,7 @@
 
 Each pass reads the piece twice: once for what the others must know of it, once with what they say.
 The first of the two goes only as far as a state at one end takes, as the backend can. It keeps
-nothing: memory is one scan's.
+nothing: memory is one scan's. (A fused block sums up once, see ``block.fused.piece``.)
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ from dnamamba_kernels.backend import choose
 from dnamamba_kernels.operators import differentiable, present
 from dnamamba_kernels.pieces.context import or_whole
 from dnamamba_kernels.pieces.group import Pieces
-from dnamamba_kernels.pieces.states import adjoint_behind, states_around
+from dnamamba_kernels.pieces.states import adjoints_behind, states_around
 from dnamamba_kernels.selective_scan import op
 from dnamamba_kernels.selective_scan.scan import Scan
 from dnamamba_kernels.selective_scan.summary import initial_gradient, summary
@@ -51,11 +51,12 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: Any, pieces: Pieces, backend: str, keep: bool, *fields: Any) -> Any:
         scan = Scan(*fields)
         first = pieces.place(scan.reverse) == 0
-        ctx.modes = pieces, backend, first and scan.initial_state is not None
+        ctx.modes = pieces, backend, first, first and scan.initial_state is not None
         ctx.flags = scan.delta_softplus, scan.reverse
         if not first:
             scan = scan._replace(initial_state=None)
-        before, behind, products = states_around(pieces, *summary(scan, backend), scan.reverse)
+        sums = summary(scan, backend)
+        ((before, behind, products),) = states_around(pieces, [sums], [scan.reverse])
         if before is None:
             before = torch.zeros_like(behind) if scan.initial_state is None else scan.initial_state
         y, _, states = op.scan_forward(*scan._replace(initial_state=before), keep, backend)
@@ -67,10 +68,13 @@ class _Scan(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, dy: Tensor, dbehind: Tensor) -> tuple[Tensor | None, ...]:
         *tensors, resets, states, products = ctx.saved_tensors
-        (pieces, backend, initial), (softplus, reverse) = ctx.modes, ctx.flags
+        (pieces, backend, first, initial), (softplus, reverse) = ctx.modes, ctx.flags
         scan = Scan._make((*tensors, None, resets, softplus, reverse))
-        local = initial_gradient(scan, states, dy, backend)
-        dfinal = adjoint_behind(pieces, local, dbehind, products, reverse)
+        # Nobody asks for that of the state before the first piece here.
+        own = (
+            initial_gradient(scan, states, dy, backend) if not first else torch.zeros_like(dbehind)
+        )
+        (dfinal,) = adjoints_behind(pieces, [(own, dbehind)], [products], [reverse])
         every = op.implementation(backend).backward(scan, states, dy, dfinal, True)
         exists = (*(x is not None for x in tensors), initial)
         return (None, None, None, *present(every, exists), None, None, None)

@@ -1,55 +1,87 @@
-"""How a state, and its gradient, get from piece to piece once every piece is summed up."""
+"""How a state, and its gradient, get from piece to piece once every piece is summed up.
+
+Of several scans at once: a layer that reads from both sides sends what it has to say of both
+together. All pieces are in the order of each scan.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dnamamba_kernels.pieces.group import Pieces
 
-__all__ = ["adjoint_behind", "states_around"]
+__all__ = ["Around", "adjoints_behind", "states_around"]
+
+
+class Around(NamedTuple):
+    """The states around this piece, and what its adjoint takes."""
+
+    before: Tensor | None  # (B, D, N); None for the first piece
+    behind: Tensor  # (B, D, N), behind the sequence, the same everywhere
+    products: Tensor  # (P, B, D, N), of all pieces
 
 
 def states_around(
-    pieces: Pieces, product: Tensor, local: Tensor, reverse: bool
-) -> tuple[Tensor | None, Tensor, Tensor]:
-    """The states before this piece and behind the sequence, from each piece's summary.
+    pieces: Pieces, sums: Sequence[tuple[Tensor, Tensor]], sides: Sequence[bool]
+) -> list[Around]:
+    """What each scan of this piece needs to know, from each piece's summary.
 
     Args:
         pieces: who holds what.
-        product: of this piece's decays (B, D, N), 0 where nothing passes.
-        local: the state at its end (B, D, N), from zero; of the first piece, from what enters it.
-        reverse: whether the scan begins with the last piece.
-
-    Returns:
-        Before (B, D, N), None for the first piece; behind (B, D, N), the same everywhere; and the
-        products of all pieces (P, B, D, N), which the adjoint takes. All pieces are in the order
-        of the scan.
+        sums: of each scan two tensors (B, D, N): the product of this piece's decays, 0 where
+            nothing passes, and the state at its end, from zero; of the first piece, from what
+            enters it.
+        sides: whether the scan begins with the last piece.
     """
-    products, locals_ = pieces.gather(torch.stack([product, local]), reverse).unbind(1)
-    before, state = None, locals_[0]
-    for s in range(1, pieces.count):
-        if s == pieces.place(reverse):
+    every = _gathered(pieces, sums, sides)
+    return [
+        _around(*pair, pieces.place(reverse)) for pair, reverse in zip(every, sides, strict=True)
+    ]
+
+
+def _around(products: Tensor, states: Tensor, place: int) -> Around:
+    before, state = None, states[0]
+    for s in range(1, len(states)):
+        if s == place:
             before = state
-        state = locals_[s] + _passed(products[s], state)
-    return before, state, products
+        state = states[s] + _passed(products[s], state)
+    return Around(before, state, products)
 
 
-def adjoint_behind(
-    pieces: Pieces, local: Tensor, of_end: Tensor, products: Tensor, reverse: bool
-) -> Tensor:
-    """The gradient of the state behind this piece (B, D, N), through all that it reaches.
+def adjoints_behind(
+    pieces: Pieces,
+    own: Sequence[tuple[Tensor, Tensor]],
+    products: Sequence[Tensor],
+    sides: Sequence[bool],
+) -> list[Tensor]:
+    """Of each scan the gradient of the state behind this piece (B, D, N), through all it reaches.
 
     Args:
         pieces: who holds what.
-        local: the gradient of the state before this piece, through this piece's outputs alone.
-        of_end: that of the state behind the sequence, as this process was given that state.
-        products: of all pieces, from ``states_around``.
-        reverse: whether the scan begins with the last piece.
+        own: of each scan two tensors (B, D, N): the gradient of the state before this piece,
+            through this piece's outputs alone, which is not looked at of the first piece; and that
+            of the state behind the sequence, as this process was given that state.
+        products: of each scan those of ``states_around``.
+        sides: whether the scan begins with the last piece.
     """
-    locals_, ends = pieces.gather(torch.stack([local, of_end]), reverse).unbind(1)
-    adjoint = ends.sum(0)
-    for s in range(pieces.count - 1, pieces.place(reverse), -1):
-        adjoint = locals_[s] + _passed(products[s], adjoint)
-    return adjoint
+    every, adjoints = _gathered(pieces, own, sides), []
+    for (states, ends), product, reverse in zip(every, products, sides, strict=True):
+        adjoint = ends.sum(0)
+        for s in range(pieces.count - 1, pieces.place(reverse), -1):
+            adjoint = states[s] + _passed(product[s], adjoint)
+        adjoints.append(adjoint)
+    return adjoints
+
+
+def _gathered(
+    pieces: Pieces, pairs: Sequence[tuple[Tensor, Tensor]], sides: Sequence[bool]
+) -> list[tuple[Tensor, Tensor]]:
+    """Every process's, (P, B, D, N) each; of all scans in one message."""
+    firsts, seconds = zip(*pairs, strict=True)
+    every = pieces.gather([*firsts, *seconds], [*sides, *sides])
+    return list(zip(every[: len(sides)], every[len(sides) :], strict=True))
 
 
 def _passed(product: Tensor, state: Tensor) -> Tensor:

@@ -5,21 +5,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dnamamba_kernels.block.fused.padding import fill_padding
-from dnamamba_kernels.block.fused.parts import (
-    Inside,
-    Kept,
-    add_and_norm,
-    convolution_of,
-    delta_of,
-    scan_of,
-)
+from dnamamba_kernels.block.fused.parts import Inside, Kept, add_and_norm, sides_of
 from dnamamba_kernels.block.layer import Layer, flat
 from dnamamba_kernels.causal_conv1d import causal_conv1d_tail
 from dnamamba_kernels.causal_conv1d.fused import launch as conv
 from dnamamba_kernels.causal_conv1d.state import final_state
 from dnamamba_kernels.selective_scan.fused import launch as scan
 
-__all__ = ["forward", "outputs"]
+__all__ = ["branch_of", "entrance", "forward", "outputs"]
 
 
 def outputs(x: Tensor, layer: Layer, keep_states: bool, keep_inside: bool) -> tuple[Tensor, ...]:
@@ -38,45 +31,52 @@ def outputs(x: Tensor, layer: Layer, keep_states: bool, keep_inside: bool) -> tu
         inside.append(Inside(states, new(u.shape), selected))
     kept = Kept(stream, new(batch, length, wide), tuple(inside))
     if not keep_inside:
-        kept = _without_inside(kept)
+        kept = kept.without_inside()
     branch = new(batch, length, layer.out_weight.shape[0])[..., :width]
     return branch, stream, new(batch, channels, taps - 1), final, *flat(kept)[1:]
 
 
-def _without_inside(kept: Kept) -> Kept:
-    none = kept.h.new_empty
-    inside = tuple(Inside(each.states, none(0), none(0)) for each in kept.inside)
-    return Kept(kept.stream, none(0), inside)
+def entrance(
+    x: Tensor, residual: Tensor | None, layer: Layer
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The stream, h, what enters the convolutions, and z."""
+    stream = x.new_empty(x.shape, dtype=torch.float32)
+    h = add_and_norm(x, residual, layer, stream)
+    i, z = F.linear(h, layer.in_weight).chunk(2, -1)
+    fill_padding(i, layer.lengths, 0.0)
+    return stream, h, i, z
+
+
+def branch_of(total: Tensor, layer: Layer, width: int) -> Tensor:
+    """Of the gated sum of the sides, which it changes where rows are padded."""
+    fill_padding(total, layer.lengths, 0.0)
+    return F.linear(total, layer.out_weight)[..., :width]
 
 
 def forward(
     x: Tensor, residual: Tensor | None, layer: Layer, keep_states: bool, keep_inside: bool
 ) -> tuple[Tensor, ...]:
     """``outputs``, filled."""
-    stream = x.new_empty(x.shape, dtype=torch.float32)
-    h = add_and_norm(x, residual, layer, stream)
-    i, z = F.linear(h, layer.in_weight).chunk(2, -1)
-    fill_padding(i, layer.lengths, 0.0)
+    stream, h, i, z = entrance(x, residual, layer)
     total: Tensor | None = None
     inside: list[Inside] = []
-    for k, direction in enumerate(layer.directions):
-        convolution = convolution_of(layer, direction, i, bool(k))
+    sides = sides_of(layer)
+    for side in sides:
+        convolution = side.convolution(i)
         u = conv.convolve(convolution)
-        selected = F.linear(u, direction.x_weight)
-        delta = delta_of(layer, direction, selected)
-        gate = z if k == len(layer.directions) - 1 else None  # the last gates the sum
-        of_scan = scan_of(layer, direction, u, delta, selected, gate, bool(k))
+        selected = side.select(u)
+        gate = z if side is sides[-1] else None  # the last gates the sum
+        of_scan = side.scan(u, side.delta(selected), selected, gate)
         total, final, states = scan.forward(of_scan, keep_states, total)
         inside.append(Inside(states, u, selected))
     assert total is not None
-    fill_padding(total, layer.lengths, 0.0)
     if layer.lengths is None:
         tail = final_state(convolution)
     else:
         taps, state, marks = convolution.taps, layer.conv_state, layer.resets
         tail = causal_conv1d_tail(i, taps, state, marks, layer.lengths).contiguous()
-    branch = F.linear(total, layer.out_weight)[..., : x.shape[2]]
+    branch = branch_of(total, layer, x.shape[2])
     kept = Kept(stream, h, tuple(inside))
     if not keep_inside:
-        kept = _without_inside(kept)
+        kept = kept.without_inside()
     return branch, stream, tail, final, *flat(kept)[1:]

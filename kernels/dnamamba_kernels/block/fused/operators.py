@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dnamamba_kernels.block.fused.backward import backward, gradients
+from dnamamba_kernels.block.fused.ends import Whole
 from dnamamba_kernels.block.fused.forward import forward, outputs
 from dnamamba_kernels.block.fused.parts import Kept
 from dnamamba_kernels.block.fused.widths import narrowed, widened
@@ -64,7 +65,10 @@ def _register(name: str, sides: Sequence[str]) -> Operator:
         f"{of_layer}, {of_kept}, ScalarType dtype, bool has_residual) -> Tensor[]",
     )
     def adjoint(*inputs: Any) -> list[Tensor]:
-        return backward(inputs[:4], *_parts(inputs[4:], size))
+        dbranch, dstream, *of_states = inputs[:4]
+        layer, kept, dtype, has_residual = _parts(inputs[4:], size)
+        ends = Whole(layer, *of_states)
+        return backward(dbranch, dstream, ends, kept, dtype, has_residual)
 
     @adjoint.register_fake
     def _(*inputs: Any) -> list[Tensor]:

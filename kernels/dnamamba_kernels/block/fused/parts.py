@@ -17,11 +17,10 @@ from dnamamba_kernels.selective_scan.scan import Scan
 __all__ = [
     "Inside",
     "Kept",
+    "Side",
     "add_and_norm",
-    "convolution_of",
-    "delta_of",
     "inputs_of",
-    "scan_of",
+    "sides_of",
 ]
 
 
@@ -39,6 +38,12 @@ class Kept(NamedTuple):
     stream: Tensor  # (B, L, M), x in it
     h: Tensor  # (B, L, M), what leaves the norm, M perhaps padded; empty to be computed again
     inside: tuple[Inside, ...]  # of each direction
+
+    def without_inside(self) -> "Kept":
+        """The same, to compute the rest again."""
+        none = self.h.new_empty
+        inside = tuple(Inside(each.states, none(0), none(0)) for each in self.inside)
+        return Kept(self.stream, none(0), inside)
 
     @classmethod
     def of(cls, values: Sequence[Tensor]) -> "Kept":
@@ -63,30 +68,40 @@ def inputs_of(layer: Layer, h: Tensor) -> Tensor:
     return i
 
 
-def convolution_of(layer: Layer, direction: Direction, i: Tensor, reverse: bool) -> Convolution:
-    return Convolution(
-        i, direction.conv_weight, direction.conv_bias, layer.conv_state, layer.resets, reverse
-    )
+class Side(NamedTuple):
+    """One direction of a layer at work: its ops as the kernels take them."""
+
+    layer: Layer
+    direction: Direction
+    reverse: bool
+    conv_state: Tensor | None  # (B, D, W-1), what enters its convolution
+    ssm_state: Tensor | None  # (B, D, N), what enters its scan
+
+    def convolution(self, i: Tensor) -> Convolution:
+        weight, bias = self.direction.conv_weight, self.direction.conv_bias
+        return Convolution(i, weight, bias, self.conv_state, self.layer.resets, self.reverse)
+
+    def select(self, u: Tensor) -> Tensor:
+        """(B, L, R + 2 N)."""
+        return F.linear(u, self.direction.x_weight)
+
+    def delta(self, selected: Tensor) -> Tensor:
+        """Δ before bias and softplus; where it is -inf, a state stays as it is."""
+        delta = F.linear(self.direction.select(selected)[0], self.direction.dt_weight)
+        fill_padding(delta, self.layer.lengths, -math.inf)
+        return delta
+
+    def scan(self, u: Tensor, delta: Tensor, selected: Tensor, z: Tensor | None) -> Scan:
+        direction, (_, B, C) = self.direction, self.direction.select(selected)
+        return Scan(
+            u, delta, direction.A, B, C, direction.D, z, direction.dt_bias, self.ssm_state,
+            self.layer.resets, delta_softplus=True, reverse=self.reverse,
+        )  # fmt: skip
 
 
-def delta_of(layer: Layer, direction: Direction, selected: Tensor) -> Tensor:
-    """Δ before bias and softplus; where it is -inf, a state stays as it is."""
-    delta = F.linear(direction.select(selected)[0], direction.dt_weight)
-    fill_padding(delta, layer.lengths, -math.inf)
-    return delta
-
-
-def scan_of(
-    layer: Layer,
-    direction: Direction,
-    u: Tensor,
-    delta: Tensor,
-    selected: Tensor,
-    z: Tensor | None,
-    reverse: bool,
-) -> Scan:
-    _, B, C = direction.select(selected)
-    return Scan(
-        u, delta, direction.A, B, C, direction.D, z, direction.dt_bias, layer.ssm_state,
-        layer.resets, delta_softplus=True, reverse=reverse,
-    )  # fmt: skip
+def sides_of(layer: Layer) -> list[Side]:
+    """A layer's directions, the layer's states entering each."""
+    return [
+        Side(layer, direction, bool(k), layer.conv_state, layer.ssm_state)
+        for k, direction in enumerate(layer.directions)
+    ]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from dnamamba_kernels.block.layer import Direction, Layer
 
-__all__ = ["narrowed", "padded", "widened"]
+__all__ = ["narrowed", "padded", "widened", "widened_state"]
 
 NARROW = 64  # up to here tiles are mostly empty anyway
 CHANNELS = 32  # a warp's, and a block's of the scan's adjoint
@@ -36,14 +36,20 @@ def widened(layer: Layer) -> Layer:
         in_weight=F.pad(into, (0, missing, 0, more)).flatten(0, 1),
         directions=tuple(_of_channels(direction, more) for direction in layer.directions),
         out_weight=F.pad(layer.out_weight, (0, more, 0, missing)),
-        conv_state=_rows(layer.conv_state, more),
-        ssm_state=_rows(layer.ssm_state, more),
+        conv_state=_state(layer.conv_state, channels + more),
+        ssm_state=_state(layer.ssm_state, channels + more),
     )
 
 
 def narrowed(state: Tensor, channels: int) -> Tensor:
     """A state (B, D, any) without the channels that were added."""
     return state if state.shape[1] == channels else state[:, :channels]
+
+
+def widened_state(state: Tensor, channels: int) -> Tensor:
+    """A state (B, D, any) with zeros for the channels that are added."""
+    more = channels - state.shape[1]
+    return F.pad(state, (0, 0, 0, more)) if more else state
 
 
 def _missing(size: int, multiple: int) -> int:
@@ -66,6 +72,5 @@ def _of_channels(direction: Direction, more: int) -> Direction:
     )
 
 
-def _rows(x: Tensor | None, more: int) -> Tensor | None:
-    """(B, D, any) with more channels."""
-    return None if x is None else F.pad(x, (0, 0, 0, more))
+def _state(state: Tensor | None, channels: int) -> Tensor | None:
+    return None if state is None else widened_state(state, channels)

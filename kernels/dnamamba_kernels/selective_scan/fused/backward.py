@@ -44,8 +44,8 @@ def prepare_kernel(
     """One chunk swept in scan order, one thread a channel.
 
     Writes the gate's gradient, y once more if there is a gate and anybody asks for it, the states
-    that enter every STEPS positions, and the chunk's adjoint summary: with a the adjoint of the
-    state that leaves the chunk, the adjoint of the state that enters it is ``local + product * a``.
+    that enter every STEPS positions, and, unless it is known, the chunk's adjoint summary: with a
+    that of the state that leaves, the adjoint of the one that enters is ``local + product * a``.
     Of a gated scan whose output is added to another's before the gate, the first of both has no
     ``dz``, and writes as y what comes before the gate; the second, with ``ADD``, adds that to its
     own, and makes of both the output and the gate's gradient.
@@ -71,8 +71,9 @@ def prepare_kernel(
         h = tl.load(entering, mask=real[None, :], other=0.0)
     per_chunk = chunk // STEPS
     border = borders + (batch * n_chunks + k) * per_chunk * N * CHANNELS + nd
-    passed = tl.full((N, BLOCK_D), 1.0, tl.float32)
-    adjoint = tl.zeros((N, BLOCK_D), tl.float32)
+    if local is not None:
+        passed = tl.full((N, BLOCK_D), 1.0, tl.float32)
+        adjoint = tl.zeros((N, BLOCK_D), tl.float32)
     dthrough = tl.zeros((BLOCK_D,), tl.float32)
     start = (first + k) * chunk
     end = tl.minimum(start + chunk, length)
@@ -107,7 +108,8 @@ def prepare_kernel(
             if resets is not None:
                 cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
                 h = tl.where(cut, 0.0, h)
-                passed = tl.where(cut, 0.0, passed)
+                if local is not None:
+                    passed = tl.where(cut, 0.0, passed)
             h = e * h + bs[i][:, None] * (step * value)[None, :]
             if z is not None:
                 out = tl.sum(cs[i][:, None] * h, 0) + through * value
@@ -120,8 +122,9 @@ def prepare_kernel(
                     out *= gate * open_
                 ys += (out,)
                 dout *= gate * open_
-            passed = e * passed
-            adjoint += passed * (cs[i][:, None] * dout[None, :])
+            if local is not None:
+                passed = e * passed
+                adjoint += passed * (cs[i][:, None] * dout[None, :])
             dthrough += dout * value
         if z is not None:
             for i in tl.static_range(STEPS):
@@ -143,9 +146,10 @@ def prepare_kernel(
         zs, dys = widened(next_zs), widened(next_dys)
         if ADD:
             others = widened(next_others)
-    out = (batch * n_chunks + k) * N * CHANNELS + nd
-    tl.store(local + out, adjoint, mask=real[None, :])
-    tl.store(product + out, passed, mask=real[None, :])
+    if local is not None:
+        out = (batch * n_chunks + k) * N * CHANNELS + nd
+        tl.store(local + out, adjoint, mask=real[None, :])
+        tl.store(product + out, passed, mask=real[None, :])
     if skip is not None:
         share = (batch * all_chunks + first + k) * CHANNELS
         tl.store(dskip + share + d, dthrough, mask=real)

@@ -115,9 +115,9 @@ def carry_kernel(
 ):  # fmt: skip
     """What enters each of a row of pieces: x_{k+1} = product_k x_k + local_k, from ``first``.
 
-    ``width`` = N·D columns. ``n_in`` pieces are summarised, ``n_out`` states are written: one more
-    forward, where nobody asks what leaves the last span; as many backward, from right to left,
-    where ``last`` receives what leaves the leftmost chunk.
+    ``width`` = N·D columns. ``n_in`` pieces are summarised, ``n_out`` states are written, if any:
+    one more forward, where nobody asks what leaves the last span; as many backward, from right to
+    left. ``last`` receives what leaves the last piece that is walked.
     """
     columns = (width + BLOCK - 1) // BLOCK
     pid = tl.program_id(0).to(tl.int64)
@@ -130,7 +130,8 @@ def carry_kernel(
     row = n_in - 1 if BACKWARD else 0
     local += (batch * n_in + row) * width + column
     product += (batch * n_in + row) * width + column
-    carried += (batch * n_out + row) * width + column
+    if carried is not None:
+        carried += (batch * n_out + row) * width + column
     stride = -width if BACKWARD else width
     for j0 in range(0, n_out, LINKS):
         # Nothing here waits for the chain: these loads are all in flight before its first link.
@@ -140,12 +141,14 @@ def carry_kernel(
             products += (tl.load(product + i * stride, mask=inside, other=1.0),)
             locals_ += (tl.load(local + i * stride, mask=inside, other=0.0),)
         for i in tl.static_range(LINKS):
-            tl.store(carried + i * stride, x, mask=real & (j0 + i < n_out))
+            if carried is not None:
+                tl.store(carried + i * stride, x, mask=real & (j0 + i < n_out))
             # A state of zero stays zero, even where a growing product has overflowed.
             x = tl.where(x == 0.0, 0.0, products[i] * x) + locals_[i]
         local += LINKS * stride
         product += LINKS * stride
-        carried += LINKS * stride
+        if carried is not None:
+            carried += LINKS * stride
     if last is not None:
         tl.store(last + batch * width + column, x, mask=real)
 

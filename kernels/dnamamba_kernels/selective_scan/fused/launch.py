@@ -12,17 +12,21 @@ from dnamamba_kernels.selective_scan.fused.backward import (
     prepare_kernel,
     unpack_kernel,
 )
-from dnamamba_kernels.selective_scan.fused.forward import (
-    carry_kernel,
-    output_kernel,
-    summary_kernel,
-)
+from dnamamba_kernels.selective_scan.fused.carry import Chain, Sums, carry
+from dnamamba_kernels.selective_scan.fused.forward import output_kernel, summary_kernel
 from dnamamba_kernels.selective_scan.fused.gradients import Gradients
-from dnamamba_kernels.selective_scan.fused.plan import LINKS, STEPS, Plan, folds, plan, segments
-from dnamamba_kernels.selective_scan.fused.walk import Walk, by_state, decay_of, stride
+from dnamamba_kernels.selective_scan.fused.plan import STEPS, folds, plan, segments
+from dnamamba_kernels.selective_scan.fused.walk import (
+    Walk,
+    by_state,
+    decay_of,
+    plan_of,
+    stride,
+    with_dense_rows,
+)
 from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["backward", "forward", "initial_gradient", "outputs", "run_backward", "summary"]
+__all__ = ["backward", "forward", "outputs", "run_backward", "run_outputs", "summarise"]
 
 
 def outputs(
@@ -50,7 +54,9 @@ def forward(scan: Scan, keep: bool, onto: Tensor | None = None) -> tuple[Tensor,
     """
     y, final_state, states = outputs(scan.u, scan.A, keep, onto)
     if scan.u.numel():
-        _run_forward(_dense(scan), y, final_state, states if keep else None, onto is not None)
+        _run_forward(
+            with_dense_rows(scan), y, final_state, states if keep else None, onto is not None
+        )
     return y, final_state, states
 
 
@@ -65,78 +71,51 @@ def backward(
     if not scan.u.numel():
         return [x.zero_() for x in out]
     dy = torch.zeros_like(scan.u) if dy is None else dense(dy)
-    run_backward(_dense(scan), states, dy, dfinal, out)
+    run_backward(with_dense_rows(scan), states, dy, dfinal, out)
     return out
-
-
-def summary(scan: Scan) -> tuple[Tensor, Tensor]:
-    """What becomes of a state h, ``product * h + local``: both (B, D, N), fp32; no outputs."""
-    (batch, length, channels), n_states = scan.u.shape, scan.A.shape[1]
-    s, p = _dense(scan), _plan(scan)
-    if not scan.u.numel():
-        product = scan.u.new_ones(batch, channels, n_states, dtype=torch.float32)
-        return product, torch.zeros_like(product)
-    walk = Walk.of(s, p, decay_of(s, p))
-    local = walk.decay.new_empty(batch, p.n_spans, p.states, channels)
-    product = torch.empty_like(local)
-    summary_kernel[walk.programs(p.n_spans, p.block)](
-        **walk.shared(p.block, p.warps), WHOLE=length % p.span == 0, STEPS=STEPS, SPREAD=p.spread,
-        span=p.span, n_spans=p.n_spans, local=local, product=product,
-    )  # fmt: skip
-    carried = _carry(local, product, by_state(s.initial_state, p), None, p.n_spans + 1)
-    ends = product.prod(1), carried[:, -1]
-    passed, left = (x[:, :n_states].transpose(1, 2).contiguous() for x in ends)
-    return s.leave(passed), s.leave(left)
-
-
-def initial_gradient(scan: Scan, states: Tensor, dy: Tensor) -> Tensor:
-    """The gradient of the state at the start (B, D, N), fp32, through y alone.
-
-    The first of the two sweeps of which ``backward`` is made.
-    """
-    (batch, _, channels), n_states = scan.u.shape, scan.A.shape[1]
-    out = scan.u.new_zeros(batch, channels, n_states, dtype=torch.float32)
-    if not out.numel():
-        return out
-    s, dy = _dense(scan._replace(D=None)), dense(dy)
-    p = _plan(s)
-    decay = decay_of(s, p)
-    for rows, pieces in segments(p, batch, channels):
-        walk, adjoint = Walk.of(s.rows(rows), p, decay), None
-        for piece in pieces:
-            adjoint = _prepare(walk, None, states[rows], dy[rows], adjoint, piece, False)[2]
-        assert adjoint is not None
-        out[rows] = adjoint[:, :n_states].transpose(1, 2)
-    return out
-
-
-def _plan(scan: Scan) -> Plan:
-    batch, length, channels = scan.u.shape
-    return plan(batch, length, channels, scan.A.shape[1])
-
-
-def _dense(scan: Scan) -> Scan:
-    return scan._replace(u=dense(scan.u), delta=dense(scan.delta), z=dense(scan.z))
 
 
 def _run_forward(s: Scan, y: Tensor, final_state: Tensor, states: Tensor | None, add: bool) -> None:
     """Fill ``y``, with ``add`` from what is in it before the gate; the final state; and ``states``
     (B, chunks, N, D), if any."""
-    p = _plan(s)
-    walk, entering = Walk.of(s, p, decay_of(s, p)), by_state(s.initial_state, p)
-    batch, _, channels = s.u.shape
-    shared = walk.shared(p.block, p.warps) | {"STEPS": STEPS, "SPREAD": p.spread}
+    walk = Walk.whole(s)
+    p, entering = walk.plan, by_state(s.initial_state, walk.plan)
     if p.n_spans > 1:
-        n = p.n_spans - 1
-        local = walk.decay.new_empty(batch, n, p.states, channels)
-        product = torch.empty_like(local)
-        summary_kernel[walk.programs(n, p.block)](
-            **shared, WHOLE=True, span=p.span, n_spans=n, local=local, product=product
-        )
-        entering = _carry(local, product, entering, None, p.n_spans)
-    final = walk.decay.new_empty(batch, p.states, channels)
+        sums = summarise(walk, p.n_spans - 1, True)
+        before, entering = entering, sums[0].new_empty(len(s.u), p.n_spans, *sums[0].shape[2:])
+        carry(sums, before, p.n_spans, entering)
+    run_outputs(walk, entering, y, final_state, states, add)
+
+
+def summarise(walk: Walk, spans: int, whole: bool) -> Sums:
+    """Of so many spans the state at the end from zero, and the product of decays (B, spans, N, D).
+
+    Spans beyond the row's end change nothing; ``whole`` says that each is full.
+    """
+    p, (batch, _, channels) = walk.plan, walk.scan.u.shape
+    local = walk.decay.new_empty(batch, spans, p.states, channels)
+    product = torch.empty_like(local)
+    summary_kernel[walk.programs(spans, p.block)](
+        **walk.shared(p.block, p.warps), WHOLE=whole, STEPS=STEPS, SPREAD=p.spread,
+        span=p.span, n_spans=spans, local=local, product=product,
+    )  # fmt: skip
+    return local, product
+
+
+def run_outputs(
+    walk: Walk,
+    entering: Tensor | None,
+    y: Tensor,
+    final_state: Tensor,
+    states: Tensor | None,
+    add: bool,
+) -> None:
+    """As ``_run_forward``, from the states that enter each span (B, spans, N, D)."""
+    p, s = walk.plan, walk.scan
+    final = walk.decay.new_empty(len(s.u), p.states, s.u.shape[2])
     output_kernel[walk.programs(p.n_spans, p.block)](
-        **shared, **walk.gated(), chunk=p.chunk, span=p.span, n_spans=p.n_spans,
+        **walk.shared(p.block, p.warps), **walk.gated(), STEPS=STEPS, SPREAD=p.spread,
+        chunk=p.chunk, span=p.span, n_spans=p.n_spans,
         carried=entering, y=y, y_batch=y.stride(0), Y_ROW=y.stride(1), final=final, states=states,
         ADD=add,
     )  # fmt: skip
@@ -151,6 +130,7 @@ def run_backward(
     out: list[Tensor],
     y: Tensor | None = None,
     add: bool = False,
+    chain: Chain | None = None,
 ) -> None:
     """Fill ``out``, of which those are left alone that the scan has no argument for.
 
@@ -161,17 +141,26 @@ def run_backward(
     Of two scans that are added before one gate the first gets an empty gradient of z, and leaves in
     ``y`` what comes before the gate; the second, with ``add``, makes of that and its own the output
     of both and the gradient of z.
+
+    ``chain`` has the chunks' adjoints summed up, where they are.
     """
-    p, (batch, _, channels) = _plan(s), s.u.shape
+    p, (batch, _, channels) = plan_of(s), s.u.shape
     decay, grads = decay_of(s, p), Gradients.of(s, p, out, y)
-    dfinal = None if dfinal is None else s.leave(dfinal)
+    dbehind = by_state(None if dfinal is None else s.leave(dfinal), p)
+    leaving = before = None
+    if chain is not None:
+        leaving, before = chain.carried(dbehind, p.n_chunks)
     *_, dA, _, _, dD, _, dbias, dinitial = out
     for rows, pieces in segments(p, batch, channels):
         walk = Walk.of(s.rows(rows), p, decay)
-        adjoint = by_state(None if dfinal is None else dfinal[rows], p)
+        adjoint = None if dbehind is None else dbehind[rows]
         for piece in pieces:
-            adjoint = _segment(walk, grads.rows(rows), states[rows], dy[rows], adjoint, piece, add)
+            known = None if leaving is None else leaving[rows, piece[0] : sum(piece)].contiguous()
+            adjoint = _segment(
+                walk, grads.rows(rows), states[rows], dy[rows], adjoint, piece, add, known
+            )
         if dinitial.numel():
+            adjoint = adjoint if before is None else before[rows]
             assert adjoint is not None
             dinitial[rows] = adjoint[:, : s.A.shape[1]].transpose(1, 2)
     _add_up(grads.A[:, :, : s.A.shape[1]].transpose(2, 3), dA)
@@ -197,12 +186,20 @@ def _segment(
     adjoint: Tensor | None,
     piece: tuple[int, int],
     add: bool,
-) -> Tensor:
-    """A piece's chunks, first and count; the adjoint that enters, to the one that leaves."""
+    leaving: Tensor | None,
+) -> Tensor | None:
+    """A piece's chunks, first and count; the adjoint that enters, to the one that leaves.
+
+    If those that leave each chunk are known, ``leaving``, then neither is looked at.
+    """
     (first, count), p, (batch, _, channels) = piece, walk.plan, walk.scan.u.shape
-    borders, leaving, left = _prepare(walk, grads, states, dy, adjoint, piece, add)
+    new, left = walk.decay.new_empty, None
+    borders, sums = _prepare(walk, grads, states, dy, piece, add, leaving is None)
+    if sums is not None:
+        leaving, left = torch.empty_like(sums[0]), new(batch, p.states, channels)
+        carry(sums, adjoint, count, leaving, left, backward=True)
     n_blocks = triton.cdiv(channels, p.back_block)
-    dbc = walk.decay.new_empty(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
+    dbc = new(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
     adjoint_kernel[walk.programs(count, p.back_block)](
         **walk.shared(p.back_block, p.back_warps), **_cut(walk, dy, piece),
         # The interpreter knows no PTX.
@@ -218,31 +215,31 @@ def _segment(
 
 def _prepare(
     walk: Walk,
-    grads: Gradients | None,
+    grads: Gradients,
     states: Tensor,
     dy: Tensor,
-    adjoint: Tensor | None,
     piece: tuple[int, int],
     add: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The sweep forward: the states at borders, the adjoints that leave each chunk and the piece.
+    sum_up: bool,
+) -> tuple[Tensor, Sums | None]:
+    """The sweep forward: the states at borders and, if asked for, each chunk's adjoint summary.
 
-    It fills what it can of ``grads``, if there are any.
+    It fills what it can of ``grads``.
     """
     count, p, (batch, _, channels) = piece[1], walk.plan, walk.scan.u.shape
-    dskip, y, dz = (None, None, None) if grads is None else (grads.D, grads.y, grads.z)
-    new = walk.decay.new_empty
+    new, y, dz = walk.decay.new_empty, grads.y, grads.z
     borders = new(batch, count, p.chunk // STEPS, p.states, channels)
-    local = new(batch, count, p.states, channels)
-    product = torch.empty_like(local)
+    sums = None
+    if sum_up:
+        sums = new(batch, count, p.states, channels), new(batch, count, p.states, channels)
+    local, product = sums or (None, None)
     prepare_kernel[walk.programs(count, p.block)](
         **walk.shared(p.block, p.warps), **_cut(walk, dy, piece), STEPS=STEPS, ADD=add,
-        carried=states, borders=borders, local=local, product=product, dskip=dskip,
+        carried=states, borders=borders, local=local, product=product, dskip=grads.D,
         y=y, y_batch=stride(y, 0), Y_ROW=stride(y, 1),
         dz=dz, dz_batch=stride(dz, 0), DZ_ROW=stride(dz, 1),
     )  # fmt: skip
-    left = new(batch, p.states, channels)
-    return borders, _carry(local, product, adjoint, left, count), left
+    return borders, sums
 
 
 def _cut(walk: Walk, dy: Tensor, piece: tuple[int, int]) -> dict[str, Any]:
@@ -252,21 +249,6 @@ def _cut(walk: Walk, dy: Tensor, piece: tuple[int, int]) -> dict[str, Any]:
         "all_chunks": walk.plan.n_chunks,
         "dy": dy, "dy_batch": dy.stride(0), "DY_ROW": dy.stride(1),
     }  # fmt: skip
-
-
-def _carry(
-    local: Tensor, product: Tensor, first: Tensor | None, last: Tensor | None, n_out: int
-) -> Tensor:
-    """What enters each of ``n_out`` pieces; right to left if ``last`` takes what comes out."""
-    batch, n_in, states, channels = local.shape
-    width = states * channels
-    carried = local.new_empty(batch, n_out, states, channels)
-    block, links = 32, min(LINKS, triton.next_power_of_2(n_out))
-    carry_kernel[(triton.cdiv(width, block) * batch,)](
-        local, product, first, carried, last, width, n_in, n_out,
-        BACKWARD=last is not None, BLOCK=block, LINKS=links, num_warps=1,
-    )  # fmt: skip
-    return carried
 
 
 def _unpack(shares: Tensor, dB: Tensor, dC: Tensor, start: int, reverse: bool) -> None:

@@ -14,10 +14,10 @@ from torch import Tensor
 from dnamamba_kernels.dense import dense
 from dnamamba_kernels.fused_math import LOG2E
 from dnamamba_kernels.selective_scan.fused.forward import pack_kernel
-from dnamamba_kernels.selective_scan.fused.plan import STEPS, Plan
+from dnamamba_kernels.selective_scan.fused.plan import STEPS, Plan, plan
 from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["Walk", "by_state", "decay_of", "stride"]
+__all__ = ["Walk", "by_state", "decay_of", "plan_of", "stride", "with_dense_rows"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Walk:
         """``decay`` is ``decay_of`` the scan, or of the one whose rows it is."""
         marks = None if scan.resets is None else scan.resets.contiguous().view(torch.uint8)
         return cls(scan, p, decay, _pack(scan, p), marks)
+
+    @classmethod
+    def whole(cls, scan: Scan) -> "Walk":
+        """Of all rows."""
+        p = plan_of(scan)
+        return cls.of(scan, p, decay_of(scan, p))
 
     def programs(self, pieces: int, block: int) -> tuple[int]:
         """The grid: a program for each row, piece of the sequence and block of channels."""
@@ -77,6 +83,16 @@ class Walk:
             "Z_ROW": stride(s.z, 1),
             "WHOLE": s.u.shape[1] % STEPS == 0,
         }
+
+
+def with_dense_rows(scan: Scan) -> Scan:
+    """The scan as the kernels take it; what does not lie dense along the channels is copied."""
+    return scan._replace(u=dense(scan.u), delta=dense(scan.delta), z=dense(scan.z))
+
+
+def plan_of(scan: Scan) -> Plan:
+    batch, length, channels = scan.u.shape
+    return plan(batch, length, channels, scan.A.shape[1])
 
 
 def decay_of(s: Scan, p: Plan) -> Tensor:
