@@ -8,8 +8,19 @@ import torch
 
 from dnamamba_kernels import parallel
 
+from .fused_cases import INTERPRETED
+from .interpreted import replace_once
+
 # What cuBLAS asks for where deterministic algorithms are (below); read when it starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interpreted_quickly() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if INTERPRETED:
+            replace_once(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,4 @@
-"""Without a GPU: the tests of the fused kernels, in processes where Triton interprets them.
-
-They take a third of the suite's work, so that ``make test`` spreads the tests over the cores.
-"""
+"""Without a GPU: the tests of the fused kernels, in processes where Triton interprets them."""
 
 import os
 import subprocess
