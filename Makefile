@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
+# Most of the ten thousand modules are never imported: each is compiled when it first is.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup quickstart test lint types layers format build clean
@@ -26,14 +28,14 @@ $(READY): pyproject.toml constraints.txt
 	  echo "dnamamba needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
 	  echo "Name another one: make PYTHON=python3.12 setup"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[io,cpu]'
+	$(INSTALL) torch
+	$(INSTALL) --editable '.[io,cpu]'
 	touch $@
 
 # pip knows the groups of pyproject.toml from 25.1 on.
 $(TOOLS): $(READY)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	$(INSTALL) --upgrade "pip>=25.1"
+	$(INSTALL) --group dev
 	touch $@
 
 # Without a GPU two processes share each batch: the operations of so small a model are short, and
@@ -47,8 +49,12 @@ quickstart: $(READY)  ## the main job on the bundled genomes: a few minutes on 2
 	$(BIN)/dnamamba fit --config configs/quickstart-finetune.yaml $(SHARED)
 	$(BIN)/dnamamba test --config configs/quickstart-finetune.yaml
 
+# Over the cores, as a test hardly ever has more than one thread; a GPU serves one at a time.
+SPREAD := $(shell command -v nvidia-smi >/dev/null || \
+  echo --numprocesses logical --maxprocesses 8 --dist worksteal)
+
 test: lint types layers  ## everything that CI checks
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SPREAD)
 
 lint: $(TOOLS)  ## ruff: style and format
 	$(BIN)/ruff check .

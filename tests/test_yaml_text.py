@@ -42,10 +42,10 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_what_would_grow_is_refused(name: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(yaml.YAMLError):
         load_yaml(BOMBS[name])
-    assert time.monotonic() - start < 30
+    assert time.process_time() - start < 30
 
 
 def test_aliases_are_read() -> None:

@@ -8,35 +8,19 @@ import torch
 
 from dnamamba_kernels import parallel
 
-from .interpreted import GROUPS, Interpreted
-
-_INTERPRETED = pytest.StashKey[Interpreted]()
+from .fused_cases import INTERPRETED
+from .interpreted import replace_once
 
 # What cuBLAS asks for where deterministic algorithms are (below); read when it starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Begin with the interpreter's processes, if their tests are to run here."""
-    session.config.stash[_INTERPRETED] = processes = Interpreted()
-    chosen = {item.name for item in session.items if item.path.name == "test_fused_interpreter.py"}
-    if torch.cuda.is_available() or session.config.option.collectonly:
-        return
-    for group in GROUPS:
-        if f"test_the_kernels_are_right_in_the_interpreter[{group}]" in chosen:
-            processes.start(group)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave no process behind."""
-    if processes := session.config.stash.get(_INTERPRETED, None):
-        processes.stop()
-
-
-@pytest.fixture
-def interpreted(request: pytest.FixtureRequest) -> Interpreted:
-    """The interpreter's processes."""
-    return request.config.stash[_INTERPRETED]
+@pytest.fixture(autouse=True, scope="session")
+def _interpreted_quickly() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if INTERPRETED:
+            replace_once(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)
