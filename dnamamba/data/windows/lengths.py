@@ -28,7 +28,8 @@ class LengthStage(NamedTuple):
     windows: int
 
     def __str__(self) -> str:
-        return f"{self.windows:,} windows of {self.length:,} bases"
+        plural = "s" if self.windows > 1 else ""
+        return f"{self.windows:,} window{plural} of {self.length:,} bases"
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,8 @@ class LengthSchedule:
         for stage in self.stages[:-1]:
             if stage.windows % (world * accumulated):
                 raise ValueError(
-                    f"{_SETTING}: from step {stage.step:,} on a step reads {stage}, which do not "
-                    f"divide by {world} device(s) x {accumulated} accumulated batch(es) "
+                    f"{_SETTING}: from step {stage.step:,} on a step reads {stage}, not to be "
+                    f"divided by {world} device(s) x {accumulated} accumulated batch(es) "
                     "(trainer.accumulate_grad_batches); choose a length that divides data.length, "
                     f"and a data.global_batch_size that is a multiple of {world * accumulated}"
                 )
