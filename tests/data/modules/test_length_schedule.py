@@ -168,7 +168,7 @@ def trainer(**options: Any) -> pl.Trainer:
 def test_batches_that_do_not_divide(path: str) -> None:
     data = module(path, length_schedule=[(0, 512), (3, 256)])
     data.trainer = trainer(max_steps=5, accumulate_grad_batches=2)
-    with pytest.raises(ValueError, match=r"from step 0 on a step reads 1 windows of 512 bases"):
+    with pytest.raises(ValueError, match=r"from step 0 on a step reads 1 window of 512 bases, not"):
         data.setup("fit")
     data.setup("validate")
 
