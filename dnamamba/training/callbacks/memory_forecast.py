@@ -76,12 +76,6 @@ def _line(step: Step, memory: StepMemory, room: int | None) -> str:
     )
 
 
-def _recomputed(forecast: Forecast) -> str:
-    memory = forecast.of(replace(forecast.step, recompute="everything"))
-    assert memory is not None
-    return f"; {readable_bytes(memory.activations)} with model.recompute: everything"
-
-
 def _total(forecast: Forecast) -> int:
     memory = forecast.of(forecast.step)
     return 0 if memory is None else memory.total
@@ -96,6 +90,12 @@ def _stages(step: Step, data: ResumableDataModule) -> list[Step]:
     samples = math.gcd(*(windows for windows, _ in stages))
     rows = ((step.windows * (windows // samples), shape[-1]) for windows, shape in stages)
     return [replace(step, samples=samples, windows=n, length=length) for n, length in rows]
+
+
+def _recomputed(forecast: Forecast) -> str:
+    memory = forecast.of(replace(forecast.step, recompute="everything"))
+    assert memory is not None
+    return f"; {readable_bytes(memory.activations)} with model.recompute: everything"
 
 
 def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDataModule) -> Step:
