@@ -186,7 +186,11 @@ KINDS: dict[str, dict[str, Any]] = {
         "data": _PRETRAINING["data"] | {"rows": "lanes", "length": 64},
         "trainer": {"accumulate_grad_batches": 2},
     },
-    "accumulated": {**_PRETRAINING, "trainer": {"accumulate_grad_batches": 2}},
+    "accumulated": {
+        **_PRETRAINING,
+        "data": _PRETRAINING["data"] | {"length_schedule": [[0, 64], [5, 256], [8, 128]]},
+        "trainer": {"accumulate_grad_batches": 2},
+    },
     "sequences": _SEQUENCES,
     "layer by layer": _labelled(*_SEQUENCE_CLASSES, _BY_LAYER, **_SEQUENCE_DATA),
     "stopping early": {**_SEQUENCES, "trainer": _stopping(max_steps=40)},

@@ -1,14 +1,18 @@
 """The loss curve of a run as a picture, beside what it has to beat."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.files import Opened, replacing
 from dnamamba.report.comparison import UNIFORM_BITS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Curve", "plot_curve", "read_curve"]
 
@@ -52,6 +56,7 @@ def plot_curve(
     bases_per_step: int,
     markov: tuple[float, str] | None,
     opened: Opened = replacing,
+    lengths: Sequence[tuple[int, int]] = (),
 ) -> None:
     """Bits per base against bases seen, with the lines to beat.
 
@@ -63,6 +68,7 @@ def plot_curve(
         markov: bits per base of the best Markov chain, and what the legend calls it; None: the
             curves are of masked bases, for which there is none.
         opened: how the file is opened.
+        lengths: (step, bases in a window) of each stage of the run, where there are several.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -91,7 +97,28 @@ def plot_curve(
     margin = 0.15 * (high - low)
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(left=0)
+    _mark(axes, [(step * mega, length) for step, length in lengths])
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, loc="outside upper center", ncols=4, fontsize=9, columnspacing=1.5)
     with opened(output) as file:
         FigureCanvasAgg(figure).print_png(file)
+
+
+def _mark(axes: "Axes", stages: Sequence[tuple[float, int]]) -> None:
+    """A line where each stage but the first begins, and each stage's length at its foot."""
+    end = axes.get_xlim()[1]
+    for start, length in stages:
+        if start > end:
+            break
+        if start:
+            axes.axvline(start, color="0.75", linewidth=0.8, zorder=0)
+        axes.annotate(
+            f"windows of {length:,} bp",
+            (start, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, 4),
+            textcoords="offset points",
+            rotation=90,
+            fontsize=8,
+            color="0.35",
+        )

@@ -119,7 +119,7 @@ def _masked_bases(
 
     figures = measure_masked(run, test)
     print_masked(figures, leaking, _K)
-    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, None, opened)
+    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, None, opened, run.lengths)
     return {"masked_bases": asdict(figures) | {"uniform": UNIFORM_BITS}}
 
 
@@ -145,7 +145,8 @@ def _plot(
         bits, bases = markov.score(run.validated)
         line, part = float(bits[:, order].sum() / bases.sum()), "validation"
     name = f"Markov order {order} ({part})"
-    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, (line, name), opened)
+    best = line, name
+    plot_curve(run.folder / "loss.png", *curves, run.bases_per_step, best, opened, run.lengths)
 
 
 def _embed(run: "Run", opened: Opened) -> None:

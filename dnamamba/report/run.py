@@ -46,6 +46,12 @@ class Run:
     validated: "RunWindows"
 
     @property
+    def lengths(self) -> list[tuple[int, int]]:
+        """First step and bases in a training window of each stage; empty where there is but one."""
+        lengths = self.data.lengths
+        return [(stage.step, stage.length) for stage in lengths.stages if lengths.varies]
+
+    @property
     def bases_per_step(self) -> int:
         """Positions that an optimiser step sees."""
         return int(self.data.global_batch_size * self.data.length)

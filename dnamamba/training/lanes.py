@@ -29,6 +29,10 @@ class Share(NamedTuple):
     world: int
     accumulated: int
 
+    def all_lanes(self, rows: int) -> int:
+        """Lanes of all processes, whose batches have so many rows."""
+        return self.world * self.accumulated * rows
+
     def lanes(self, rows: int) -> Tensor:
         """(n,) int64, the lanes of this process, whose batches have so many rows."""
         first = torch.arange(self.accumulated) * (self.world * rows) + self.rank * rows
@@ -43,7 +47,9 @@ class Share(NamedTuple):
 class LaneStates:
     """The states of the lanes that a process trains on, each after its last window.
 
-    A lane that is met for the first time has a state of zeros, or the one of a checkpoint.
+    A lane that is met for the first time has a state of zeros, or the one of a checkpoint. Where
+    sequence is divided into another number of lanes than before, all begin with zeros: they are
+    other lanes.
 
     Args:
         backbone: whose states they are.
@@ -52,16 +58,17 @@ class LaneStates:
     def __init__(self, backbone: Backbone) -> None:
         self._backbone = backbone
         self._lanes: Tensor | None = None
+        self._all = 0
         self._state: State | None = None
         self._saved: dict[str, Any] = {}
 
     def enter(self, batch: Batch, share: Share) -> Batch:
         """A batch with the states that its rows begin with."""
         lane = batch["lane"]
-        lanes = share.lanes(lane.shape[0])
+        lanes, total = share.lanes(lane.shape[0]), share.all_lanes(lane.shape[0])
         if self._lanes is None or not torch.equal(lanes, self._lanes):
-            self._state = self._dealt(lanes, lane.device)
-            self._lanes, self._saved = lanes, {}
+            self._state = self._dealt(lanes, total, lane.device)
+            self._lanes, self._all, self._saved = lanes, total, {}
         assert self._state is not None
         state = self._state.take(share.places(lane))
         return {**batch, **{f"{_STATE}{i}": x for i, x in enumerate(state.tensors)}}
@@ -76,19 +83,22 @@ class LaneStates:
         self._state = type(self._state)(*tensors)
 
     def saved(self) -> dict[str, Any]:
-        """``lane`` (n,) int64 and ``state``, tensors (n_layers, n, ...); empty before any batch."""
+        """``lane`` (n,) int64, ``state``, tensors (n_layers, n, ...), and ``of``, how many lanes
+        all processes have together; empty before any batch.
+        """
         if self._lanes is None or self._state is None:
             return self._saved
-        return {"lane": self._lanes, "state": list(self._state.tensors)}
+        return {"lane": self._lanes, "state": list(self._state.tensors), "of": self._all}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Go on from what ``saved`` gave, of these lanes or of more."""
         self._lanes, self._state, self._saved = None, None, dict(saved)
 
-    def _dealt(self, lanes: Tensor, device: torch.device) -> State:
+    def _dealt(self, lanes: Tensor, total: int, device: torch.device) -> State:
         state = _zeros(self._backbone, len(lanes), device)
         saved = self.saved()
-        if not saved:
+        # Checkpoints of before the number of lanes could change do not say it.
+        if not saved or saved.get("of", total) != total:
             return state
         place = {lane: i for i, lane in enumerate(saved["lane"].tolist())}
         known = [i for i, lane in enumerate(lanes.tolist()) if lane in place]
@@ -144,6 +154,7 @@ def joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {}
     columns = zip(*(part["state"] for part in parts), strict=True)
     return {
+        **parts[0],
         "lane": torch.cat([part["lane"] for part in parts]),
         "state": [torch.cat(list(column), dim=1) for column in columns],
     }

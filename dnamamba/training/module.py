@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grads_with_norm_
 from torch.optim import Optimizer
 
+from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.model.footprint import Reading
 from dnamamba.training.callbacks import (
     RandomState,
@@ -39,8 +40,8 @@ class TrainedModule(pl.LightningModule):
     """Logs, optimiser, schedule and exact resume; a subclass adds the model and its steps.
 
     Every ``log_every_n_steps`` steps it logs ``train/...`` over all batches since the last time,
-    ``train/lr``, and how much is read in a second, without the time of validation; after each
-    validation ``validation/...``, and after a test ``test/...``.
+    ``train/lr``, and how much is read in a second, without the time of validation, and what the
+    data say of the step; after each validation ``validation/...``, and after a test ``test/...``.
     """
 
     rate: ClassVar[str]
@@ -124,7 +125,9 @@ class TrainedModule(pl.LightningModule):
         metrics = self.train_metrics.drain("train")
         metrics["train/lr"] = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
         metrics[f"train/{self.rate}"] = self.throughput.drain()
-        log_metrics(self, metrics, in_bar=(*self.in_bar, f"train/{self.rate}"))
+        data = getattr(self.trainer, "datamodule", None)
+        more = data.figures(step - 1) if isinstance(data, ResumableDataModule) else {}
+        log_metrics(self, metrics | more, in_bar=(*self.in_bar, f"train/{self.rate}", *more))
 
     def on_validation_start(self) -> None:
         self.throughput.pause()

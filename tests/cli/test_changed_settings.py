@@ -86,6 +86,7 @@ USED: dict[str, tuple[list[str], Callable[[Path], bool]]] = {
 REFUSED = {
     "data.global_batch_size": ("8", "global_batch_size (4 in the checkpoint, 8 now)"),
     "data.length": ("128", "length (64 in the checkpoint, 128 now)"),
+    "data.length_schedule": ("[[0, 128], [8, 64]]", "length_schedule (None in the checkpoint, [["),
     "data.seed": ("1", "seed (0 in the checkpoint, 1 now)"),
     "data.genomes": ("[data/samples/hiv1.fa]", "bases of the genomes"),
     "data.split": ("{test: {fraction: 0.5}}", "the training samples are others"),

@@ -4,15 +4,18 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pytorch_lightning.utilities import rank_zero_info
+from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import path_texts
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
+from dnamamba.data.modules.position import rank_and_world
 from dnamamba.data.modules.resumable import DataPart, ResumableDataModule
+from dnamamba.data.samples.stages import StagedDataset
 from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
+from dnamamba.data.windows.lengths import LengthSchedule, LengthStage
 from dnamamba.data.windows.plan import Plans, WindowPlan
 from dnamamba.data.windows.settings import GenomeSplit, Rows, WindowConfig, check_rows
 from dnamamba.data.windows.stretches import stretches
@@ -65,6 +68,10 @@ class GenomeDataModule(ResumableDataModule):
             into ``global_batch_size`` lanes, each step reads every lane's next window, and a
             causal model's state is carried on from step to step, to be forgotten where a contig
             begins and at breaks; validation and test carry it, too.
+        length_schedule: [[0, LENGTH], [STEP, LENGTH], ...]: from each of these optimiser steps on
+            training windows have so many bases, and a step has as many more or fewer of them as
+            keeps its bases the same. The last is ``length``, of which held-out windows are
+            throughout. None: training windows have ``length`` bases from the first step on.
 
     Raises:
         ValueError: settings out of range; and, once the genomes are opened (``setup``), bad
@@ -84,6 +91,7 @@ class GenomeDataModule(ResumableDataModule):
         num_workers: int = 0,
         cache_dir: str | None = None,
         rows: Rows = "windows",
+        length_schedule: list[tuple[int, int]] | None = None,
     ) -> None:
         super().__init__(tokenizer, global_batch_size, seed, num_workers)
         self.window_config = typed(WindowConfig, windows)
@@ -95,6 +103,10 @@ class GenomeDataModule(ResumableDataModule):
         check_rows(rows, self.window_config, self.weights)
         self.length, self.soft_mask_weight, self.cache_dir = length, soft_mask_weight, cache_dir
         self.rows = rows
+        self.lengths = LengthSchedule.of(length_schedule, length, global_batch_size)
+        self.stages = self.lengths.numbering
+        if length_schedule is not None:
+            self.length_setting = "data.length and the last of data.length_schedule"
         if not 0 <= soft_mask_weight <= 1:
             raise ValueError(f"data.soft_mask_weight must be 0 to 1, got {soft_mask_weight}")
         settings = {
@@ -109,6 +121,7 @@ class GenomeDataModule(ResumableDataModule):
             "num_workers": num_workers,
             "cache_dir": cache_dir,
             "rows": rows,
+            "length_schedule": length_schedule,
         }
         self.save_hyperparameters(plain(settings))
         self._plans: Plans | None = None
@@ -119,6 +132,9 @@ class GenomeDataModule(ResumableDataModule):
 
     def load(self, stage: str | None = None) -> None:
         """Open the genomes and decide all windows, once for all stages."""
+        if stage == "fit" and self.trainer is not None:
+            accumulated = self.trainer.accumulate_grad_batches
+            self.lengths.check_devices(rank_and_world(self.trainer)[1], accumulated)
         if self._plans is None:
             self._plans = make_plans(
                 open_genomes(self.genome_paths, self.cache_dir),
@@ -128,13 +144,21 @@ class GenomeDataModule(ResumableDataModule):
                 weights=self.weights,
                 seed=self.seed,
                 rows=self.rows,
+                earlier=[stage.length for stage in self.lengths.stages[:-1]],
             )
             self._plans.check(self.tokenizer)
             if self.rows != "windows":
-                self._tape("train").check()
-            rank_zero_info("\n".join(self._plans.report))
+                for each, setting in self.lengths.named():
+                    self._training_tape(each).check(setting)
+            schedule = [str(self.lengths)] if self.lengths.varies else []
+            rank_zero_info("\n".join([*schedule, *self._plans.report]))
         if stage == "fit" and self.soft_mask_weight == 0:
             self._check_that_something_counts()
+        if stage == "fit" and self.trainer is not None:
+            epochs = -1 if self.trainer.max_epochs is None else self.trainer.max_epochs
+            ends = [n for n in (self.trainer.max_steps, epochs * self.steps_of_epoch) if n >= 0]
+            if ends and (said := self.lengths.unreached(min(ends))):
+                rank_zero_warn(said)
 
     def _check_that_something_counts(self) -> None:
         # The first window of any genome that is not masked throughout ends the search.
@@ -173,46 +197,52 @@ class GenomeDataModule(ResumableDataModule):
         """Whether a row of a training batch goes on where that row of the batch before ended."""
         return self.rows == "lanes"
 
-    def dataset(self, part: DataPart) -> WindowDataset | TapeDataset:
+    def dataset(self, part: DataPart) -> WindowDataset | TapeDataset | StagedDataset:
         """The windows of a part as uint8 ids; ``predict`` are all usable ones, in order."""
+        if part == "train":
+            plans: list[WindowPlan | Tape] = [*self.plans.earlier, self.windows(part)]
+            if self.rows != "windows":
+                plans = [self._training_tape(stage) for stage in self.lengths.stages]
+            stages = [self._read(part, plan) for plan in plans]
+            return StagedDataset(stages, self.stages) if self.lengths.varies else stages[0]
+        in_lanes = self.carries_state and part != "predict"
+        return self._read(part, self._held_out_tape(part) if in_lanes else self.windows(part))
+
+    def largest_samples(self) -> list[tuple[int, tuple[int, ...]]]:
+        return [(stage.windows, (stage.length,)) for stage in self.lengths.stages]
+
+    def figures(self, step: int) -> dict[str, float]:
+        """``train/length``, bases in a window of that step, where they follow a schedule."""
+        return {"train/length": self.lengths.at(step).length} if self.lengths.varies else {}
+
+    def _read(self, part: DataPart, windows: WindowPlan | Tape) -> WindowDataset | TapeDataset:
         sources = list(self.plans.genomes.values()), self.plans.contigs
         soft_mask = part == "train" and self.soft_mask_weight != 1
-        taped = {"windows": (), "packed": ("train",), "lanes": ("train", "validation", "test")}
-        if part in taped[self.rows]:
+        if isinstance(windows, Tape):
+            carried = self.carries_state
             return TapeDataset(
-                *sources,
-                self._tape(part),
-                self.tokenizer,
-                soft_mask=soft_mask,
-                carried=self.carries_state,
+                *sources, windows, self.tokenizer, soft_mask=soft_mask, carried=carried
             )
-        return WindowDataset(
-            *sources,
-            self.plans.of(part),
-            self.tokenizer,
-            soft_mask=soft_mask,
-            padded=part != "train",
-        )
+        padded = part != "train"
+        return WindowDataset(*sources, windows, self.tokenizer, soft_mask=soft_mask, padded=padded)
 
-    def _tape(self, part: DataPart) -> Tape:
-        plans, lanes = self.plans, self.global_batch_size if self.carries_state else 1
-        if part == "train":
-            how = self.window_config
-            return Tape(
-                plans.regions[part],
-                self.length,
-                lanes,
-                self.seed,
-                how.shuffle,
-                how.reverse_complement,
-            )
+    def _training_tape(self, stage: LengthStage) -> Tape:
+        regions, how = self.plans.regions["train"], self.window_config
+        lanes, opening = (stage.windows, stage.step) if self.carries_state else (1, 0)
+        order = self.seed, how.shuffle, how.reverse_complement
+        return Tape(regions, stage.length, lanes, *order, opening=opening)
+
+    def _held_out_tape(self, part: DataPart) -> Tape:
+        plans = self.plans
         regions = stretches(plans.regions[part], plans.genomes, plans.contigs)
         # Cut more often, a lane's windows would mostly be first ones, with nothing carried.
         most = regions.bases // (_LEAST_WINDOWS * self.length)
-        return Tape(regions, self.length, max(1, min(lanes, most)), once=True)
+        return Tape(regions, self.length, max(1, min(self.global_batch_size, most)), once=True)
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""
         # Checkpoints of before there was a choice are of windows, and do not say so.
-        rows = {} if self.rows == "windows" else {"rows": self.rows}
-        return {**self.plans.identity(), **rows, **super().stream()}
+        more: dict[str, Any] = {} if self.rows == "windows" else {"rows": self.rows}
+        if self.lengths.varies:
+            more["length_schedule"] = [[each.step, each.length] for each in self.lengths.stages]
+        return {**self.plans.identity(), **more, **super().stream()}

@@ -8,7 +8,7 @@ __all__ = ["Position", "rank_and_world"]
 
 
 class Position:
-    """How many samples all devices have consumed together.
+    """How many samples all devices have consumed together, were every step as large.
 
     Of Lightning's counters only ``batch_progress.total.processed`` is right at every moment that
     a checkpoint may be written: after a batch, at an epoch's end, within validation, and when an

@@ -1,12 +1,13 @@
 """What every DataModule shares: loaders over numbered samples, and exact resume."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.position import Position, rank_and_world
 from dnamamba.data.samples.loader import SampleDataset, SampleLoader
-from dnamamba.data.samples.order import training_batches
+from dnamamba.data.samples.stages import Stages
 from dnamamba.settings import plain, typed
 
 __all__ = ["DataPart", "ResumableDataModule"]
@@ -49,8 +50,10 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         ValueError: a value out of range.
     """
 
-    length_setting: ClassVar[str] = "data.length"
+    length_setting: str = "data.length"
     """What bounds a sample's length, as a configuration sets it: this, a colon, a number."""
+    stages: Stages
+    """How many samples the steps of a run take: all as many, unless a subclass says otherwise."""
 
     def __init__(
         self, tokenizer: Tokenizer, global_batch_size: int, seed: int, num_workers: int
@@ -70,6 +73,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
             raise ValueError(f"data.num_workers must be at most {_MOST_WORKERS}, got {num_workers}")
         self.tokenizer = typed(Tokenizer, tokenizer)
         self.global_batch_size, self.seed, self.num_workers = global_batch_size, seed, num_workers
+        self.stages = Stages((0,), (global_batch_size,))
         self._position = Position(global_batch_size)
 
     @abstractmethod
@@ -83,6 +87,19 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
     @abstractmethod
     def load(self, stage: str | None) -> None:
         """Read what a stage of Lightning needs; None stands for all."""
+
+    @property
+    def steps_of_epoch(self) -> int:
+        """Whole optimiser steps: Lightning ends an epoch with a step, however few its batches."""
+        return max(len(self.dataset("train")) // self.global_batch_size, 1)
+
+    def largest_samples(self) -> list[tuple[int, tuple[int, ...]]]:
+        """Samples of a training step, and the shape of the largest, of each stage of a run."""
+        return [(self.global_batch_size, self.dataset("train").sample_shape)]
+
+    def figures(self, step: int) -> dict[str, float]:
+        """What the log of training is to say of an optimiser step, counted from 0."""
+        return {}
 
     def describe(self, index: Tensor | Iterable[int], part: DataPart = "train") -> list[str]:
         """What samples are called in reports: see the dataset's ``names``.
@@ -111,12 +128,16 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         self._position.align(self.trainer)
         batch, (rank, world) = self._position.batch(self.trainer), rank_and_world(self.trainer)
         dataset = self.dataset("train")
-        # Whole steps: Lightning ends an epoch with a step, however few its batches.
-        steps = max(len(dataset) // self.global_batch_size, 1)
+        accumulated = self.global_batch_size // (batch * world)
+
+        def numbers() -> Iterator[NDArray[np.int64]]:
+            before = self._position.consumed(self.trainer) // (batch * world)
+            return self.stages.batches(before, accumulated, rank, world)
+
         return SampleLoader(
             dataset,
-            lambda: training_batches(self._position.consumed(self.trainer), batch, rank, world),
-            steps * (self.global_batch_size // (batch * world)),
+            numbers,
+            self.steps_of_epoch * accumulated,
             self.num_workers,
             self._pinned,
         )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import read_bed
 from dnamamba.data.windows.holdout import divide
+from dnamamba.data.windows.lengths import length_setting
 from dnamamba.data.windows.plan import Plans, WindowPlan, quotas
 from dnamamba.data.windows.regions import Contigs, Regions, difference, intersection, union
 from dnamamba.data.windows.settings import LONGEST, SHORTEST, GenomeSplit, Rows, WindowConfig
@@ -28,6 +29,7 @@ def make_plans(
     seed: int = 0,
     whole: bool = False,
     rows: Rows = "windows",
+    earlier: Sequence[int] = (),
 ) -> Plans:
     """Decide every window of a run.
 
@@ -48,6 +50,8 @@ def make_plans(
             training.
         rows: what rows of a training batch will be. Packed or lanes, the training windows are
             the stretches between runs of N, whole: every base once, in windows side by side.
+        earlier: bases in a window of each stage of the run before the last one: the same training
+            regions, in other windows (``windows.stride`` is of ``length``, and in proportion).
 
     Raises:
         ValueError: a bad BED, overlapping parts, weights that are not positive, a window longer
@@ -58,26 +62,57 @@ def make_plans(
     contigs = Contigs.of({name: genome.contigs for name, genome in genomes.items()})
     usable = _usable(contigs, windows)
     parts = {**divide(usable, contigs, split, length, seed), "predict": usable}
-    if rows != "windows":
+    packed = rows != "windows"
+    if packed:
         parts["train"] = stretches(parts["train"], genomes, contigs)
-    plans: dict[str, WindowPlan] = {}
-    report = []
-    for name, regions in parts.items():
-        if name == "train" and rows != "windows":
-            laid = tiling = tile(regions, length, length, "pad", "pad")
-            line = _packed(regions, tiling, contigs)
-        else:
-            train = name == "train"
-            laid, tiling = _tiled(regions, length, windows, train, whole, genomes, contigs)
-            line = _described(name, regions, laid, tiling, contigs)
+    report: list[str] = []
+
+    def laid(name: str, of: int, windows: WindowConfig, setting: str) -> Tiling:
+        tiling, line = _part(name, parts[name], of, windows, whole, packed, genomes, contigs)
         if name == "train" or getattr(split, name, None):
             report.append(line)
             if not len(tiling):
-                packed = name == "train" and rows != "windows"
-                raise ValueError(_nothing_left(line, length, contigs, packed))
-        plans[name] = WindowPlan.in_order(tiling)
+                raise ValueError(
+                    _nothing_left(line, of, contigs, packed and name == "train", setting)
+                )
+        return tiling
+
+    stages = []
+    for number, stage in enumerate(earlier):
+        scaled = _scaled(windows, stage, length)
+        tiling = laid("train", stage, scaled, length_setting(number))
+        stages.append(_mixed(tiling, contigs, weights, windows, seed))
+    plans = {
+        name: WindowPlan.in_order(laid(name, length, windows, "data.length")) for name in parts
+    }
     plans["train"] = _mixed(plans["train"].tiling, contigs, weights, windows, seed)
-    return Plans(genomes, contigs, plans, parts, tuple(report))
+    return Plans(genomes, contigs, plans, parts, tuple(report), tuple(stages))
+
+
+def _scaled(windows: WindowConfig, stage: int, length: int) -> WindowConfig:
+    """The settings for shorter or longer windows, which overlap as much in proportion."""
+    if windows.stride is None:
+        return windows
+    return replace(windows, stride=max(1, windows.stride * stage // length))
+
+
+def _part(
+    name: str,
+    regions: Regions,
+    length: int,
+    windows: WindowConfig,
+    whole: bool,
+    packed: bool,
+    genomes: Mapping[str, Genome],
+    contigs: Contigs,
+) -> tuple[Tiling, str]:
+    """The windows of a part, and a line on them."""
+    train = name == "train"
+    if train and packed:
+        tiling = tile(regions, length, length, "pad", "pad")
+        return tiling, _packed(regions, tiling, contigs)
+    laid, tiling = _tiled(regions, length, windows, train, whole, genomes, contigs)
+    return tiling, _described(name, regions, laid, tiling, contigs)
 
 
 def _usable(contigs: Contigs, windows: WindowConfig) -> Regions:
@@ -159,7 +194,7 @@ def _sources(tiling: Tiling, contigs: Contigs) -> str:
     return f"{len(np.unique(contigs.genome[tiling.contig]))} genome(s)"
 
 
-def _nothing_left(line: str, length: int, contigs: Contigs, packed: bool) -> str:
+def _nothing_left(line: str, length: int, contigs: Contigs, packed: bool, setting: str) -> str:
     longest = int(contigs.length.argmax())
     size = int(contigs.length[longest])
     if packed:
@@ -167,12 +202,12 @@ def _nothing_left(line: str, length: int, contigs: Contigs, packed: bool) -> str
     elif size < length:
         why = (
             f"no contig is as long as a window: the longest is {contigs.names[longest]!r} with "
-            f"{size:,} bases. Set data.length to that or less, or windows.short=pad"
+            f"{size:,} bases. Set {setting} to that or less, or windows.short=pad"
         )
     else:
         why = (
             "check windows (include, exclude, max_ambiguous) and split (guard, block), or shorten "
-            "data.length"
+            f"{setting}"
         )
     return f"no window is left ({line}); {why}"
 

@@ -122,6 +122,7 @@ class Plans:
         plans: ``train``, ``validation``, ``test`` and ``predict`` (all that is usable).
         regions: what the windows of each of them were laid over.
         report: one line a part: windows, bases, and what was left out and why.
+        earlier: the training windows of each stage of the run before the last one.
     """
 
     genomes: Mapping[str, Genome]
@@ -129,6 +130,7 @@ class Plans:
     plans: Mapping[str, WindowPlan]
     regions: Mapping[str, Regions]
     report: tuple[str, ...]
+    earlier: tuple[WindowPlan, ...] = ()
 
     def of(self, split: str) -> WindowPlan:
         """The plan of one part.
@@ -159,11 +161,12 @@ class Plans:
             yield genomes[genome].fetch(contig, start, end)
 
     def digest(self, split: str) -> str:
-        """A hash of where a part's windows lie."""
-        tiling = self.of(split).tiling
+        """A hash of where a part's windows lie, those of earlier stages too."""
         digest = hashlib.blake2b(digest_size=8)
-        for column in (tiling.contig, tiling.first, tiling.end, tiling.count):
-            digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
+        for plan in (*(self.earlier if split == "train" else ()), self.of(split)):
+            tiling = plan.tiling
+            for column in (tiling.contig, tiling.first, tiling.end, tiling.count):
+                digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
         return digest.hexdigest()
 
     def check(self, tokenizer: Tokenizer) -> None:

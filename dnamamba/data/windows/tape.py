@@ -74,7 +74,8 @@ class Tape:
     k is ``[k * length, (k + 1) * length)``. So every window is full, a window that does not fit in
     a round goes on in the next one, and in each round every base is read once.
 
-    A base begins anew where its stretch begins, and where a lane's part of a round does.
+    A base begins anew where its stretch begins, where a lane's part of a round does, and where a
+    lane is read from.
 
     Attributes:
         stretches: sorted, free of overlaps.
@@ -85,6 +86,7 @@ class Tape:
             lanes another order of the windows, too.
         flip: read half of the stretches of a round as their reverse complement.
         once: there is one round alone, and each lane's last window is short.
+        opening: the window of each lane that is read first; nothing before it has been.
     """
 
     stretches: Regions
@@ -94,6 +96,7 @@ class Tape:
     shuffle: bool = False
     flip: bool = False
     once: bool = False
+    opening: int = 0
     _layouts: dict[int, _Layout] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -105,8 +108,11 @@ class Tape:
         """Samples in an epoch: the full windows of a round; of an only one, all of all lanes."""
         return self.steps * self.lanes if self.once else self.stretches.bases // self.length
 
-    def check(self) -> None:
+    def check(self, setting: str = "data.length") -> None:
         """Refuse a tape too short for its lanes.
+
+        Args:
+            setting: what sets its length.
 
         Raises:
             ValueError: says how long it is, and what would fit.
@@ -115,10 +121,10 @@ class Tape:
         if bases >= self.lanes * self.length:
             return
         shorter = bases // self.lanes
-        remedies = [f"set data.length to {shorter:,} or less"] if shorter >= SHORTEST else []
+        remedies = [f"set {setting} to {shorter:,} or less"] if shorter >= SHORTEST else []
         if self.lanes == 1:
             raise ValueError(
-                f"data.length {self.length:,} is more than the {bases:,} bases to train on, N "
+                f"{setting} {self.length:,} is more than the {bases:,} bases to train on, N "
                 f"apart; {' '.join(remedies) or 'name more sequence'}"
             )
         if bases >= self.length:
@@ -144,7 +150,7 @@ class Tape:
             turn=np.stack([turn, turn + 1], 1).ravel(),
             low=np.stack([first + start, first], 1).ravel(),
             high=np.stack([first + start + size, first + np.where(index < 0, 0, rest)], 1).ravel(),
-            at_first=np.stack([start == 0, rest > 0], 1).ravel(),
+            at_first=np.stack([(start == 0) | (window == self.opening), rest > 0], 1).ravel(),
         )
         some = np.flatnonzero(spans.high > spans.low)
         parts = [self._within(turn, spans, some) for turn in np.unique(spans.turn[some])]
@@ -212,4 +218,4 @@ class _Spans(NamedTuple):
     turn: Ints
     low: Ints
     high: Ints
-    at_first: Flags  # whether the lane's part of the round begins here
+    at_first: Flags  # whether the lane's part of the round, or its reading, begins here

@@ -64,4 +64,4 @@ class CarriedLanes(NextBatchState):
         state = super()._for_next_batch(trainer, module)
         if not state:
             return {}
-        return {"lane": state["lane"], "state": [x.cpu() for x in state["state"]]}
+        return {**state, "state": [x.cpu() for x in state["state"]]}

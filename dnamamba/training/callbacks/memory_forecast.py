@@ -1,5 +1,6 @@
 """What a step will need of the device's memory, said before the first."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -37,10 +38,11 @@ class MemoryForecast(pl.Callback):
         data: Any = getattr(trainer, "datamodule", None)
         if not isinstance(data, ResumableDataModule) or not isinstance(pl_module, SaysMemory):
             return
-        step = _step_of(trainer, pl_module, data)
         recomputes = "recompute" in pl_module.hparams
-        self._forecast = Forecast(pl_module, step, data.length_setting, recomputes)
-        self._device = pl_module.device
+        steps = _stages(_step_of(trainer, pl_module, data), data)
+        forecasts = [Forecast(pl_module, each, data.length_setting, recomputes) for each in steps]
+        self._forecast = max(reversed(forecasts), key=_total)  # of equal ones the last to come
+        self._device, step = pl_module.device, self._forecast.step
         memory = self._forecast.of(step)
         if memory is None or not trainer.is_global_zero:
             return
@@ -72,6 +74,22 @@ def _line(step: Step, memory: StepMemory, room: int | None) -> str:
         f"{readable_bytes(memory.model)} model and optimiser, "
         f"{readable_bytes(memory.activations)} activations ({read}"
     )
+
+
+def _total(forecast: Forecast) -> int:
+    memory = forecast.of(forecast.step)
+    return 0 if memory is None else memory.total
+
+
+def _stages(step: Step, data: ResumableDataModule) -> list[Step]:
+    """A run's steps where stages take samples of other lengths.
+
+    Batches can be accumulated where every stage's windows divide: a sample is as many of them.
+    """
+    stages = data.largest_samples()
+    samples = math.gcd(*(windows for windows, _ in stages))
+    rows = ((step.windows * (windows // samples), shape[-1]) for windows, shape in stages)
+    return [replace(step, samples=samples, windows=n, length=length) for n, length in rows]
 
 
 def _recomputed(forecast: Forecast) -> str:

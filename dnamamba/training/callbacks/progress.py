@@ -143,6 +143,8 @@ def _latest(trainer: pl.Trainer) -> str:
     ]
     if not text and "train/loss" in metrics:
         text.append("no base scored")
+    if "train/length" in metrics:
+        text.append(f"length {float(metrics['train/length']):,.0f}")
     if "train/bases_per_second" in metrics:
         text.append(readable(float(metrics["train/bases_per_second"]), "bp/s"))
     return "  ".join(text)
