@@ -5,7 +5,7 @@ A family of backbones is one file with a subclass, its configuration, and one ro
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -118,6 +118,13 @@ class Backbone(nn.Module, ABC):
     def reads_pieces(self) -> bool:
         """Whether it can read a piece of a sequence that several processes share."""
         return False
+
+    def turned(self) -> Self:
+        """With these weights, what reads sequences from their other ends, in place.
+
+        Asked of what is not causal and reads pieces.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def _run(
