@@ -81,6 +81,17 @@ class TrainedModule(pl.LightningModule):
             self._captured = CapturedStep(self, self.measure, self.trainer.world_size)
         return self._captured(batch)
 
+    def check_pieces(self) -> None:
+        """Refuse to read rows that several devices share.
+
+        Raises:
+            ValueError: the module reads whole rows, as it is set; says why.
+        """
+        raise ValueError(
+            f"{type(self).__name__} labels whole sequences, which devices cannot share; set "
+            "trainer.strategy to ddp"
+        )
+
     def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         """Bytes that a batch takes at a step's peak, weights apart; None where nobody says.
 

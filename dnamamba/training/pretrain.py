@@ -16,8 +16,18 @@ from dnamamba.model.footprint import Reading
 from dnamamba.model.recompute import Recompute
 from dnamamba.model.state import State
 from dnamamba.settings import plain, typed
-from dnamamba.training.across_devices import mean_over_ranks
-from dnamamba.training.agreement import check_complement, sizes_for
+from dnamamba.training.across_devices import (
+    counted_once,
+    mean_over_ranks,
+    positions_read,
+    sum_over_pieces,
+)
+from dnamamba.training.agreement import (
+    check_complement,
+    check_objective,
+    check_reads_pieces,
+    sizes_for,
+)
 from dnamamba.training.callbacks import CarriedLanes
 from dnamamba.training.lanes import HeldOutLanes, LaneStates, Share, carried
 from dnamamba.training.memory import activations
@@ -111,13 +121,7 @@ class PretrainModule(TrainedModule):
         }
         self.save_hyperparameters(plain(settings))
 
-        if backbone.causal != self.objective.causal:
-            kinds = ("bidirectional", "causal")
-            raise ValueError(
-                f"model.objective {settings['objective']['name']} trains a "
-                f"{kinds[self.objective.causal]} backbone, but {type(backbone).__name__} is "
-                f"{kinds[backbone.causal]}; leave model.objective out to take what it is for"
-            )
+        check_objective(self.objective, backbone)
         backbone.recompute = recompute
         if compile:
             self.model.compile()  # in place: no wrapper that would rename the parameters
@@ -177,7 +181,7 @@ class PretrainModule(TrainedModule):
         else:
             loss, *sums = self.captured(batch)
         self.train_metrics.update(*sums)
-        self.throughput.add(batch["tokens"].numel() * self.trainer.world_size)
+        self.throughput.add(positions_read(self.trainer, batch["tokens"]))
         return loss
 
     def measure(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -204,6 +208,9 @@ class PretrainModule(TrainedModule):
     def on_test_start(self) -> None:
         self._held_out_lanes.begin()
 
+    def check_pieces(self) -> None:
+        check_reads_pieces(self.model.backbone, self.objective, self.hparams["compile"])
+
     def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         # Logits, and in fp32 themselves, their log-softmax and a gradient.
         head = reading.positions * self.model.config.vocab_size * (reading.itemsize + 12)
@@ -221,8 +228,12 @@ class PretrainModule(TrainedModule):
         """Of each window its ``index`` and ``bits_per_base`` (B,), NaN where none is predicted."""
         example = self._example(batch)
         losses = self._losses(example)[0]
-        nats = (losses * example.weight).sum(1) / example.weight.sum(1)
-        return {"index": batch["index"], "bits_per_base": nats / math.log(2)}
+        sums = torch.stack([(losses * example.weight).sum(1), example.weight.sum(1)])
+        nats, weight = sum_over_pieces(self.trainer, sums)
+        return {
+            "index": counted_once(self.trainer, batch["index"]),
+            "bits_per_base": nats / weight / math.log(2),
+        }
 
     def _example(self, batch: Batch) -> Example:
         return self.objective.example(batch, self.tokenizer, self._soft_mask_weight)
