@@ -13,6 +13,7 @@ from dnamamba.model.heads import HEADS, HeadConfig, VariantHeadConfig, kind_for
 from dnamamba.training.objectives import Objective, described
 
 __all__ = [
+    "check_carries_state",
     "check_complement",
     "check_metrics",
     "check_objective",
@@ -90,6 +91,20 @@ def check_objective(objective: Objective, backbone: Backbone) -> None:
             f"model.objective {described(objective)['name']} trains a "
             f"{kinds[objective.causal]} backbone, but {type(backbone).__name__} is "
             f"{kinds[backbone.causal]}; leave model.objective out to take what it is for"
+        )
+
+
+def check_carries_state(backbone: Backbone) -> None:
+    """Refuse lanes of a backbone that has no state to carry along them.
+
+    Raises:
+        ValueError: names it, and what goes with it.
+    """
+    if not backbone.causal:
+        raise ValueError(
+            "data.rows=lanes carries a model's state from step to step, and a "
+            f"{type(backbone).__name__} reads every row whole and has none; set "
+            "data.rows=packed, or train a causal model (model.model.family mamba)"
         )
 
 

@@ -23,6 +23,7 @@ from dnamamba.training.across_devices import (
     sum_over_pieces,
 )
 from dnamamba.training.agreement import (
+    check_carries_state,
     check_complement,
     check_objective,
     check_reads_pieces,
@@ -140,12 +141,7 @@ class PretrainModule(TrainedModule):
         data: Any = getattr(self.trainer, "datamodule", None)
         if not getattr(data, "carries_state", False):
             return super().configure_callbacks()
-        if not self.model.backbone.causal:
-            raise ValueError(
-                "data.rows=lanes carries a model's state from step to step, and a "
-                f"{type(self.model.backbone).__name__} reads every row whole and has none; set "
-                "data.rows=packed, or train a causal model (model.model.family mamba)"
-            )
+        check_carries_state(self.model.backbone)
         return [*super().configure_callbacks(), CarriedLanes()]
 
     def setup(self, stage: str) -> None:
@@ -195,7 +191,7 @@ class PretrainModule(TrainedModule):
         mean_weight = batch.get(_MEAN, example.weight.sum())
         loss = (losses * example.weight).sum() / mean_weight.clamp(min=_TINY)
         states = () if before is None or after is None else after.detach().tensors
-        return loss, *_sums(example, losses, logits), *states
+        return loss, *token_sums(logits, losses, example.targets, example.weight), *states
 
     def on_train_start(self) -> None:
         super().on_train_start()
@@ -256,9 +252,4 @@ class PretrainModule(TrainedModule):
         example, before = self._example(batch), self._held_out_lanes.enter(batch)
         losses, logits, after = self._losses(example, before)
         self._held_out_lanes.leave(after)
-        self.held_out_metrics.update(*_sums(example, losses, logits))
-
-
-def _sums(example: Example, losses: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    with torch.no_grad():
-        return token_sums(logits, losses.detach(), example.targets, example.weight)
+        self.held_out_metrics.update(*token_sums(logits, losses, example.targets, example.weight))
