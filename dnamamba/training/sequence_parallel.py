@@ -99,7 +99,7 @@ class SequenceParallel(DDPStrategy):
     def setup_environment(self) -> None:
         super().setup_environment()
         P = self.sharing
-        if P == 1:
+        if P == 1 or self._group is not None:
             return
         for first in range(0, self.world_size, P):  # every process makes all of them
             group = distributed.new_group(list(range(first, first + P)), timeout=self._timeout)
@@ -109,7 +109,7 @@ class SequenceParallel(DDPStrategy):
     def batch_to_device(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
         """Of a batch, this device's piece."""
         if self.sharing > 1:
-            batch = self._own(batch)
+            batch = self._piece_of(batch)
         return super().batch_to_device(batch, *args, **kwargs)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
@@ -136,7 +136,7 @@ class SequenceParallel(DDPStrategy):
         check_groups(self.world_size, self.sharing)  # before any process is started
         super()._configure_launcher()
 
-    def _own(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    def _piece_of(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         rows, length = len(batch["tokens"]), batch["tokens"].shape[-1]
         parts, place = cut(length, self.sharing), self.global_rank % self.sharing
         lengths = tuple(part.stop - part.start for part in parts)

@@ -40,12 +40,12 @@ def over(folder: Path, processes: int, accelerator: str, *cases: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def alone(folder: Path, case: str) -> Path:
+def alone(folder: Path, case: str, accelerator: str = "cpu") -> Path:
     """What one device makes of a case."""
     genome(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        runpy.run_path(str(DRIVER))["train"](folder, 1, "cpu", case, 1)
+        runpy.run_path(str(DRIVER))["train"](folder, 1, accelerator, case, 1)
     return folder / f"{case}-1"
 
 
@@ -70,13 +70,13 @@ def rows(file: Path) -> list[dict[str, float]]:
     ]
 
 
-def same(ours: Path, one: Path, processes: int) -> None:
+def same(ours: Path, one: Path, processes: int, within: float = 1e-5) -> None:
     """Gradients and weights, what was logged, what is found of held-out and of all windows."""
-    learnt(ours, one, "")
+    learnt(ours, one, "", within)
     for row, wanted in zip(*(rows(x / "metrics.csv") for x in (ours, one)), strict=True):
-        assert row == pytest.approx(wanted, rel=1e-5)
+        assert row == pytest.approx(wanted, rel=within)
     ended, wanted = (json.loads((folder / "test.json").read_text()) for folder in (ours, one))
-    assert ended == pytest.approx(wanted, rel=1e-5)
+    assert ended == pytest.approx(wanted, rel=within)
     files = [ours / f"predictions-{rank}.tsv" for rank in range(processes)]
     said, of_one = (
         [tuple(line.split("\t")) for file in some for line in file.read_text().splitlines()[1:]]
@@ -84,15 +84,15 @@ def same(ours: Path, one: Path, processes: int) -> None:
     )
     assert len(said) == len(of_one) == len({window for window, _ in said})
     bits, wanted = ({window: float(x) for window, x in lines} for lines in (said, of_one))
-    assert bits == pytest.approx(wanted, rel=1e-5, nan_ok=True)
+    assert bits == pytest.approx(wanted, rel=within, nan_ok=True)
 
 
-def learnt(ours: Path, one: Path, names: str) -> None:
+def learnt(ours: Path, one: Path, names: str, within: float = 1e-5) -> None:
     end, expected = (torch.load(folder / "end", map_location="cpu") for folder in (ours, one))
     assert end.keys() == expected.keys()
     for name, value in expected.items():
         if name.startswith(names):
-            most = 1e-5 * float(value.abs().max())
+            most = within * float(value.abs().max())
             torch.testing.assert_close(end[name], value, rtol=0, atol=most, msg=name)
 
 
@@ -112,3 +112,16 @@ def test_a_run_of_one_device_goes_on_over_pieces_and_back(
     learnt(four / "lanes-2", lanes, "model.")
     shutil.copyfile(four / "lanes-4" / "third.ckpt", tmp_path / "lanes-1.ckpt")
     learnt(alone(tmp_path, "lanes"), lanes, "model.")
+
+
+two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+
+
+@pytest.mark.gpu
+@two_gpus
+def test_on_two_gpus(tmp_path: Path) -> None:
+    cases = ("windows", "packed", "lanes", "masked", "symmetric")
+    over(tmp_path / "two", 2, "gpu", *(f"{case}:2" for case in cases))
+    for case in cases:
+        one = alone(tmp_path / "one", case, "gpu")
+        same(tmp_path / "two" / f"{case}-2", one, 2, within=1e-4)

@@ -104,6 +104,14 @@ def test_one_line_and_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+def test_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strategy = {"class_path": "SequenceParallel", "init_args": {"devices_per_sequence": 4}}
+    file = config(tmp_path, trainer={"devices": 6, "strategy": strategy})
+    assert main(["fit", "--config", file]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "6 device(s) cannot be dealt into groups of 4" in error
+
+
 def test_options_of_no_such_strategy_pass() -> None:
     for strategy in ("auto", "ddp", {"class_path": "pytorch_lightning.strategies.DDPStrategy"}):
         settings: dict[str, Any] = {"trainer": {"devices": 3, "strategy": strategy}}

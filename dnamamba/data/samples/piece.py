@@ -30,17 +30,19 @@ def piece(batch: dict[str, Tensor], part: slice) -> dict[str, Tensor]:
             f"rows of shape {tuple(tokens.shape[1:])} are read whole: no devices can share them"
         )
     own = {
-        name: _copied(x, x[:, part]) if x.shape[:2] == tokens.shape else x
+        name: x[:, part].contiguous() if x.shape[:2] == tokens.shape else x
         for name, x in batch.items()
     }
     if "lengths" in batch:
         own["lengths"] = (batch["lengths"] - start).clamp(0, size)
     if "soft_mask" in batch:
-        own["soft_mask"] = _copied(batch["soft_mask"], _bits(batch["soft_mask"], part))
+        own["soft_mask"] = _bits(batch["soft_mask"], part)
     own["offset"] = torch.full((len(tokens),), start)
     if start:
         own["before"] = tokens[:, start - 1].clone()
-    return {"before": torch.full_like(tokens[:, 0], BOS), **own}
+    own = {"before": torch.full_like(tokens[:, 0], BOS), **own}
+    # As the whole is: the transfer to a GPU then goes by itself.
+    return {name: x.pin_memory() for name, x in own.items()} if tokens.is_pinned() else own
 
 
 def _bits(packed: Tensor, part: slice) -> Tensor:
@@ -49,9 +51,3 @@ def _bits(packed: Tensor, part: slice) -> Tensor:
     bits = np.unpackbits(packed[:, first : -(-part.stop // 8)].numpy(), axis=1)
     own = bits[:, part.start - 8 * first : part.stop - 8 * first]
     return torch.from_numpy(np.packbits(own, axis=1))
-
-
-def _copied(whole: Tensor, own: Tensor) -> Tensor:
-    """In memory of its own, page-locked as the whole is: the transfer to a GPU goes by itself."""
-    own = own.contiguous()
-    return own.pin_memory() if whole.is_pinned() else own
