@@ -63,7 +63,7 @@ class SequenceParallel(DDPStrategy):
     strategy_name = "sequence_parallel"
 
     def __init__(self, devices_per_sequence: int | None = None) -> None:
-        super().__init__()
+        super().__init__(gradient_as_bucket_view=True)  # not in two places
         if devices_per_sequence is not None:
             check_groups(0, devices_per_sequence)
         self.devices_per_sequence = devices_per_sequence
