@@ -13,10 +13,17 @@ from pieces_ops import Shared, added, case, close
 from torch import Tensor
 from torch.nn import functional as F
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.config import BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
+from dnamamba.model.classifier import Classifier
+from dnamamba.model.heads import HeadConfig
 from dnamamba.model.language_model import LanguageModel
+from dnamamba.model.pooling import POOLINGS
+from dnamamba.model.strand import reverse_complement
 from dnamamba_kernels import pieces
 from dnamamba_kernels.pieces import Pieces, cut, over
+
+TABLE = torch.tensor(list(Tokenizer().complement_table), dtype=torch.uint8)
 
 
 def language_model(family: str, dtype: torch.dtype, shared: Shared) -> LanguageModel:
@@ -90,8 +97,36 @@ def model_in_pieces(family: str, dtype: torch.dtype, shared: Shared) -> None:
     close(actual, wanted, dtype)
 
 
+def classifier_in_pieces(family: str, pooling: str, shared: Shared) -> None:
+    """What every process makes of all pieces together is what one makes of the sequence."""
+    config = language_model(family, torch.float64, shared).config
+    head = HeadConfig(kind="multiclass", labels=("0", "1"), pooling=pooling)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    model = Classifier(config, head).to(shared.device, torch.float64)
+    tokens, lengths = batch(3, 29, shared)[0], torch.tensor([29, 16, 2], device=shared.device)
+    opposite = reverse_complement(tokens, lengths, TABLE.to(tokens))
+    outputs = model.both_strands(tokens, lengths, TABLE.to(tokens))
+    outputs.square().sum().backward()
+    wanted = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    count = dist.get_world_size(shared.group)
+    part = cut(29, count)[dist.get_rank(shared.group)]
+    size = part.stop - part.start
+    own = (lengths - part.start).clamp(0, size)
+    with over(Pieces.agree(3, size, shared.group)):
+        ours = model.both_strands(tokens[:, part], own, TABLE.to(tokens), opposite[:, part])
+        ours.square().sum().backward()
+    # Each loss is the whole one: gradients are as if there were ``count`` of them.
+    actual = {n: added(p.grad, shared) / count for n, p in model.named_parameters() if n in wanted}
+    close(
+        {"outputs": ours.detach(), **actual}, {"outputs": outputs.detach(), **wanted}, torch.float32
+    )
+
+
 @case("model")
 def _(shared: Shared) -> None:
+    for family, pooling in zip(("mamba", "bimamba", "both", "mamba"), POOLINGS, strict=True):
+        classifier_in_pieces(family, pooling, shared)
     for family in ("mamba", "bimamba", "both"):
         model_in_pieces(family, torch.float64, shared)
         model_in_pieces(family, torch.float32, shared)
@@ -184,7 +219,6 @@ def _(shared: Shared) -> None:
         refused(
             "leave them out", causal, tokens, lengths=torch.tensor([4, 2], device=shared.device)
         )
-        refused("read() begins whole", causal.backbone.read, tokens, None)
         state = causal.backbone.initial_state(2)  # type: ignore[operator]
         refused("no pieces", causal.step, tokens[:, 0], state)
         scan = scan_case(2, 4, 3, 2)
