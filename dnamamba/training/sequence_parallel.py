@@ -13,10 +13,12 @@ import pytorch_lightning as pl
 from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
 from torch import Tensor, distributed
 
-from dnamamba.data.samples.piece import piece
+from dnamamba.data.samples.piece import long_enough, piece
 from dnamamba_kernels.pieces import Pieces, cut, over
 
 __all__ = ["SequenceParallel", "check_groups", "pieces_of"]
+
+_LEAST = 8  # positions of a piece, of rows that may be padded: more than a convolution sees
 
 
 @runtime_checkable
@@ -27,6 +29,10 @@ class ReadsPieces(Protocol):
         """Raises:
         ValueError: it cannot, as it is set; says why.
         """
+        ...
+
+    def before_cut(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A batch of whole rows, on the CPU, with what cannot be told of a piece alone."""
         ...
 
 
@@ -137,6 +143,8 @@ class SequenceParallel(DDPStrategy):
         super()._configure_launcher()
 
     def _piece_of(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        module: Any = self.lightning_module
+        batch = long_enough(module.before_cut(batch), _LEAST * self.sharing)
         rows, length = len(batch["tokens"]), batch["tokens"].shape[-1]
         parts, place = cut(length, self.sharing), self.global_rank % self.sharing
         lengths = tuple(part.stop - part.start for part in parts)

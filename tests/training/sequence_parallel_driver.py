@@ -3,8 +3,8 @@
     python sequence_parallel_driver.py FOLDER DEVICES ACCELERATOR CASE:P...
 
 A start costs seconds: all cases share it. What case CASE has trained over P processes a sequence
-lies in FOLDER/CASE-P, with the genome that it reads, ``g.fa``, in FOLDER. Where FOLDER/CASE-P.ckpt
-is, the training goes on from there.
+lies in FOLDER/CASE-P; what it reads, ``g.fa`` or ``l.csv``, in FOLDER. Where FOLDER/CASE-P.ckpt is,
+the training goes on from there.
 """
 
 import json
@@ -18,7 +18,10 @@ import torch
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import BackboneConfig, BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
 from dnamamba.data import GenomeSplit, Part, WindowConfig
-from dnamamba.data.modules import GenomeDataModule
+from dnamamba.data.labelled.splits import Split
+from dnamamba.data.modules import GenomeDataModule, LabelledFiles, LabelledSequenceDataModule
+from dnamamba.model.heads import HeadConfig
+from dnamamba.training.finetune import ClassificationModule
 from dnamamba.training.metrics_file import MetricsFile
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.predictions import write_predictions
@@ -26,10 +29,12 @@ from dnamamba.training.pretrain import PretrainModule
 from dnamamba.training.sequence_parallel import SequenceParallel
 
 SIZES = {"d_model": 8, "n_layers": 2, "d_state": 3}
+HEAD = HeadConfig("multiclass", ("at", "gc", "mix"), pooling="attention", both_strands=True)
 SHORT = WindowConfig(stride=60, tail="pad", short="pad")
 
 # Of each case the model, how it is trained, its data, its trainer.
 CASES: dict[str, tuple[type[BackboneConfig], dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+    "labelled": (MambaConfig, {"class_weights": True}, {}, {"gradient_clip_val": 1.0}),
     "windows": (
         MambaConfig,
         {"recompute": "cheap"},
@@ -70,18 +75,33 @@ class Saver(pl.Callback):
             trainer.save_checkpoint(self.folder / "third.ckpt")
 
 
-def train(folder: Path, devices: int, accelerator: str, case: str, sharing: int) -> None:
-    """Leave what was learnt and measured in FOLDER/CASE-P."""
-    config, settings, reads, options = CASES[case]
-    start, target = folder / f"{case}-{sharing}.ckpt", folder / f"{case}-{sharing}"
+def made(folder: Path, case: str) -> tuple[Any, pl.LightningDataModule]:
+    """The module and the data of a case."""
+    config, settings, reads, _ = CASES[case]
     pl.seed_everything(1, verbose=False)
-    optimizer = OptimizerConfig(lr=1e-2, warmup_steps=0, eps=1e-4)
-    module = PretrainModule(config(**SIZES), Tokenizer(), optimizer, **settings)
+    how: dict[str, Any] = {"optimizer": OptimizerConfig(lr=1e-2, warmup_steps=0, eps=1e-4)}
+    how |= {"model": config(**SIZES), "tokenizer": Tokenizer(), **settings}
+    module = ClassificationModule(head=HEAD, **how) if case == "labelled" else PretrainModule(**how)
+    data: pl.LightningDataModule
+    if isinstance(module, ClassificationModule):
+        module.reports = False
+        table, parts = str(folder / "l.csv"), Split(validation=0.2, test=0.2)
+        files = LabelledFiles(table, predict=table)
+        data = LabelledSequenceDataModule(files, split=parts, global_batch_size=4)
+    else:
+        split = GenomeSplit(Part(contigs=("v1", "v2")), Part(contigs=("t",)), guard=0)
+        genome = [str(folder / "g.fa")]
+        data = GenomeDataModule(genome, split=split, global_batch_size=4, **reads)
     with torch.no_grad():
         module.model.backbone.embedding.weight.normal_()  # with opinions
-    held_out = GenomeSplit(Part(contigs=("v1", "v2")), Part(contigs=("t",)), guard=0)
-    data = GenomeDataModule([str(folder / "g.fa")], split=held_out, global_batch_size=4, **reads)
-    gradients, log = Gradients(), MetricsFile(target)
+    return module, data
+
+
+def train(folder: Path, devices: int, accelerator: str, case: str, sharing: int) -> None:
+    """Leave what was learnt and measured in FOLDER/CASE-P."""
+    start, target = folder / f"{case}-{sharing}.ckpt", folder / f"{case}-{sharing}"
+    module, data = made(folder, case)
+    options, gradients, log = CASES[case][-1], Gradients(), MetricsFile(target)
     trainer = pl.Trainer(
         default_root_dir=target,
         accelerator=accelerator,
@@ -105,7 +125,7 @@ def train(folder: Path, devices: int, accelerator: str, case: str, sharing: int)
     if trainer.is_global_zero:
         weights = module.state_dict()
         torch.save({**weights, **{f"d {k}": x for k, x in gradients.seen.items()}}, target / "end")
-        (target / "test.json").write_text(json.dumps(tested[0]))
+        (target / "tested.json").write_text(json.dumps(tested[0]))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ from dnamamba.cli import main
 from dnamamba.cli.sharing import check_sharing
 from dnamamba.config import MambaConfig
 from dnamamba.data.modules.position import Position
-from dnamamba.model.heads import HeadConfig
-from dnamamba.training.finetune import ClassificationModule
+from dnamamba.training.finetune import VariantModule
 from dnamamba.training.pretrain import PretrainModule
 from dnamamba.training.sequence_parallel import SequenceParallel
 
@@ -41,10 +40,8 @@ def compiled() -> PretrainModule:
         (compiled, "set model.compile to false"),
         (lambda: PretrainModule(SIZES, objective=Whole()), "Whole cannot read pieces"),
         (
-            lambda: ClassificationModule(
-                None, SIZES, Tokenizer(), HeadConfig(kind="binary", labels=("0", "1"))
-            ),
-            "ClassificationModule labels whole sequences",
+            lambda: VariantModule(None, SIZES, Tokenizer()),
+            "VariantModule reads whole sequences",
         ),
         (pl.LightningModule, "LightningModule does not say that it reads pieces"),
     ],

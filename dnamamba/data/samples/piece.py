@@ -3,10 +3,23 @@
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from dnamamba.alphabet import BOS
+from dnamamba.alphabet import BOS, PAD
 
-__all__ = ["piece"]
+__all__ = ["long_enough", "piece"]
+
+
+def long_enough(batch: dict[str, Tensor], least: int) -> dict[str, Tensor]:
+    """Rows that say how long they are, padded to at least so many positions."""
+    tokens = batch["tokens"]
+    missing = least - tokens.shape[-1]
+    if missing <= 0 or not {"tokens", "lengths"} <= batch.keys() or "soft_mask" in batch:
+        return batch
+    assert PAD == 0
+    return {
+        name: F.pad(x, (0, missing)) if _is_cut(name, x, tokens) else x for name, x in batch.items()
+    }
 
 
 def piece(batch: dict[str, Tensor], part: slice) -> dict[str, Tensor]:
@@ -30,7 +43,7 @@ def piece(batch: dict[str, Tensor], part: slice) -> dict[str, Tensor]:
             f"rows of shape {tuple(tokens.shape[1:])} are read whole: no devices can share them"
         )
     own = {
-        name: x[:, part].contiguous() if x.shape[:2] == tokens.shape else x
+        name: x[:, part].contiguous() if _is_cut(name, x, tokens) else x
         for name, x in batch.items()
     }
     if "lengths" in batch:
@@ -43,6 +56,10 @@ def piece(batch: dict[str, Tensor], part: slice) -> dict[str, Tensor]:
     own = {"before": torch.full_like(tokens[:, 0], BOS), **own}
     # As the whole is: the transfer to a GPU then goes by itself.
     return {name: x.pin_memory() for name, x in own.items()} if tokens.is_pinned() else own
+
+
+def _is_cut(name: str, x: Tensor, tokens: Tensor) -> bool:
+    return x.shape[:2] == tokens.shape and name != "label"  # which may have as many columns
 
 
 def _bits(packed: Tensor, part: slice) -> Tensor:

@@ -6,7 +6,7 @@ from raw_batches import raw_batch
 from torch import Tensor
 
 from dnamamba.alphabet import BOS, Tokenizer
-from dnamamba.data.samples.piece import piece
+from dnamamba.data.samples.piece import long_enough, piece
 from dnamamba.training.objectives import Example, Masked, NextBase, Objective
 from dnamamba_kernels.pieces import cut
 
@@ -61,6 +61,18 @@ def test_a_piece_holds_no_more_of_a_row() -> None:
         assert own["soft_mask"].shape[1] == -(-size // 8)
         for name in ("tokens", "soft_mask", "before"):
             assert own[name].untyped_storage().nbytes() == own[name].numel(), name
+
+
+def test_labels_are_whole_and_short_rows_long_enough() -> None:
+    tokens = torch.full((2, 3), 4, dtype=torch.uint8)
+    batch = {"tokens": tokens, "lengths": torch.tensor([3, 1]), "label": torch.eye(2, 3)}
+    assert torch.equal(piece(batch, slice(0, 1))["label"], batch["label"])
+    longer = long_enough(batch, 8)
+    assert longer["tokens"].tolist() == [[4, 4, 4, 0, 0, 0, 0, 0]] * 2
+    assert longer["lengths"].tolist() == [3, 1]
+    assert long_enough(batch, 3) is batch
+    full = {"tokens": tokens}  # nobody would know where its rows end
+    assert long_enough(full, 8) is full
 
 
 def test_rows_of_pairs_are_refused() -> None:
