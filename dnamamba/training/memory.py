@@ -94,7 +94,8 @@ class Step:
     @property
     def captured(self) -> bool:
         """Whether a batch is taken as one graph."""
-        return self.may_capture and is_small(self.reading.positions, self.devices * self.pieces)
+        alone = self.may_capture and self.pieces == 1
+        return alone and is_small(self.reading.positions, self.devices)
 
 
 class StepMemory(NamedTuple):
