@@ -150,8 +150,11 @@ class Classifier(_Classifier):
                 made of a piece.
         """
         windows = Windows(_Padded(tokens, lengths))
-        given = None if opposite is None else _Padded(opposite, lengths)
-        return self.averaged(windows, self._pooled, lambda rows: given or rows.opposite(complement))
+
+        def turned(rows: _Padded) -> _Padded:
+            return rows.opposite(complement) if opposite is None else _Padded(opposite, lengths)
+
+        return self.averaged(windows, self._pooled, turned)
 
     def features_of(self, windows: Windows[Rows], read: Read[Rows]) -> Tensor:
         return read(windows.rows, None)

@@ -90,9 +90,9 @@ def same(ours: Path, one: Path, processes: int, within: float = 1e-5) -> None:
         for some in (files, [one / "predictions.tsv"])
     )
     assert len(said) == len(of_one) == len({window for window, *_ in said})
-    found = [float(x) for _, *columns in sorted(said) for x in columns]
+    actual = [float(x) for _, *columns in sorted(said) for x in columns]
     wanted = [float(x) for _, *columns in sorted(of_one) for x in columns]
-    assert found == pytest.approx(wanted, rel=within, abs=within / 10, nan_ok=True)
+    assert actual == pytest.approx(wanted, rel=within, abs=within / 10, nan_ok=True)
 
 
 def learnt(ours: Path, one: Path, names: str, within: float = 1e-5) -> None:
