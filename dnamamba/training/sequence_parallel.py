@@ -98,7 +98,7 @@ class SequenceParallel(DDPStrategy):
         if not isinstance(model, ReadsPieces):
             raise ValueError(
                 f"{type(model).__name__} does not say that it reads pieces of sequences "
-                "(check_pieces); set trainer.strategy to ddp"
+                "(check_pieces, before_cut); set trainer.strategy to ddp"
             )
         model.check_pieces()
 
