@@ -1,17 +1,12 @@
 """What devices cannot share is refused before any work."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 import pytorch_lightning as pl
-from cli_cases import config
 from weighted import Weighted
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.cli import main
-from dnamamba.cli.sharing import check_sharing
 from dnamamba.config import MambaConfig
 from dnamamba.data.modules.position import Position
 from dnamamba.training.finetune import VariantModule
@@ -19,8 +14,6 @@ from dnamamba.training.pretrain import PretrainModule
 from dnamamba.training.sequence_parallel import SequenceParallel
 
 SIZES = MambaConfig(d_model=8, n_layers=1, d_state=2)
-CLASS = "--trainer.strategy=SequenceParallel"
-EACH = "--trainer.strategy.devices_per_sequence"
 Make = Callable[..., pl.Trainer]
 
 
@@ -73,44 +66,3 @@ def test_one_device_a_sequence_is_ddp(quiet_trainer: Make) -> None:
     trainer = quiet_trainer(devices=2, strategy=SequenceParallel(1))
     assert trainer.distributed_sampler_kwargs == {"num_replicas": 2, "rank": 0}
     trainer.strategy.connect(pl.LightningModule())  # whatever it reads
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--trainer.devices=3", CLASS, f"{EACH}=2"], "groups of 2"),
-        (["--trainer.devices=[0,1,2]", CLASS, f"{EACH}=2"], "3 device"),
-        (["--trainer.devices=1", CLASS, f"{EACH}=2"], "1 device"),
-        (["--trainer.devices=2", CLASS, f"{EACH}=0"], "at least 1"),
-        (
-            ["--trainer.devices=32", "--trainer.strategy=sequence_parallel"],
-            "data.length 64 cut into 32 pieces leaves a device 2 base(s), and each needs 3",
-        ),
-        (
-            ["--trainer.devices=64", CLASS, f"{EACH}=32"],
-            "set data.length to at least 96",
-        ),
-    ],
-)
-def test_one_line_and_no_folder(
-    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["fit", "--config", config(tmp_path), *flags]) == 1
-    (error,) = capsys.readouterr().err.splitlines()
-    assert message in error
-    assert not (tmp_path / "run").exists()
-
-
-def test_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    strategy = {"class_path": "SequenceParallel", "init_args": {"devices_per_sequence": 4}}
-    file = config(tmp_path, trainer={"devices": 6, "strategy": strategy})
-    assert main(["fit", "--config", file]) == 1
-    (error,) = capsys.readouterr().err.splitlines()
-    assert "6 device(s) cannot be dealt into groups of 4" in error
-
-
-def test_options_of_no_such_strategy_pass() -> None:
-    for strategy in ("auto", "ddp", {"class_path": "pytorch_lightning.strategies.DDPStrategy"}):
-        settings: dict[str, Any] = {"trainer": {"devices": 3, "strategy": strategy}}
-        check_sharing(settings)
-    check_sharing({"trainer": {"devices": "auto", "strategy": "sequence_parallel"}})
