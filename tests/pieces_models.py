@@ -13,10 +13,17 @@ from pieces_ops import Shared, added, case, close
 from torch import Tensor
 from torch.nn import functional as F
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.config import BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
+from dnamamba.model.classifier import Classifier
+from dnamamba.model.heads import HeadConfig
 from dnamamba.model.language_model import LanguageModel
+from dnamamba.model.pooling import POOLINGS
+from dnamamba.model.strand import reverse_complement
 from dnamamba_kernels import pieces
 from dnamamba_kernels.pieces import Pieces, cut, over
+
+TABLE = torch.tensor(list(Tokenizer().complement_table), dtype=torch.uint8)
 
 
 def language_model(family: str, dtype: torch.dtype, shared: Shared) -> LanguageModel:
@@ -59,7 +66,7 @@ def model_in_pieces(family: str, dtype: torch.dtype, shared: Shared) -> None:
     model, (tokens, resets, weights) = language_model(family, dtype, shared), batch(3, 29, shared)
     weights = weights.to(dtype)
     options: dict[str, Any] = {"resets": resets}
-    if family == "bimamba":
+    if family != "mamba":
         options["lengths"] = torch.tensor([29, 16, 2], device=shared.device)
         weights *= torch.arange(29, device=shared.device) < options["lengths"][:, None]
     steps = 2 if family == "mamba" else 1
@@ -90,9 +97,37 @@ def model_in_pieces(family: str, dtype: torch.dtype, shared: Shared) -> None:
     close(actual, wanted, dtype)
 
 
+def classifier_in_pieces(family: str, pooling: str, shared: Shared) -> None:
+    """What every process makes of all pieces together is what one makes of the sequence."""
+    config = language_model(family, torch.float64, shared).config
+    head = HeadConfig(kind="multiclass", labels=("0", "1"), pooling=pooling)  # type: ignore[arg-type]
+    torch.manual_seed(0)
+    model = Classifier(config, head).to(shared.device, torch.float64)
+    tokens, lengths = batch(3, 29, shared)[0], torch.tensor([29, 16, 2], device=shared.device)
+    opposite = reverse_complement(tokens, lengths, TABLE.to(tokens))
+    outputs = model.both_strands(tokens, lengths, TABLE.to(tokens))
+    outputs.square().sum().backward()
+    wanted = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    count = dist.get_world_size(shared.group)
+    part = cut(29, count)[dist.get_rank(shared.group)]
+    size = part.stop - part.start
+    own = (lengths - part.start).clamp(0, size)
+    with over(Pieces.agree(3, size, shared.group)):
+        ours = model.both_strands(tokens[:, part], own, TABLE.to(tokens), opposite[:, part])
+        ours.square().sum().backward()
+    # Each loss is the whole one: gradients are as if there were ``count`` of them.
+    actual = {n: added(p.grad, shared) / count for n, p in model.named_parameters() if n in wanted}
+    close(
+        {"outputs": ours.detach(), **actual}, {"outputs": outputs.detach(), **wanted}, torch.float32
+    )
+
+
 @case("model")
 def _(shared: Shared) -> None:
-    for family in ("mamba", "bimamba"):
+    for family, pooling in zip(("mamba", "bimamba", "both", "mamba"), POOLINGS, strict=True):
+        classifier_in_pieces(family, pooling, shared)
+    for family in ("mamba", "bimamba", "both"):
         model_in_pieces(family, torch.float64, shared)
         model_in_pieces(family, torch.float32, shared)
 
@@ -100,7 +135,7 @@ def _(shared: Shared) -> None:
 @case("recomputed")
 def _(shared: Shared) -> None:
     """A backward after ``over`` has ended computes its blocks again over the same pieces."""
-    for family in ("mamba", "bimamba"):
+    for family in ("mamba", "bimamba", "both"):
         model, (tokens, resets, weights) = (
             language_model(family, torch.float64, shared),
             batch(2, 20, shared),
@@ -175,17 +210,15 @@ def _(shared: Shared) -> None:
     rank, count = dist.get_rank(shared.group), dist.get_world_size(shared.group)
     refused("as many rows", Pieces.agree, 1 + rank, 4, shared.group)
     refused("at least one position", Pieces.agree, 2, min(rank, 1), shared.group)
-    causal, symmetric = (
-        language_model(family, torch.float32, shared) for family in ("mamba", "both")
-    )
+    causal = language_model("mamba", torch.float32, shared)
     tokens = batch(2, 4, shared)[0]
+    whole = type("Whole", (type(causal.backbone),), {"reads_pieces": False})(causal.config)
     with over(Pieces.agree(2, 4, shared.group)):
-        refused("SymmetricBiMamba reads a sequence whole", symmetric, tokens)
+        refused("Whole reads a sequence whole", whole, tokens)
         refused(f"B, L = (2, 4) for process {rank} of {count}, got (2, 3)", causal, tokens[:, 1:])
         refused(
             "leave them out", causal, tokens, lengths=torch.tensor([4, 2], device=shared.device)
         )
-        refused("read() begins whole", causal.backbone.read, tokens, None)
         state = causal.backbone.initial_state(2)  # type: ignore[operator]
         refused("no pieces", causal.step, tokens[:, 0], state)
         scan = scan_case(2, 4, 3, 2)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from dnamamba.cli.sharing import check_sharing
 from dnamamba.cli.strategies import check_strategy
 
 __all__ = ["check_run"]
@@ -45,6 +46,7 @@ def check_run(config: Mapping[str, Any]) -> None:
     _check_trainer(config["trainer"])
     _check_devices(config["trainer"].get("devices"))
     check_strategy(config["trainer"].get("strategy"))
+    check_sharing(config)
 
 
 def _check_trainer(values: Mapping[str, Any]) -> None:

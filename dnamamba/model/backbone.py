@@ -5,7 +5,7 @@ A family of backbones is one file with a subclass, its configuration, and one ro
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from dnamamba.alphabet import PAD
 from dnamamba.config import BackboneConfig
 from dnamamba.model.footprint import Footprint, Reading
 from dnamamba.model.recompute import Recompute
+from dnamamba.model.sharing import begun
 from dnamamba.model.state import State
 from dnamamba_kernels import pieces
 
@@ -119,6 +120,13 @@ class Backbone(nn.Module, ABC):
         """Whether it can read a piece of a sequence that several processes share."""
         return False
 
+    def turned(self) -> Self:
+        """With these weights, what reads sequences from their other ends, in place.
+
+        Asked of what is not causal and reads pieces.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def _run(
         self,
@@ -144,17 +152,15 @@ class Backbone(nn.Module, ABC):
         Args:
             tokens: (B, L) uint8 ids of the bases alone, padding on the right.
             lengths: (B,) bases of each row; None: all rows are full.
-
-        Raises:
-            ValueError: in pieces.
         """
-        if pieces.current() is not None:
-            raise ValueError("read() begins whole sequences; over pieces call the backbone itself")
-        first = [torch.full_like(tokens[:, :1], token) for token in self.start_tokens]
-        begun = torch.cat([*first, tokens], 1) if first else tokens
+        shared = pieces.current()
+        begins = shared is None or shared.rank == 0
+        first = [torch.full_like(tokens[:, :1], token) for token in self.start_tokens * begins]
+        tokens = torch.cat([*first, tokens], 1) if first else tokens
         if lengths is not None:
             lengths = None if self.causal else lengths + len(first)
-        hidden, _ = self(begun, lengths=lengths)
+        with pieces.over(begun(shared, len(self.start_tokens))):
+            hidden, _ = self(tokens, lengths=lengths)
         return self.features(hidden[:, len(first) :])
 
     def _check(

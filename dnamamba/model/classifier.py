@@ -131,7 +131,13 @@ class Classifier(_Classifier):
         """What the head reads: the pooled vectors (B, d_model) fp32; arguments of ``forward``."""
         return self.features_of(Windows(_Padded(tokens, lengths)), self._pooled)
 
-    def both_strands(self, tokens: Tensor, lengths: Tensor, complement: Tensor) -> Tensor:
+    def both_strands(
+        self,
+        tokens: Tensor,
+        lengths: Tensor,
+        complement: Tensor,
+        opposite: Tensor | None = None,
+    ) -> Tensor:
         """``forward`` averaged over the two strands, the same for either of them.
 
         Exactly; to rounding where ``reads_once``.
@@ -140,9 +146,15 @@ class Classifier(_Classifier):
             tokens: (B, L) uint8.
             lengths: (B,) int64.
             complement: (256,) uint8, the tokenizer's complement table.
+            opposite: (B, L) uint8, of pieces those of the rows' opposite strands, which cannot be
+                made of a piece.
         """
         windows = Windows(_Padded(tokens, lengths))
-        return self.averaged(windows, self._pooled, lambda rows: rows.opposite(complement))
+
+        def turned(rows: _Padded) -> _Padded:
+            return rows.opposite(complement) if opposite is None else _Padded(opposite, lengths)
+
+        return self.averaged(windows, self._pooled, turned)
 
     def features_of(self, windows: Windows[Rows], read: Read[Rows]) -> Tensor:
         return read(windows.rows, None)

@@ -6,10 +6,14 @@ is pooled as one read whole, in memory that does not grow with its length.
 """
 
 from abc import ABC, abstractmethod
+from functools import reduce
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+
+from dnamamba.model.sharing import of_every_piece
+from dnamamba_kernels import pieces
 
 __all__ = ["POOLINGS", "Pooling", "PoolingName"]
 
@@ -37,7 +41,7 @@ class Pooling(nn.Module, ABC):
         super().__init__()
 
     def forward(self, hidden: Tensor, counts: Tensor) -> Tensor:
-        """Pool whole sequences.
+        """Pool whole sequences; within ``dnamamba_kernels.pieces.over`` all pieces of them.
 
         Args:
             hidden: (B, L, d_model), any floating dtype.
@@ -46,7 +50,11 @@ class Pooling(nn.Module, ABC):
         Returns:
             (B, d_model) fp32.
         """
-        return self.finish(self.summarise(hidden, counts))
+        summary = self.summarise(hidden, counts)
+        if (shared := pieces.current()) is not None:
+            every = of_every_piece(torch.cat(summary, 1), shared)
+            summary = reduce(self.merge, [(x[:, :1], x[:, 1:]) for x in every])
+        return self.finish(summary)
 
     @abstractmethod
     def summarise(self, hidden: Tensor, counts: Tensor) -> Summary:

@@ -1,6 +1,6 @@
 """A stack of blocks around a mixer: embedding, blocks, a final norm."""
 
-from typing import ClassVar
+from typing import ClassVar, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from dnamamba.config import SelectiveConfig
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.block import Block
 from dnamamba.model.footprint import Footprint, Reading, of_blocks
-from dnamamba.model.mixers.mixer import Mixer
+from dnamamba.model.mixers.mixer import Mixer, with_parts
 from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 
@@ -57,6 +57,11 @@ class Stack(Backbone):
         # What the last block has added, the stream before and with it, what the norm makes of it.
         hidden = reading.positions * self.config.d_model * 2 * (reading.itemsize + 4)
         return of_blocks(blocks, hidden)
+
+    def turned(self) -> Self:
+        blocks = (cast(Block, block) for block in self.layers)
+        turned = (with_parts(block, mixer=block.mixer.turned()) for block in blocks)
+        return with_parts(self, layers=nn.ModuleList(turned))
 
     def _run(
         self,

@@ -22,6 +22,7 @@ from dnamamba.model.backbone import Backbone
 from dnamamba.model.footprint import Footprint, Reading
 from dnamamba.model.state import State
 from dnamamba.model.strand import reverse_complement
+from dnamamba_kernels import pieces
 
 __all__ = ["Symmetric"]
 
@@ -41,10 +42,6 @@ class Symmetric(Backbone):
         # On the CPU also where models are built without memory, to be filled with weights.
         ids = torch.tensor(self.complement, device="cpu")
         self.register_buffer("complement_ids", ids, persistent=False)
-
-    @property
-    def reads_pieces(self) -> bool:
-        return False  # a piece's opposite strand lies in another piece
 
     @property
     @abstractmethod
@@ -76,6 +73,8 @@ class Symmetric(Backbone):
         lengths: Tensor | None,
         layer: int | None,
     ) -> tuple[Tensor, State | None]:
+        if pieces.current() is not None:
+            return self._run_in_place(tokens, resets, lengths, layer), None
         if lengths is None:
             lengths = torch.full_like(tokens[:, 0], tokens.shape[1], dtype=torch.int64)
             both_lengths = None
@@ -89,6 +88,18 @@ class Symmetric(Backbone):
         hidden, _ = super()._run(both, state, resets, both_lengths, layer)  # type: ignore[safe-super]
         own, turned = hidden.chunk(2)
         return torch.cat([own, _flipped(turned, lengths)], -1), None
+
+    def _run_in_place(
+        self, tokens: Tensor, resets: Tensor | None, lengths: Tensor | None, layer: int | None
+    ) -> Tensor:
+        """Of a piece, whose opposite strand lies in another one: complemented, from its other end.
+
+        Marks and padding stay where they are: what reads from the right takes them as they stand.
+        """
+        opposite = self.complement_ids.to(tokens.dtype)[tokens.int()]
+        own, _ = super()._run(tokens, None, resets, lengths, layer)  # type: ignore[safe-super]
+        turned, _ = super(Symmetric, self.turned())._run(opposite, None, resets, lengths, layer)  # type: ignore[safe-super]
+        return torch.cat([own, turned.flip(-1)], -1)
 
 
 def _flipped(hidden: Tensor, lengths: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A mean and a largest over devices, for which the host does not wait."""
+"""Sums, a mean and a largest over devices, for which the host does not wait."""
 
 from typing import Literal
 
@@ -6,7 +6,16 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed
 
-__all__ = ["Verdict", "mean_over_ranks", "most_over_ranks"]
+from dnamamba.training.sequence_parallel import pieces_of
+
+__all__ = [
+    "Verdict",
+    "counted_once",
+    "mean_over_ranks",
+    "most_over_ranks",
+    "positions_read",
+    "sum_over_pieces",
+]
 
 
 def mean_over_ranks(trainer: pl.Trainer, x: Tensor) -> Tensor:
@@ -17,6 +26,27 @@ def mean_over_ranks(trainer: pl.Trainer, x: Tensor) -> Tensor:
 def most_over_ranks(trainer: pl.Trainer, x: Tensor) -> Tensor:
     """The largest of every device's x."""
     return _reduced(trainer, x, "MAX")
+
+
+def sum_over_pieces(trainer: pl.Trainer, x: Tensor) -> Tensor:
+    """The sum of the x of all devices that share this one's rows."""
+    if (pieces := pieces_of(trainer)) is not None:
+        x = x.clone()
+        distributed.all_reduce(x, group=pieces.group)
+    return x
+
+
+def counted_once(trainer: pl.Trainer, index: Tensor) -> Tensor:
+    """The numbers of a batch's rows (B,); all negative where another device says what they are."""
+    pieces = pieces_of(trainer)
+    return index if pieces is None or pieces.rank == 0 else torch.full_like(index, -1)
+
+
+def positions_read(trainer: pl.Trainer, tokens: Tensor) -> int:
+    """Positions of the batches of all devices, of which this one's holds ``tokens`` (B, L)."""
+    if (pieces := pieces_of(trainer)) is None:
+        return tokens.numel() * trainer.world_size
+    return pieces.rows * sum(pieces.lengths) * (trainer.world_size // pieces.count)
 
 
 class Verdict:

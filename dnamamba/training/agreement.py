@@ -7,10 +7,21 @@ from dnamamba.alphabet import MASK, PAD, Tokenizer
 from dnamamba.config import BackboneConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.variants import VariantDataModule
+from dnamamba.model.backbone import Backbone
 from dnamamba.model.families import sizes_of
 from dnamamba.model.heads import HEADS, HeadConfig, VariantHeadConfig, kind_for
+from dnamamba.training.objectives import Objective, described
 
-__all__ = ["check_complement", "check_metrics", "check_tokenizer", "resolve_head", "sizes_for"]
+__all__ = [
+    "check_carries_state",
+    "check_complement",
+    "check_metrics",
+    "check_objective",
+    "check_reads_pieces",
+    "check_tokenizer",
+    "resolve_head",
+    "sizes_for",
+]
 
 Settings = TypeVar("Settings", bound=HeadConfig)
 
@@ -66,6 +77,54 @@ def check_complement(config: BackboneConfig, tokenizer: Tokenizer) -> None:
                 f"tokenizer with {theirs[token]}; leave model.complement out to take the "
                 "tokenizer's"
             )
+
+
+def check_objective(objective: Objective, backbone: Backbone) -> None:
+    """Refuse an objective that trains the other kind of backbone.
+
+    Raises:
+        ValueError: names both.
+    """
+    if backbone.causal != objective.causal:
+        kinds = ("bidirectional", "causal")
+        raise ValueError(
+            f"model.objective {described(objective)['name']} trains a "
+            f"{kinds[objective.causal]} backbone, but {type(backbone).__name__} is "
+            f"{kinds[backbone.causal]}; leave model.objective out to take what it is for"
+        )
+
+
+def check_carries_state(backbone: Backbone) -> None:
+    """Refuse lanes of a backbone that has no state to carry along them.
+
+    Raises:
+        ValueError: names it, and what goes with it.
+    """
+    if not backbone.causal:
+        raise ValueError(
+            "data.rows=lanes carries a model's state from step to step, and a "
+            f"{type(backbone).__name__} reads every row whole and has none; set "
+            "data.rows=packed, or train a causal model (model.model.family mamba)"
+        )
+
+
+def check_reads_pieces(backbone: Backbone, objective: Objective, compiled: bool) -> None:
+    """Refuse a pretraining of which devices cannot share rows.
+
+    Raises:
+        ValueError: names what reads whole rows, and a remedy.
+    """
+    whole = [type(part).__name__ for part in (backbone, objective) if not part.reads_pieces]
+    if whole:
+        raise ValueError(
+            f"{' and '.join(whole)} cannot read pieces of sequences, which devices would share; "
+            "set trainer.strategy to ddp"
+        )
+    if compiled:
+        raise ValueError(
+            "model.compile fuses a model that reads whole sequences, and devices that share one "
+            "exchange states within it; set model.compile to false, or trainer.strategy to ddp"
+        )
 
 
 def check_metrics(head: HeadConfig, monitor: str, class_weights: bool) -> None:

@@ -2,23 +2,26 @@
 
 from typing import Any, ClassVar
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.data.modules.position import rank_and_world
 from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.families import Sizes
 from dnamamba.model.footprint import Reading
 from dnamamba.model.heads import HIGHER_IS_BETTER, HeadConfig, VariantHeadConfig
 from dnamamba.model.recompute import Recompute, recomputes
+from dnamamba.model.strand import reverse_complement
 from dnamamba.settings import plain, typed
+from dnamamba.training.across_devices import counted_once
 from dnamamba.training.adapters import adapter_memory
 from dnamamba.training.agreement import check_metrics, check_tokenizer, resolve_head
 from dnamamba.training.callbacks import HeldOutReport
 from dnamamba.training.captured import bucketed_length
+from dnamamba.training.first_vectors import first_vectors
 from dnamamba.training.held_out import HeldOut, MeanLoss
 from dnamamba.training.memory import activations
 from dnamamba.training.module import Batch, TrainedModule
@@ -29,8 +32,6 @@ from dnamamba.training.tuning import TuningConfig, adapt, depth_of, frozen_below
 __all__ = ["ClassificationModule", "FineTuneModule", "VariantModule"]
 
 Model = Classifier | VariantClassifier
-
-_SAMPLES = 256  # from which the spread of the head's inputs is taken
 
 
 class FineTuneModule(TrainedModule):
@@ -118,7 +119,9 @@ class FineTuneModule(TrainedModule):
     def forward(self, batch: Batch) -> Tensor:
         """Outputs of the head; in evaluation, and where the head says so, of both strands."""
         if self.head.both_strands and not self.training:
-            outputs: Tensor = self.model.both_strands(*self._inputs(batch, True), self.complement)
+            opposite = [batch["opposite"]] if "opposite" in batch else []
+            inputs = *self._inputs(batch, True), self.complement, *opposite
+            outputs: Tensor = self.model.both_strands(*inputs)
         else:
             outputs = self.model(*self._inputs(batch))
         return outputs
@@ -129,22 +132,23 @@ class FineTuneModule(TrainedModule):
         data: Any = getattr(self.trainer, "datamodule", None)
         if self.global_step or getattr(data, "codec", None) is None:
             return
-        # The same samples on every rank, in batches that fit.
-        dataset, size = data.dataset("train"), len(data.dataset("train"))
-        batch = max(1, data.global_batch_size // self.trainer.world_size)
-        parts = [np.arange(i, min(i + batch, size)) for i in range(0, min(_SAMPLES, size), batch)]
-        with torch.no_grad():
-            vectors = [
-                self.model.features(*(x.to(self.device) for x in self._inputs(dataset[part])))
-                for part in parts
-            ]
-        self.model.head.standardise_inputs(torch.cat(vectors))
+        vectors = first_vectors(
+            self.trainer, data, lambda batch: self.model.features(*self._inputs(batch))
+        )
+        self.model.head.standardise_inputs(vectors)
+
+    def before_cut(self, batch: Batch) -> Batch:
+        """And the opposite strand, where both are asked for: a piece cannot tell its own."""
+        if self.training or not self.head.both_strands:
+            return batch
+        table = torch.tensor(list(self.tokenizer.complement_table), dtype=torch.uint8)
+        return {**batch, "opposite": reverse_complement(batch["tokens"], batch["lengths"], table)}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The mean loss; with class weights each sample's times that of its class."""
         loss, losses = self.captured(batch)
         self.train_metrics.update(losses)
-        self.throughput.add(len(losses) * self.trainer.world_size)
+        self.throughput.add(len(losses) * rank_and_world(self.trainer)[1])
         return loss
 
     def measure(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -172,7 +176,8 @@ class FineTuneModule(TrainedModule):
         """Of each sample its ``index`` (B,) and the probability of each label (B,)."""
         columns = self.model.head.probabilities(self(batch)).unbind(1)
         names = self.model.head.names(self.head.labels)
-        return {"index": batch["index"], **dict(zip(names, columns, strict=True))}
+        index = counted_once(self.trainer, batch["index"])
+        return {"index": index, **dict(zip(names, columns, strict=True))}
 
     def lr_scale(self, name: str) -> float:
         return lr_scale(name, self.start.config.n_layers, self.tuning)
@@ -202,8 +207,8 @@ class FineTuneModule(TrainedModule):
         adapt(self.model.backbone, self.tuning)
 
     def _gather(self, batch: Batch) -> None:
-        outputs = self(batch)
-        self.held_out_metrics.update(self.model.head, batch["index"], outputs, batch["label"])
+        outputs, index = self(batch), counted_once(self.trainer, batch["index"])
+        self.held_out_metrics.update(self.model.head, index, outputs, batch["label"])
 
     def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
         """The model's arguments: of ``forward``, or of ``both_strands`` but the last."""
@@ -240,6 +245,9 @@ class ClassificationModule(FineTuneModule):
     """
 
     kind = Classifier
+
+    def check_pieces(self) -> None:
+        """Nothing: pooling is over all pieces of a sequence."""
 
     def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:
         return batch["tokens"], batch["lengths"]

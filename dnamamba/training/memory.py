@@ -60,7 +60,8 @@ class Step:
         length: bases of the longest row.
         itemsize: bytes of a number in the dtype in which projections run.
         recompute: what blocks compute again.
-        devices: that share the samples, each with all weights.
+        devices: that share the samples, or groups of them, each device with all weights.
+        pieces: devices of a group, which share each row.
         accumulated: batches of a step.
         on_gpu: the device is a CUDA device.
         may_capture: small batches are captured as CUDA graphs there.
@@ -73,6 +74,7 @@ class Step:
     itemsize: int
     recompute: Recompute = "nothing"
     devices: int = 1
+    pieces: int = 1
     accumulated: int = 1
     on_gpu: bool = False
     may_capture: bool = False
@@ -85,14 +87,15 @@ class Step:
 
     @property
     def reading(self) -> Reading:
-        """A device's batch."""
-        rows = self.batch * self.windows
-        return Reading(rows, self.length, self.itemsize, self.on_gpu, self.recompute)
+        """A device's batch, of which the first of a group has the longest piece."""
+        rows, length = self.batch * self.windows, -(-self.length // self.pieces)
+        return Reading(rows, length, self.itemsize, self.on_gpu, self.recompute)
 
     @property
     def captured(self) -> bool:
         """Whether a batch is taken as one graph."""
-        return self.may_capture and is_small(self.reading.positions, self.devices)
+        alone = self.may_capture and self.pieces == 1
+        return alone and is_small(self.reading.positions, self.devices)
 
 
 class StepMemory(NamedTuple):
@@ -195,7 +198,7 @@ def _of_model(module: nn.Module, step: Step) -> int:
     total += sum(x.numel() * step.itemsize for x in parameters if x.itemsize > step.itemsize)
     if step.captured:
         total += trained  # a graph's own gradients
-    if step.devices > 1:
+    if step.devices * step.pieces > 1:
         total += trained  # what devices exchange them in
     return total + step.workspace * _THREADS * (2 if step.captured else 1)
 

@@ -82,6 +82,21 @@ class TrainedModule(pl.LightningModule):
             self._captured = CapturedStep(self, self.measure, self.trainer.world_size)
         return self._captured(batch)
 
+    def check_pieces(self) -> None:
+        """Refuse to read rows that several devices share.
+
+        Raises:
+            ValueError: the module reads whole rows, as it is set; says why.
+        """
+        raise ValueError(
+            f"{type(self).__name__} reads whole sequences, which devices cannot share; set "
+            "trainer.strategy to ddp"
+        )
+
+    def before_cut(self, batch: Batch) -> Batch:
+        """A raw batch, on the CPU, with what no device can tell of its piece alone."""
+        return batch
+
     def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         """Bytes that a batch takes at a step's peak, weights apart; None where nobody says.
 

@@ -16,8 +16,19 @@ from dnamamba.model.footprint import Reading
 from dnamamba.model.recompute import Recompute
 from dnamamba.model.state import State
 from dnamamba.settings import plain, typed
-from dnamamba.training.across_devices import mean_over_ranks
-from dnamamba.training.agreement import check_complement, sizes_for
+from dnamamba.training.across_devices import (
+    counted_once,
+    mean_over_ranks,
+    positions_read,
+    sum_over_pieces,
+)
+from dnamamba.training.agreement import (
+    check_carries_state,
+    check_complement,
+    check_objective,
+    check_reads_pieces,
+    sizes_for,
+)
 from dnamamba.training.callbacks import CarriedLanes
 from dnamamba.training.lanes import HeldOutLanes, LaneStates, Share, carried
 from dnamamba.training.memory import activations
@@ -111,13 +122,7 @@ class PretrainModule(TrainedModule):
         }
         self.save_hyperparameters(plain(settings))
 
-        if backbone.causal != self.objective.causal:
-            kinds = ("bidirectional", "causal")
-            raise ValueError(
-                f"model.objective {settings['objective']['name']} trains a "
-                f"{kinds[self.objective.causal]} backbone, but {type(backbone).__name__} is "
-                f"{kinds[backbone.causal]}; leave model.objective out to take what it is for"
-            )
+        check_objective(self.objective, backbone)
         backbone.recompute = recompute
         if compile:
             self.model.compile()  # in place: no wrapper that would rename the parameters
@@ -136,12 +141,7 @@ class PretrainModule(TrainedModule):
         data: Any = getattr(self.trainer, "datamodule", None)
         if not getattr(data, "carries_state", False):
             return super().configure_callbacks()
-        if not self.model.backbone.causal:
-            raise ValueError(
-                "data.rows=lanes carries a model's state from step to step, and a "
-                f"{type(self.model.backbone).__name__} reads every row whole and has none; set "
-                "data.rows=packed, or train a causal model (model.model.family mamba)"
-            )
+        check_carries_state(self.model.backbone)
         return [*super().configure_callbacks(), CarriedLanes()]
 
     def setup(self, stage: str) -> None:
@@ -177,7 +177,7 @@ class PretrainModule(TrainedModule):
         else:
             loss, *sums = self.captured(batch)
         self.train_metrics.update(*sums)
-        self.throughput.add(batch["tokens"].numel() * self.trainer.world_size)
+        self.throughput.add(positions_read(self.trainer, batch["tokens"]))
         return loss
 
     def measure(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -191,7 +191,7 @@ class PretrainModule(TrainedModule):
         mean_weight = batch.get(_MEAN, example.weight.sum())
         loss = (losses * example.weight).sum() / mean_weight.clamp(min=_TINY)
         states = () if before is None or after is None else after.detach().tensors
-        return loss, *_sums(example, losses, logits), *states
+        return loss, *token_sums(logits, losses, example.targets, example.weight), *states
 
     def on_train_start(self) -> None:
         super().on_train_start()
@@ -203,6 +203,9 @@ class PretrainModule(TrainedModule):
 
     def on_test_start(self) -> None:
         self._held_out_lanes.begin()
+
+    def check_pieces(self) -> None:
+        check_reads_pieces(self.model.backbone, self.objective, self.hparams["compile"])
 
     def activation_memory(self, reading: Reading, captured: bool) -> int | None:
         # Logits, and in fp32 themselves, their log-softmax and a gradient.
@@ -221,8 +224,12 @@ class PretrainModule(TrainedModule):
         """Of each window its ``index`` and ``bits_per_base`` (B,), NaN where none is predicted."""
         example = self._example(batch)
         losses = self._losses(example)[0]
-        nats = (losses * example.weight).sum(1) / example.weight.sum(1)
-        return {"index": batch["index"], "bits_per_base": nats / math.log(2)}
+        sums = torch.stack([(losses * example.weight).sum(1), example.weight.sum(1)])
+        nats, weight = sum_over_pieces(self.trainer, sums)
+        return {
+            "index": counted_once(self.trainer, batch["index"]),
+            "bits_per_base": nats / weight / math.log(2),
+        }
 
     def _example(self, batch: Batch) -> Example:
         return self.objective.example(batch, self.tokenizer, self._soft_mask_weight)
@@ -245,9 +252,4 @@ class PretrainModule(TrainedModule):
         example, before = self._example(batch), self._held_out_lanes.enter(batch)
         losses, logits, after = self._losses(example, before)
         self._held_out_lanes.leave(after)
-        self.held_out_metrics.update(*_sums(example, losses, logits))
-
-
-def _sums(example: Example, losses: Tensor, logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    with torch.no_grad():
-        return token_sums(logits, losses.detach(), example.targets, example.weight)
+        self.held_out_metrics.update(*token_sums(logits, losses, example.targets, example.weight))

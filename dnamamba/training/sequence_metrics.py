@@ -24,6 +24,7 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     return flat.view(targets.shape)
 
 
+@torch.no_grad()
 def token_sums(
     logits: Tensor, losses: Tensor, targets: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -36,7 +37,7 @@ def token_sums(
         weights: (B, L) loss weights, 0 for positions that do not count.
 
     Returns:
-        Three scalars; fp64, but on Apple's GPUs.
+        Three scalars without gradients; fp64, but on Apple's GPUs.
     """
     dtype = _wide()
     hits = logits.argmax(-1) == targets

@@ -290,3 +290,18 @@ def applied(step: Step, choice: str) -> Step:
         field, kind = known[name]
         step = replace(step, **{field: kind(value)})
     return step
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_devices_that_share_a_row_hold_a_piece_each(family: str) -> None:
+    """Of the activations; the first of them, whose piece is the longest."""
+    module = small(FAMILIES[family])
+    whole = replace(H200, samples=2, length=1 << 20)
+    one, four = (forecast(module, whole).of(replace(whole, pieces=n)) for n in (1, 4))
+    assert one is not None
+    assert four is not None
+    assert four.activations == pytest.approx(one.activations / 4, rel=0.1)  # and what each holds
+    assert four.model > one.model  # gradients are exchanged
+    uneven = replace(whole, length=1025, pieces=4)
+    assert uneven.reading.length == 257
+    assert not uneven.captured

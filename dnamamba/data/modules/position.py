@@ -36,8 +36,10 @@ class Position:
         """
         world, accumulated = rank_and_world(trainer)[1], _accumulated(trainer)
         if self._global % (world * accumulated):
+            sharing = 1 if trainer is None else trainer.world_size // world
+            devices = "device(s)" if sharing == 1 else f"group(s) of {sharing} devices"
             raise ValueError(
-                f"data.global_batch_size {self._global} does not divide by {world} device(s) x "
+                f"data.global_batch_size {self._global} does not divide by {world} {devices} x "
                 f"{accumulated} accumulated batch(es) (trainer.accumulate_grad_batches); choose a "
                 f"multiple of {world * accumulated}"
             )
@@ -84,7 +86,7 @@ class Position:
 
 
 def rank_and_world(trainer: pl.Trainer | None) -> tuple[int, int]:
-    """Which share of the data this process reads, of how many."""
+    """Which share of the data this process reads, of how many; devices may share one."""
     if trainer is None:
         return 0, 1
     shares: dict[str, int] = trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}

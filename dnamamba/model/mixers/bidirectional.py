@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dnamamba.config import SelectiveConfig
 from dnamamba.model.footprint import Reading
-from dnamamba.model.mixers.mixer import Mixer, compute_dtype, is_plain
+from dnamamba.model.mixers.mixer import Mixer, compute_dtype, is_plain, with_parts
 from dnamamba.model.mixers.selective import OneDirection, branch_projection, selective_memory
 from dnamamba.model.norm import RMSNorm
 from dnamamba_kernels import BlockMemory, bidirectional_block, fuses_block
@@ -42,6 +42,10 @@ class BiMambaMixer(Mixer):
         inputs, z = self.in_proj(x).chunk(2, dim=-1)  # (B, L, D) each, views of one tensor
         y = self.mamba_fwd(inputs, z, resets) + self.mamba_rev(inputs, z, resets)
         return self.out_proj(y), None
+
+    def turned(self) -> "BiMambaMixer":
+        fwd, rev = self.mamba_rev.turned(), self.mamba_fwd.turned()
+        return with_parts(self, mamba_fwd=fwd, mamba_rev=rev)
 
     def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:
         plain = is_plain(norm, RMSNorm) and is_plain(self, BiMambaMixer)

@@ -1,7 +1,8 @@
 """What a mixer is to the stack of blocks around it."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from copy import copy
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,9 @@ from dnamamba.model.norm import RMSNorm
 from dnamamba.model.state import State
 from dnamamba_kernels import BlockMemory
 
-__all__ = ["CausalMixer", "Mixer", "compute_dtype", "is_plain"]
+__all__ = ["CausalMixer", "Mixer", "compute_dtype", "is_plain", "with_parts"]
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 class Mixer(nn.Module, ABC):
@@ -40,6 +43,14 @@ class Mixer(nn.Module, ABC):
             resets: (B, L) bool, the first position of each packed segment.
             lengths: (B,) integers in 0..L; positions from there on are padding.
         """
+
+    def turned(self) -> "Mixer":
+        """With these weights, what reads a sequence from its other end, in place.
+
+        Of x it gives what this one gives of x flipped along positions, flipped back. Asked of
+        mixers that read both ways, and pieces.
+        """
+        raise NotImplementedError
 
     def fuses(self, norm: RMSNorm, x: Tensor, lengths: Tensor | None) -> bool:
         """Whether ``fused`` can stand for norm and mixer: nothing in them wrapped, no hook."""
@@ -101,6 +112,13 @@ def is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
         module._backward_pre_hooks,
     )
     return type(module) is kind and not any(hooks)
+
+
+def with_parts(module: Module, **parts: nn.Module) -> Module:
+    """The module with other parts under these names; it shares all else, every weight too."""
+    other = copy(module)
+    other._modules = {**module._modules, **parts}
+    return other
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:

@@ -5,6 +5,7 @@ The letters are those of ``dnamamba.model.mixers.mamba1``.
 
 import math
 from collections.abc import Callable
+from copy import copy
 from typing import Self
 
 import torch
@@ -130,6 +131,12 @@ class OneDirection(Selective):
         self.reverse = reverse
         self.add_parts(config)
         self.reset_parts(config)
+
+    def turned(self) -> "OneDirection":
+        """With these weights, the other direction."""
+        other = copy(self)
+        other.reverse = not self.reverse
+        return other
 
     def forward(self, inputs: Tensor, z: Tensor, resets: Tensor | None) -> Tensor:
         """y (B, L, D) of the two halves that the in-projection gives, (B, L, D) each."""

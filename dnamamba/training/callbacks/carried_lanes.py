@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from dnamamba.training.callbacks.next_batch import NextBatchState
 from dnamamba.training.lanes import LaneStates, joined
 from dnamamba.training.lightning_private import batches_processed
+from dnamamba.training.sequence_parallel import pieces_of
 
 __all__ = ["CarriedLanes"]
 
@@ -26,7 +27,7 @@ class CarriedLanes(NextBatchState):
 
     They are saved by lane, and dealt out anew on a resume, whatever the devices and accumulated
     batches then are. Saved is what an optimiser step begins with: one that is broken off begins
-    again. Without lanes nothing is saved.
+    again. Of devices that share rows one saves them. Without lanes nothing is saved.
     """
 
     key = "lanes"
@@ -36,6 +37,9 @@ class CarriedLanes(NextBatchState):
         self._at_step: State = {}
 
     def collect(self, trainer: pl.Trainer, module: pl.LightningModule) -> State:
+        pieces = pieces_of(trainer)
+        if pieces is not None and pieces.rank:  # whoever holds the first piece is given the states
+            return {}
         if batches_processed(trainer) % trainer.accumulate_grad_batches == 0:
             self._at_step = module.lane_states.saved() if isinstance(module, TrainsLanes) else {}
         return self._at_step

@@ -68,7 +68,9 @@ class MemoryForecast(pl.Callback):
 def _line(step: Step, memory: StepMemory, room: int | None) -> str:
     of = "" if room is None else f" of {readable_bytes(room)}"
     read = f"{step.reading.rows:,} x {step.length:,} bases, {step.recompute} recomputed"
-    each = " on each device" if step.devices > 1 else ""
+    if step.pieces > 1:
+        read += f", a row in {step.pieces} pieces"
+    each = " on each device" if step.devices * step.pieces > 1 else ""
     return (
         f"memory: about {readable_bytes(memory.total)}{of} a step{each}: "
         f"{readable_bytes(memory.model)} model and optimiser, "
@@ -101,7 +103,7 @@ def _recomputed(forecast: Forecast) -> str:
 def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDataModule) -> Step:
     *windows, length = data.dataset("train").sample_shape
     precision, on_gpu = str(trainer.precision), module.device.type == "cuda"
-    settings = module.hparams
+    settings, groups = module.hparams, rank_and_world(trainer)[1]
     workspace = 0
     if on_gpu:
         large = torch.cuda.get_device_capability(module.device)[0] in _LARGE_WORKSPACE
@@ -112,7 +114,8 @@ def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDat
         length=length,
         itemsize={"64": 8, "32": 4}.get(precision[:2], 2),
         recompute=settings.get("recompute", "nothing"),
-        devices=rank_and_world(trainer)[1],
+        devices=groups,
+        pieces=trainer.world_size // groups,
         accumulated=trainer.accumulate_grad_batches,
         on_gpu=on_gpu,
         # A loss in fp16 is scaled; what is compiled is no graph of ours.

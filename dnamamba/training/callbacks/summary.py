@@ -9,6 +9,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from rich.console import Console
 from rich.table import Table
 
+from dnamamba.training.across_devices import positions_read
 from dnamamba.training.callbacks.readable import readable
 
 __all__ = ["RunSummary"]
@@ -53,7 +54,7 @@ class RunSummary(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self._bases += batch["tokens"].numel() * trainer.world_size
+        self._bases += positions_read(trainer, batch["tokens"])
 
     def state_dict(self) -> dict[str, Any]:
         running = 0.0 if self._since is None else time.monotonic() - self._since

@@ -44,6 +44,7 @@ class Masked(Objective):
     """
 
     causal: ClassVar[bool] = False
+    reads_pieces: ClassVar[bool] = True
 
     share: float = 0.15
     mask: float = 0.8
@@ -87,7 +88,10 @@ class Masked(Objective):
     ) -> Example:
         self.check(tokenizer)
         bases = batch["tokens"]
-        draws = self._draws(batch["index"], bases.shape[1])
+        at = torch.arange(bases.shape[1], device=bases.device)
+        if "offset" in batch:
+            at = at + batch["offset"][:, None]
+        draws = self._draws(batch["index"], at)
         others, scored = _bases(tokenizer, bases.device)
         chosen = draws.chosen & scored[bases.int()]
         tokens = torch.where(chosen & draws.another, others[bases.int(), draws.base], bases)
@@ -96,8 +100,7 @@ class Masked(Objective):
         weight = base_weights(batch, tokenizer, soft_mask_weight) * chosen
         return Example(tokens, bases, weight, batch.get("lengths"), batch.get("resets"))
 
-    def _draws(self, index: Tensor, length: int) -> "_Draws":
-        at = torch.arange(length, device=index.device)
+    def _draws(self, index: Tensor, at: Tensor) -> "_Draws":
         bits = mix(self.seed, index[:, None], at)
         choice = bits & ((1 << _CHOICE) - 1)
         fate = bits >> _CHOICE & ((1 << _FATE) - 1)

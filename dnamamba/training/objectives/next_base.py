@@ -17,11 +17,13 @@ __all__ = ["NextBase"]
 class NextBase(Objective):
     """Inputs are BOS and all bases but the last, targets the bases.
 
-    A segment that begins within a row, by ``resets``, begins with BOS too. A row of a lane, which
-    goes on where it ended in the batch before, begins with the base ``before`` instead.
+    A segment that begins within a row, by ``resets``, begins with BOS too. A row that goes on where
+    another ended, in the batch before or on the device before, begins with the base ``before``
+    instead.
     """
 
     causal: ClassVar[bool] = True
+    reads_pieces: ClassVar[bool] = True
 
     def example(
         self, batch: Mapping[str, Tensor], tokenizer: Tokenizer, soft_mask_weight: float = 1.0

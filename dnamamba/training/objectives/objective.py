@@ -43,6 +43,9 @@ class Objective(ABC):
     causal: ClassVar[bool]
     """Whether it trains a backbone that sees nothing to the right of a position, or one that
     sees all."""
+    reads_pieces: ClassVar[bool] = False
+    """Whether of a piece of a row it makes that piece of what it makes of the whole row: see
+    ``dnamamba.data.samples.piece``."""
 
     def check(self, tokenizer: Tokenizer) -> None:  # noqa: B027 (most need nothing)
         """Refuse a tokenizer that lacks an id which the inputs need.

@@ -1,0 +1,54 @@
+"""Devices that cannot share sequences as they are set to are refused before any work."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_cases import config
+
+from dnamamba.cli import main
+from dnamamba.cli.sharing import check_sharing
+
+CLASS = "--trainer.strategy=SequenceParallel"
+EACH = "--trainer.strategy.devices_per_sequence"
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--trainer.devices=3", CLASS, f"{EACH}=2"], "groups of 2"),
+        (["--trainer.devices=[0,1,2]", CLASS, f"{EACH}=2"], "3 device"),
+        (["--trainer.devices=1", CLASS, f"{EACH}=2"], "1 device"),
+        (["--trainer.devices=2", CLASS, f"{EACH}=0"], "at least 1"),
+        (
+            ["--trainer.devices=32", "--trainer.strategy=sequence_parallel"],
+            "data.length 64 cut into 32 pieces leaves a device 2 base(s), and each needs 3",
+        ),
+        (
+            ["--trainer.devices=64", CLASS, f"{EACH}=32"],
+            "set data.length to at least 96",
+        ),
+    ],
+)
+def test_one_line_and_no_folder(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--config", config(tmp_path), *flags]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert message in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    strategy = {"class_path": "SequenceParallel", "init_args": {"devices_per_sequence": 4}}
+    file = config(tmp_path, trainer={"devices": 6, "strategy": strategy})
+    assert main(["fit", "--config", file]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "6 device(s) cannot be dealt into groups of 4" in error
+
+
+def test_options_of_no_such_strategy_pass() -> None:
+    for strategy in ("auto", "ddp", {"class_path": "pytorch_lightning.strategies.DDPStrategy"}):
+        settings: dict[str, Any] = {"trainer": {"devices": 3, "strategy": strategy}}
+        check_sharing(settings)
+    check_sharing({"trainer": {"devices": "auto", "strategy": "sequence_parallel"}})

@@ -1,0 +1,135 @@
+"""Processes that share sequences train and measure what one does."""
+
+import csv
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+DRIVER = Path(__file__).with_name("sequence_parallel_driver.py")
+CASES = ("windows:2", "packed:4", "masked:4", "symmetric:2", "labelled:2")
+
+
+def written(folder: Path) -> None:
+    draw = np.random.default_rng(0)
+    sizes = {"a": 1100, "b": 37, "c": 700, "d": 90, "v1": 601, "v2": 50, "t": 333}
+    text = ""
+    for name, size in sizes.items():
+        bases = draw.choice(list("ACGT"), size, p=[0.4, 0.3, 0.2, 0.1])
+        bases[size // 3 : size // 2] = np.char.lower(bases[size // 3 : size // 2])
+        text += f">{name}\n{''.join(bases)}\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "g.fa").write_text(text)
+    lines = ["sequence,label"]
+    for i in range(40):
+        label, shares = (("at", [4, 1, 1, 4]), ("gc", [1, 4, 4, 1]), ("mix", [1, 1, 1, 1]))[i % 3]
+        weights = np.array(shares) / sum(shares)
+        bases = draw.choice(list("ACGT"), draw.integers(3, 40), p=weights)
+        lines.append(f"{''.join(bases)},{label}")
+    (folder / "l.csv").write_text("\n".join(lines))
+
+
+def over(folder: Path, processes: int, accelerator: str, *cases: str) -> None:
+    written(folder)
+    command = [sys.executable, str(DRIVER), str(folder), str(processes), accelerator, *cases]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if accelerator == "cpu":
+        env["DNAMAMBA_BACKEND"] = "torch"  # numba would compile in each process
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def alone(folder: Path, case: str, accelerator: str = "cpu") -> Path:
+    """What one device makes of a case."""
+    written(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        runpy.run_path(str(DRIVER))["train"](folder, 1, accelerator, case, 1)
+    return folder / f"{case}-1"
+
+
+@pytest.fixture(scope="module")
+def lanes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return alone(tmp_path_factory.mktemp("lanes"), "lanes")
+
+
+@pytest.fixture(scope="module")
+def four(lanes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("four")
+    shutil.copyfile(lanes / "third.ckpt", folder / "lanes-2.ckpt")
+    over(folder, 4, "cpu", *CASES, "lanes:4", "lanes:2")
+    return folder
+
+
+def rows(file: Path) -> list[dict[str, float]]:
+    lines = csv.DictReader(file.read_text().splitlines())
+    return [
+        {name: float(x) for name, x in row.items() if x and not name.endswith("per_second")}
+        for row in lines
+    ]
+
+
+def same(ours: Path, one: Path, processes: int, within: float = 1e-5) -> None:
+    """Gradients and weights, what was logged, what is found of held-out and of all windows."""
+    learnt(ours, one, "", within)
+    for row, wanted in zip(*(rows(x / "metrics.csv") for x in (ours, one)), strict=True):
+        assert row == pytest.approx(wanted, rel=within)
+    ended, wanted = (json.loads((folder / "tested.json").read_text()) for folder in (ours, one))
+    assert ended == pytest.approx(wanted, rel=within)
+    files = [ours / f"predictions-{rank}.tsv" for rank in range(processes)]
+    said, of_one = (
+        [tuple(line.split("\t")) for file in some for line in file.read_text().splitlines()[1:]]
+        for some in (files, [one / "predictions.tsv"])
+    )
+    assert len(said) == len(of_one) == len({window for window, *_ in said})
+    actual = [float(x) for _, *columns in sorted(said) for x in columns]
+    wanted = [float(x) for _, *columns in sorted(of_one) for x in columns]
+    assert actual == pytest.approx(wanted, rel=within, abs=within / 10, nan_ok=True)
+
+
+def learnt(ours: Path, one: Path, names: str, within: float = 1e-5) -> None:
+    end, expected = (torch.load(folder / "end", map_location="cpu") for folder in (ours, one))
+    assert end.keys() == expected.keys()
+    for name, value in expected.items():
+        if name.startswith(names):
+            most = within * float(value.abs().max())
+            torch.testing.assert_close(end[name], value, rtol=0, atol=most, msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_as_one_device(case: str, four: Path, tmp_path: Path) -> None:
+    name, _, pieces = case.partition(":")
+    same(four / f"{name}-{pieces}", alone(tmp_path, name), 4)
+
+
+def test_lanes_as_one_device(lanes: Path, four: Path) -> None:
+    same(four / "lanes-4", lanes, 4)
+
+
+def test_a_run_of_one_device_goes_on_over_pieces_and_back(
+    lanes: Path, four: Path, tmp_path: Path
+) -> None:
+    learnt(four / "lanes-2", lanes, "model.")
+    shutil.copyfile(four / "lanes-4" / "third.ckpt", tmp_path / "lanes-1.ckpt")
+    learnt(alone(tmp_path, "lanes"), lanes, "model.")
+
+
+two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+
+
+@pytest.mark.gpu
+@two_gpus
+def test_on_two_gpus(tmp_path: Path) -> None:
+    cases = ("windows", "packed", "lanes", "masked", "symmetric", "labelled")
+    over(tmp_path / "two", 2, "gpu", *(f"{case}:2" for case in cases))
+    for case in cases:
+        one = alone(tmp_path / "one", case, "gpu")
+        same(tmp_path / "two" / f"{case}-2", one, 2, within=1e-4)
