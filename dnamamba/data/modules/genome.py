@@ -46,7 +46,7 @@ class GenomeDataModule(ResumableDataModule):
             dictionary path -> weight mixes the genomes: of an epoch's samples each genome has a
             share in proportion to its weight, and runs through its own windows at its own pace.
         tokenizer: byte -> id.
-        length: L, bases in a window: 64 to 4,194,304.
+        length: L, bases in a window: 64 to 268,435,456.
         global_batch_size: windows in one optimiser step, over all devices and all batches whose
             gradients are accumulated; must divide by devices x ``accumulate_grad_batches``.
         windows: which windows there are. Packed or in lanes, ``shuffle`` puts contigs, cut at

@@ -41,7 +41,7 @@ class SpeciesDataModule(LabelledDataModule):
     Args:
         species: name -> FASTA. The names' order is that of the labels.
         tokenizer: byte -> id.
-        length: L, bases in a window: 64 to 4,194,304.
+        length: L, bases in a window: 64 to 268,435,456.
         global_batch_size: windows in one optimiser step, over all devices and all batches whose
             gradients are accumulated.
         windows: which windows there are; with ``short=pad`` a contig shorter than L is one.

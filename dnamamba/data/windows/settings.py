@@ -18,7 +18,7 @@ __all__ = [
     "check_rows",
 ]
 
-SHORTEST, LONGEST = 64, 4_194_304  # bases in a window
+SHORTEST, LONGEST = 64, 1 << 28  # bases in a window: any human chromosome fits
 
 Rows = Literal["windows", "packed", "lanes"]
 """What the rows of a training batch are:

@@ -137,7 +137,7 @@ def test_errors_say_what_to_change(tmp_path: Path) -> None:
         "longest is 'a' with 640 bases. Set data.length to that or less, or windows.short=pad"
         in said
     )
-    assert "data.length must be 64 to 4,194,304 bases, got 63" in rejected(tmp_path, length=63)
+    assert "data.length must be 64 to 268,435,456 bases, got 63" in rejected(tmp_path, length=63)
     only_n = GenomeSplit(train=Part(contigs=("n",)))
     said = rejected(tmp_path, split=only_n)
     assert "no window is left (train: 0 windows" in said
