@@ -24,6 +24,7 @@ __all__ = [
     "callback_states",
     "callbacks_of",
     "close_epoch",
+    "end_restart",
     "hold_sigterm",
     "interrupted",
     "is_between_steps",
@@ -88,6 +89,16 @@ def validation_follows(trainer: pl.Trainer) -> bool:
 def close_epoch(trainer: pl.Trainer) -> None:
     """Let a resumed run that has read its epoch go straight to the epoch's end."""
     trainer.fit_loop.epoch_loop.val_loop._has_run = True
+
+
+def end_restart(trainer: pl.Trainer) -> None:
+    """At an epoch's end: what comes is no part of the epoch in which a run was resumed.
+
+    Lightning forgets a restart behind the first batch or validation after it. A run that goes
+    straight to its epoch's end has neither, and would take every later epoch for read, too.
+    """
+    trainer.fit_loop.restarting = False
+    trainer.fit_loop.epoch_loop.on_iteration_done()
 
 
 def limit_steps(trainer: pl.Trainer, steps: int) -> None:
