@@ -41,8 +41,8 @@ def rows(tensor: Tensor | None) -> Rows:
 
 
 def array(tensor: Tensor) -> NDArray[np.float32]:
-    """Dense fp32, a view where the tensor is that."""
-    return tensor.detach().to(torch.float32).contiguous().numpy()
+    """A dense copy in fp32: PyTorch could not free what an array has been made of (``fully_shard``)."""
+    return tensor.detach().contiguous().to(torch.float32, copy=True).numpy()
 
 
 def cuts(resets: Tensor | None, batch: int, reverse: bool) -> NDArray[np.bool_]:
