@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from dnamamba.alphabet import PAD
+from dnamamba_kernels import pieces
 
 __all__ = ["Batch", "CapturedStep", "bucketed_length", "is_small"]
 
@@ -29,12 +30,13 @@ _SEEN = 2
 _MOST = 16
 
 
-def is_small(positions: int, devices: int) -> bool:
+def is_small(positions: int) -> bool:
     """Whether a batch of so many positions a device, on a GPU, is taken as one graph.
 
-    Of several devices none is: gradients are exchanged while the backward goes on.
+    Of several devices each takes its own; gradients are then exchanged behind it, not while the
+    backward goes on: of a small step that is less than what its launches take.
     """
-    return positions <= _SMALL and devices == 1
+    return positions <= _SMALL
 
 
 def bucketed_length(length: int) -> int:
@@ -54,17 +56,20 @@ class CapturedStep:
     captured runs launch by launch, which is said once; so does, without a word, what as a graph
     would keep much of the memory.
 
+    Of several devices each has graphs of its own, in which nothing is exchanged: a loss that needs
+    to know of the others is told beforehand. Its backward, to which DDP listens, comes behind the
+    graph.
+
     The backward of a loss must come before the next call.
 
     Args:
         module: whose parameters are trained; they may be changed in place alone.
         measure: a function of a batch and of the module's tensors, that does not wait for the
             device.
-        devices: that train together.
     """
 
-    def __init__(self, module: nn.Module, measure: Measure, devices: int = 1) -> None:
-        self._measure, self._devices = measure, devices
+    def __init__(self, module: nn.Module, measure: Measure) -> None:
+        self._measure = measure
         self._step = _Step(module, measure)
         self._parts = list(module.modules())
         self._named = list(module.named_parameters())
@@ -89,7 +94,9 @@ class CapturedStep:
         half = torch.is_autocast_enabled("cuda") and (
             torch.get_autocast_dtype("cuda") == torch.float16
         )
-        small = tokens.is_cuda and is_small(tokens.numel(), self._devices) and not half
+        # Of a sequence in pieces the others are asked within the step.
+        alone = pieces.current() is None
+        small = tokens.is_cuda and is_small(tokens.numel()) and alone and not half
         return small and not torch.is_anomaly_enabled() and not _are_watched(self._parts)
 
     def _run(self, batch: Batch, trained: Mapping[str, Tensor]) -> "_Result":

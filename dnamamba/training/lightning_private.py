@@ -19,6 +19,7 @@ from torch import Tensor
 
 __all__ = [
     "align_logged_steps",
+    "ask_no_others",
     "batches_processed",
     "call_first",
     "callback_states",
@@ -195,6 +196,20 @@ def hold_sigterm(trainer: pl.Trainer) -> bool:
     signals = trainer._signal_connector
     received, signals.received_sigterm = signals.received_sigterm, False
     return received
+
+
+def ask_no_others(trainer: pl.Trainer) -> None:
+    """Let Lightning not ask the other processes before each batch whether one got SIGTERM.
+
+    It waits for their answer, on a GPU until the device has done all that it was given before:
+    nothing is then issued ahead. See ``StopTogether``, which asks in its place.
+    """
+    if hasattr(trainer.fit_loop.epoch_loop, "_broadcast_sigterm_tensor"):
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nobody  # type: ignore[method-assign]
+
+
+def _nobody() -> None:
+    """What is asked of nobody."""
 
 
 def release_sigterm(trainer: pl.Trainer) -> None:

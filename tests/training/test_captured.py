@@ -133,14 +133,14 @@ class TestOnTheCPU:
         assert weight == tokens.numel()
 
 
-def test_what_is_taken_as_one_graph_is_small_and_of_one_device() -> None:
+def test_what_is_taken_as_one_graph_is_small() -> None:
     """The forecast of memory goes by it, too."""
-    assert is_small(1 << 19, 1)
-    assert not is_small((1 << 19) + 1, 1)
-    assert not is_small(1, 2)
+    assert is_small(1 << 19)
+    assert not is_small((1 << 19) + 1)
     step = Step(samples=64, windows=1, length=100, itemsize=2, on_gpu=True, may_capture=True)
     assert step.captured
-    assert not replace(step, devices=2).captured
+    assert replace(step, devices=2).captured
+    assert not replace(step, length=1 << 14).captured
 
 
 def test_on_the_cpu_and_beside_hooks_nothing_changes() -> None:

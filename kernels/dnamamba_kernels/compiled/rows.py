@@ -41,7 +41,10 @@ def rows(tensor: Tensor | None) -> Rows:
 
 
 def array(tensor: Tensor) -> NDArray[np.float32]:
-    """A dense copy in fp32: PyTorch could not free what an array has been made of (``fully_shard``)."""
+    """A dense copy in fp32.
+
+    Of a view PyTorch could not free the memory any more, as it does of weights kept in shards.
+    """
     return tensor.detach().contiguous().to(torch.float32, copy=True).numpy()
 
 
