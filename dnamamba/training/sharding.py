@@ -56,7 +56,11 @@ class Shards:
 
 def _attributes(part: nn.Module) -> dict[str, Any]:
     """A module's own, its hooks as they are now."""
-    return {n: x.copy() if n.endswith("_hooks") else x for n, x in vars(part).items()}
+    return {n: dict(x) if _are_hooks(n, x) else x for n, x in vars(part).items()}
+
+
+def _are_hooks(name: str, value: Any) -> bool:
+    return "_hooks" in name and isinstance(value, dict)
 
 
 def _restore(part: nn.Module, kind: type[nn.Module], attributes: dict[str, Any]) -> None:
@@ -66,7 +70,7 @@ def _restore(part: nn.Module, kind: type[nn.Module], attributes: dict[str, Any])
     for name in [name for name in own if name not in attributes]:
         del own[name]
     for name, value in attributes.items():
-        if name.endswith("_hooks"):
+        if _are_hooks(name, value):
             own[name].clear()
             own[name].update(value)
     # PyTorch keeps by module what it has divided, and divides none twice.

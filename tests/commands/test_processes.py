@@ -38,8 +38,14 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module", params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Of both processes; a single GPU they share."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, device: str) -> Path:
     """Models, a genome, a VCF, and what both processes made of all commands in ``two``."""
     folder = tmp_path_factory.mktemp("processes")
     torch.manual_seed(0)
@@ -55,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "v.vcf").write_text(
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "".join(rows)
     )
-    _on_two(folder)
+    _on_two(folder, device)
     return folder
 
 
@@ -63,11 +69,11 @@ def _alleles(record: str) -> list[tuple[int, str]]:
     return [(i, "T" if record[i] != "T" else "G") for i in range(0, 400, 40)]
 
 
-def _on_two(folder: Path) -> None:
+def _on_two(folder: Path, device: str) -> None:
     cases = [(name, line, None) for name, line in COMMANDS.items()]
     cases += [(name, line, how) for name, (line, how) in WRONG.items()]
     (folder / "two").mkdir()
-    arguments = [_arguments(line, folder, folder / "two") for _, line, _ in cases]
+    arguments = [_arguments(line, folder, folder / "two", device) for _, line, _ in cases]
     content = [
         {"name": name, "spoiled": how, "arguments": words, "port": _free_port()}
         for (name, _, how), words in zip(cases, arguments, strict=True)
@@ -88,8 +94,9 @@ def _on_two(folder: Path) -> None:
         assert process.returncode in (0, 9), said
 
 
-def _arguments(line: str, folder: Path, out: Path) -> list[str]:
-    return line.replace("FOLDER", str(folder)).replace("OUT", str(out)).split()
+def _arguments(line: str, folder: Path, out: Path, device: str) -> list[str]:
+    words = line.replace("FOLDER", str(folder)).replace("OUT", str(out)).split()
+    return [*words, "--device", device]
 
 
 def _free_port() -> int:
@@ -105,9 +112,9 @@ def _left(folder: Path, name: str, rank: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_two_processes_write_what_one_writes(
-    command: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    command: str, folder: Path, device: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(_arguments(COMMANDS[command], folder, tmp_path)) == 0
+    assert main(_arguments(COMMANDS[command], folder, tmp_path, device)) == 0
     printed = capsys.readouterr().out
     results = [_left(folder, command, rank) for rank in (0, 1)]
     assert [result["status"] for result in results] == [0, 0], results

@@ -157,6 +157,8 @@ def fit(folder: Path, case: str, resume: Path | None, alone: bool, **how: Any) -
         (folder / f"error-{trainer.global_rank}.txt").write_text(traceback.format_exc())
         raise
     log.rank = trainer.global_rank
+    # Lightning would wait for the device before each batch.
+    assert trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor.__name__ == "_nobody"
     # Whatever the strategy, the module is afterwards what it was.
     assert all(type(x) is torch.nn.Parameter for x in module.parameters())
     assert type(module) is Module
