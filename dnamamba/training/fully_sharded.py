@@ -1,6 +1,5 @@
 """Data parallelism with parameters, gradients and optimiser in shards over all devices."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,8 +51,6 @@ class FullySharded(DDPStrategy):
                 "strategy fsdp does not go with a compiled model; set model.compile false, or "
                 "strategy ddp."
             )
-        # Not even blocks, whose outputs are views, are written to in place.
-        warnings.filterwarnings("ignore", "FSDP2-wrapped module")
         for tensor in module.state_dict().values():
             if isinstance(tensor, torch.Tensor):
                 distributed.broadcast(tensor, 0)

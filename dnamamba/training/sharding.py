@@ -6,6 +6,7 @@ and backward come by them, all the rest where a step begins and where its backwa
 shapes stay those of the whole module.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,8 @@ class Shards:
     """
 
     def __init__(self, module: nn.Module, mesh: DeviceMesh, methods: Sequence[str]) -> None:
-        self._module = module
+        # What a block returns may be a view; nobody writes to it in place.
+        warnings.filterwarnings("ignore", "FSDP2-wrapped module")
         self._before = [(part, type(part), _attributes(part)) for part in module.modules()]
         for part in list(module.modules()):
             if isinstance(part, Backbone):

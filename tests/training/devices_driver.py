@@ -23,7 +23,7 @@ from weighted import Weighted
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.training.callbacks import LastCheckpoint, NonFiniteError
+from dnamamba.training.callbacks import ExportModel, LastCheckpoint, NonFiniteError
 from dnamamba.training.captured import CapturedStep
 from dnamamba.training.fully_sharded import FullySharded
 from dnamamba.training.optim import OptimizerConfig
@@ -144,7 +144,7 @@ def fit(folder: Path, case: str, resume: Path | None, alone: bool, **how: Any) -
         strategy="auto" if alone else several,
         log_every_n_steps=2,
         logger=log,
-        callbacks=[LastCheckpoint(folder, 2)],
+        callbacks=[LastCheckpoint(folder, 2), ExportModel(folder / "model")],
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import torch
 
+import dnamamba
+
 DRIVER = Path(__file__).with_name("devices_driver.py")
 EQUAL = ("whole", "captured", "sharded", "sharded, resumed", "sharded, mixed")
 SPOILED = ("plain", "sharded, spoiled", "fused")
@@ -90,6 +92,10 @@ def test_several_devices_train_as_one(
     assert one.keys() == two.keys()
     for name, value in one["state_dict"].items():
         torch.testing.assert_close(two["state_dict"][name], value, **close)
+    written = [dnamamba.load(folders[1] / name).model for name in ("last.ckpt", "model")]
+    for name, value in written[0].state_dict().items():
+        assert torch.equal(written[1].state_dict()[name], value)
+        assert torch.equal(two["state_dict"][f"model.{name}"], value)
     states = [checkpoint["optimizer_states"][0]["state"] for checkpoint in (one, two)]
     assert states[0].keys() == states[1].keys()
     for number, state in states[0].items():
