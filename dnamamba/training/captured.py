@@ -85,7 +85,11 @@ class CapturedStep:
         batch = _bucketed(batch)
         trained = {name: x for name, x in self._named if x.requires_grad}
         outputs, gradients = self._run(batch, trained)
-        results: tuple[Tensor, ...] = _WithGradients.apply(gradients, *outputs, *trained.values())
+        # What nothing reads is no part of the graph: DDP may look for it.
+        pairs = zip(gradients, trained.values(), strict=True)
+        known = [(gradient, x) for gradient, x in pairs if gradient is not None]
+        read = [x for _, x in known]
+        results: tuple[Tensor, ...] = _WithGradients.apply([g for g, _ in known], *outputs, *read)
         return results
 
     def _is_small(self, batch: Batch) -> bool:
@@ -177,7 +181,7 @@ class _WithGradients(torch.autograd.Function):
     """A loss whose gradients are known already."""
 
     @staticmethod
-    def forward(ctx: Any, gradients: Sequence[Tensor | None], *tensors: Tensor) -> Any:
+    def forward(ctx: Any, gradients: Sequence[Tensor], *tensors: Tensor) -> Any:
         # The next replay writes over all of them: outputs are copied, gradients are when scaled.
         loss, *others = (x.clone() for x in tensors[: len(tensors) - len(gradients)])
         ctx.gradients, ctx.outputs = gradients, 1 + len(others)
@@ -186,9 +190,8 @@ class _WithGradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *incoming: Tensor) -> Any:
-        scaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], incoming[0]))
-        gradients = (None if g is None else next(scaled) for g in ctx.gradients)
-        return (None, *[None] * ctx.outputs, *gradients)
+        scaled = torch._foreach_mul(ctx.gradients, incoming[0]) if ctx.gradients else ()
+        return (None, *[None] * ctx.outputs, *scaled)
 
 
 def _are_watched(parts: Iterable[nn.Module]) -> bool:

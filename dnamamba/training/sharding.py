@@ -8,7 +8,7 @@ shapes stay those of the whole module.
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.distributed import _composable_state
@@ -34,49 +34,60 @@ class Shards:
     def __init__(self, module: nn.Module, mesh: DeviceMesh, methods: Sequence[str]) -> None:
         # What a block returns may be a view; nobody writes to it in place.
         warnings.filterwarnings("ignore", "FSDP2-wrapped module")
-        self._before = [(part, type(part), _attributes(part)) for part in module.modules()]
-        for part in list(module.modules()):
+        before = [(part, type(part), set(vars(part)), _hooks(part)) for part in module.modules()]
+        for part, *_ in before:
             if isinstance(part, Backbone):
                 for block in part.layers:
                     fully_shard(block, mesh=mesh, reshard_after_forward=True)
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
         for name in methods:
             register_fsdp_forward_method(module, name)
+        self._parts = [_Part(x, kind, set(vars(x)) - own, hooks) for x, kind, own, hooks in before]
 
     def join(self) -> None:
         """Give the module whole parameters, on the CPU; on all devices together."""
         whole: dict[int, nn.Parameter] = {}
-        for part, kind, attributes in self._before:
-            for name, parameter in part._parameters.items():
+        for part in self._parts:
+            parameters = part.module._parameters
+            for name, parameter in parameters.items():
                 if isinstance(parameter, DTensor) and id(parameter) not in whole:
                     full = parameter.full_tensor().detach().cpu()
                     whole[id(parameter)] = nn.Parameter(full, parameter.requires_grad)
                     parameter.grad = None
-                part._parameters[name] = whole.get(id(parameter), parameter)
-            _restore(part, kind, attributes)
+                parameters[name] = whole.get(id(parameter), parameter)
+            part.restore()
 
 
-def _attributes(part: nn.Module) -> dict[str, Any]:
-    """A module's own, its hooks as they are now."""
-    return {n: dict(x) if _are_hooks(n, x) else x for n, x in vars(part).items()}
+class _Part(NamedTuple):
+    """What dividing has added to a module.
+
+    Attributes:
+        module: the module.
+        kind: its class before.
+        added: names of attributes.
+        hooks: the hooks before, by the attributes that hold them.
+    """
+
+    module: nn.Module
+    kind: type[nn.Module]
+    added: set[str]
+    hooks: dict[str, dict[Any, Any]]
+
+    def restore(self) -> None:
+        """Take it back."""
+        self.module.__class__ = self.kind
+        for name in self.added:
+            delattr(self.module, name)
+        for name, hooks in self.hooks.items():
+            own = vars(self.module)[name]
+            own.clear()
+            own.update(hooks)
+        # PyTorch keeps by module what it has divided, and divides none twice.
+        _composable_state._module_state_mapping.pop(self.module, None)
 
 
-def _are_hooks(name: str, value: Any) -> bool:
-    return "_hooks" in name and isinstance(value, dict)
-
-
-def _restore(part: nn.Module, kind: type[nn.Module], attributes: dict[str, Any]) -> None:
-    """Take back what dividing it has added: a class, hooks, methods, a state."""
-    part.__class__ = kind
-    own = vars(part)
-    for name in [name for name in own if name not in attributes]:
-        del own[name]
-    for name, value in attributes.items():
-        if _are_hooks(name, value):
-            own[name].clear()
-            own[name].update(value)
-    # PyTorch keeps by module what it has divided, and divides none twice.
-    _composable_state._module_state_mapping.pop(part, None)
+def _hooks(module: nn.Module) -> dict[str, dict[Any, Any]]:
+    return {n: dict(x) for n, x in vars(module).items() if "_hooks" in n and isinstance(x, dict)}
 
 
 def gathered(tree: Any, keep: bool) -> Any:
