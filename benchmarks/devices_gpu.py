@@ -1,7 +1,7 @@
 """Time one GPU and several: ``fit`` by DDP and in shards, ``embed`` and ``evaluate`` by torchrun.
 
     python benchmarks/devices_gpu.py [--devices 2]
-    python benchmarks/devices_gpu.py --small --device cpu
+    python benchmarks/devices_gpu.py --small [--device cpu] [--devices 1]
 
 Checks come first, on small inputs: a run of several devices ends with the weights of one that reads
 the same global batches, and what the commands write is the same file, byte by byte. Then, on a
@@ -16,7 +16,8 @@ goal is 1.9 times one device's for two, 0.95 of a device for each.
 command's start to its end. Of either the same command with next to no input is taken off, which
 says what starting costs: beside the whole time stands the rest; the goal for it is 1.8 for two.
 
-Results go to ``results/devices_gpu.json``; of ``--small``, a trial, the table alone.
+Results go to ``results/devices_gpu.json``; of ``--small``, the table alone. With ``--devices 1`` a
+single one goes the way of several.
 """
 
 import argparse
@@ -44,8 +45,7 @@ FITS = {"fit-1k": (256, 1_024), "fit-131k": (2, 131_072)}  # rows of each device
 STRATEGIES = ("ddp", "fsdp")
 GOALS = {"fit": 0.95, "embed": 0.9, "evaluate": 0.9}  # of a device, for each
 WARM_UP, STEPS = 10, 40
-# Of the largest weight: what sums in another order change in a few steps of fp32.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-3  # of the largest weight: what sums in another order change in a few steps
 
 
 class Bench:
@@ -71,7 +71,7 @@ class Bench:
             JobError: something was not.
         """
         said = []
-        alone = self._fit("ddp", 1, 8, 128, 4, precision="32-true")[0]
+        alone = self._fit("auto", 1, 8, 128, 4, precision="32-true")[0]
         for strategy in STRATEGIES:
             many = self._fit(strategy, self.devices, 8, 128, 4, precision="32-true")[0]
             said.append(f"{strategy}: {_same_weights(alone, many)}")
@@ -79,7 +79,7 @@ class Bench:
         little = self.inputs.folder / "little.bed"
         little.write_text(region * 64)
         for command in ("embed", "evaluate"):
-            files = [self._use(command, n, little)[1].read_bytes() for n in (1, self.devices)]
+            files = [self._use(command, n, little)[1].read_bytes() for n in (None, self.devices)]
             if files[0] != files[1]:
                 raise JobError(f"{command}: {self.devices} processes write another file than one")
             said.append(f"{command}: the same {len(files[0]):,} bytes")
@@ -91,11 +91,11 @@ class Bench:
         for name, (rows, length) in FITS.items():
             if self.small:
                 rows, length = 2, min(length, 256)
-            ways = [("ddp", 1), *((strategy, self.devices) for strategy in STRATEGIES)]
-            for strategy, n in ways:
+            ways = {"auto": 1, **dict.fromkeys(STRATEGIES, self.devices)}
+            for strategy, n in ways.items():
                 clock = self._fit(strategy, n, n * rows, length, 3 if self.small else STEPS)[1]
                 rate = 1e3 * n * rows * length / clock["mean_ms"]
-                key = "one" if n == 1 else strategy
+                key = "one" if strategy == "auto" else strategy
                 results.setdefault(name, {})[key] = {"bases_per_s": rate, **clock}
                 print(f"{name}, {key}: {rate / 1e6:.2f} Mb/s", flush=True)
         return results
@@ -105,10 +105,10 @@ class Bench:
         results: dict[str, Any] = {}
         little = self.inputs.folder / "little.bed"
         for command in ("embed", "evaluate"):
-            for n in (1, self.devices):
+            for n in (None, self.devices):
                 start = self._use(command, n, little)[0]
                 whole = self._use(command, n, self.inputs.regions if command == "embed" else None)
-                key = "one" if n == 1 else "several"
+                key = "one" if n is None else "several"
                 results.setdefault(command, {})[key] = {"seconds": whole[0], "start": start}
                 print(f"{command}, {key}: {whole[0]:.1f} s, start {start:.1f} s", flush=True)
         return results
@@ -155,14 +155,14 @@ class Bench:
         seconds_of("dnamamba", ["fit", "--config", str(path)])
         return run, json.loads(times.read_text())
 
-    def _use(self, command: str, devices: int, bed: Path | None) -> tuple[float, Path]:
-        """Seconds, and the file that was written."""
+    def _use(self, command: str, devices: int | None, bed: Path | None) -> tuple[float, Path]:
+        """Seconds, and the file that was written; None is without torchrun."""
         written = self.inputs.output("vectors.npz" if command == "embed" else "bits.tsv")
         words = [command, str(self.model), str(self.inputs.genome), "-o", str(written)]
         words += ["--device", self.inputs.device]
         if bed is not None:
             words += ["--bed", str(bed)]
-        if devices == 1:
+        if devices is None:
             return seconds_of("dnamamba", words), written
         launcher = ["--standalone", f"--nproc-per-node={devices}", "-m", "dnamamba"]
         return seconds_of("torch.distributed.run", [*launcher, *words]), written
@@ -230,12 +230,12 @@ def _reached(times: float, goal: str | None, devices: int) -> list[str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--devices", type=int, default=2, help="beside one; 2 or more")
+    parser.add_argument("--devices", type=int, default=2, help="beside one")
     parser.add_argument("--small", action="store_true", help="a trial with tiny inputs")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
-    if arguments.devices < 2:
-        parser.error("--devices must be 2 or more")
+    if arguments.devices < 1:
+        parser.error("--devices must be 1 or more")
     if arguments.device == "cuda" and torch.cuda.device_count() < arguments.devices:
         parser.error(
             f"needs {arguments.devices} CUDA devices, there are {torch.cuda.device_count()}; "
