@@ -44,7 +44,8 @@ class StepTimes(pl.Callback):
 class StepClock(pl.Callback):
     """Writes milliseconds a step as JSON: the mean from a warm-up's end to the last step's.
 
-    At both the device is idle; between them only time stamps are taken, of which the median is.
+    At both the device is idle; between them only time stamps are taken, of which the median is. Of
+    several processes the first one writes.
 
     Args:
         path: the JSON.
@@ -60,7 +61,7 @@ class StepClock(pl.Callback):
             _synchronize()
         if trainer.global_step >= self.warm_up:
             self.stamps.append(time.perf_counter())
-        if trainer.global_step == trainer.max_steps:
+        if trainer.global_step == trainer.max_steps and trainer.is_global_zero:
             self._write()
 
     def _write(self) -> None:

@@ -108,7 +108,9 @@ def _warning(
 def _say(command: str, error: Exception, debug: bool, status: int) -> int:
     if debug:
         traceback.print_exception(error)
-    print(f"dnamamba {command}: {error}", file=sys.stderr)
+    # All processes that torchrun starts are typed alike.
+    if status != 2 or os.environ.get("RANK", "0") == "0":
+        print(f"dnamamba {command}: {error}", file=sys.stderr)
     return status
 
 

@@ -1,13 +1,16 @@
-"""Which of Lightning's strategies a run here cannot take, said before any work is done."""
+"""Lightning's strategies: which of them a run here cannot take, and what those are that it can."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["check_strategy"]
+from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
+
+__all__ = ["check_strategy", "made"]
 
 _COPIED = re.compile("spawn|fork|notebook")
 _SHARDED = re.compile("fsdp|deepspeed|modelparallel|model_parallel")
+_OURS = "fsdp"
 
 
 def check_strategy(strategy: Any) -> None:
@@ -17,7 +20,8 @@ def check_strategy(strategy: Any) -> None:
         strategy: ``trainer.strategy`` as parsed: a name, or a ``class_path`` with ``init_args``.
 
     Raises:
-        ValueError: it copies the process, or shards the model; names what to set instead.
+        ValueError: it copies the process, or shards the model otherwise than is done here; names
+            what to set instead.
     """
     name, method = str(strategy), ""
     if not isinstance(strategy, str) and hasattr(strategy, "get"):
@@ -29,8 +33,24 @@ def check_strategy(strategy: Any) -> None:
             f"trainer.strategy {name} makes its processes by copying this one, which a run here "
             "does not survive; set --trainer.strategy ddp, which starts each anew"
         )
-    if _SHARDED.search(name.lower()):
+    if name != _OURS and _SHARDED.search(name.lower()):
         raise ValueError(
-            f"trainer.strategy {name} shards the model over devices, which is not supported; set "
+            f"trainer.strategy {name} shards the model over devices in a way that is not "
+            "supported; set --trainer.strategy fsdp, which shards it, too, or "
             "--trainer.strategy ddp, with the whole model on each device"
         )
+
+
+def made(strategy: Any) -> Any:
+    """What the trainer is given for ``trainer.strategy``.
+
+    ``fsdp`` is this project's. Of ``ddp``, which several devices take by themselves, gradients lie
+    where they are exchanged, instead of in two places.
+    """
+    how = {"start_method": "popen", "gradient_as_bucket_view": True}
+    StrategyRegistry.register("ddp", DDPStrategy, "DDP", override=True, **how)
+    if strategy != _OURS:
+        return strategy
+    from dnamamba.training.fully_sharded import FullySharded  # of PyTorch's that takes a second
+
+    return FullySharded()

@@ -28,6 +28,7 @@ from dnamamba.cli.run_config import SaveConfig, changes
 from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
+from dnamamba.cli.strategies import made
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
@@ -174,6 +175,7 @@ class TrainingCLI(LightningCLI):
         # In a configuration steps are optimiser steps; Lightning counts batches.
         if isinstance(config["val_check_interval"], int):
             config["val_check_interval"] *= config["accumulate_grad_batches"]
+        config["strategy"] = made(config["strategy"])
         config["plugins"] = [*_listed(config["plugins"]), AtomicCheckpointIO()]
         if config["logger"] is not False:
             loggers = [] if config["logger"] in (None, True) else _listed(config["logger"])

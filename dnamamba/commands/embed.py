@@ -101,9 +101,9 @@ def embed_fasta(
     from dnamamba.commands.embedding_parts import EmbeddingJob
     from dnamamba.inference.reading import Reading
 
-    path = check_output(output, ENDINGS, overwrite)
-    check_vectors(path)
     with join_world() as world:
+        path = check_output(output, ENDINGS, overwrite)
+        check_vectors(path)
         language_model, tokenizer = load(model, best_device(device))
         genome = Genome(fasta)
         pieces = _pieces(genome, tokenizer, bed, vcf, window, checks)
@@ -148,7 +148,11 @@ def _pieces(
 
 def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", world: World) -> None:
     """Write this process's share of the parts that are missing."""
-    share = list(parts.items())[world.rank :: world.size]
+    from dnamamba.inference.sharing import dealt
+
+    costs = [int(sources_of(pieces).lengths.sum()) for pieces in parts.values()]
+    owners = dealt(costs, world.size)
+    share = [part for part, own in zip(parts.items(), owners, strict=True) if own == world.rank]
     missing = [(path, pieces) for path, pieces in share if not path.exists()]
     if len(missing) < len(share):
         _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))

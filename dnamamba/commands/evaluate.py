@@ -14,6 +14,7 @@ from rich.table import Table
 from dnamamba.arguments import each_once, path_texts
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
+from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.device import best_device
@@ -51,6 +52,9 @@ def evaluate_fasta(
     contig that does not fit is read in overlapping windows. N and IUPAC codes are read but not
     scored.
 
+    Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
+    changes no figure.
+
     Args:
         model: a model's folder, of this or another program, a training checkpoint, or the name of a
             packaged model or of one on the Hugging Face hub.
@@ -78,37 +82,41 @@ def evaluate_fasta(
     from dnamamba.inference.evaluation import evaluate
     from dnamamba.inference.scoring import score_settings
 
-    texts = path_texts("fasta", fasta)
-    fasta = [texts] if isinstance(texts, str) else texts
-    if not fasta:
-        raise ValueError("no FASTA is named; name at least one")
-    each_once("fasta", fasta)
-    if bed is not None and len(fasta) != 1:
-        raise ValueError(f"bed goes with one FASTA file, got {len(fasta)}")
-    if output is not None:
-        check_output(output, (".json", ".tsv"), overwrite)
-    language_model, tokenizer = load(model, best_device(device))
-    pieces = [piece for path in fasta for piece in intervals(Genome(path), tokenizer, bed)]
-    with progress("evaluate", sum(map(len, pieces))) as advance:
-        scores = evaluate(
-            language_model,
-            tokenizer,
-            pieces,
-            window=window,
-            batch_size=batch_size,
-            chunk_length=chunk_length,
-            mask_every=mask_every,
-            max_bases=max_bases,
-            overlap=overlap,
-            advance=advance,
-        )
-    rows = _rows(pieces, scores)
-    total = _total(scores)
-    how = score_settings(language_model, tokenizer, mask_every)
-    _show(rows, total, masked=bool(how))
-    if output is not None:
-        settings = {"model": model, "fasta": fasta, "bed": bed, "window": window, **how}
-        _write(Path(output), settings, rows, total)
+    with join_world() as world:
+        texts = path_texts("fasta", fasta)
+        fasta = [texts] if isinstance(texts, str) else texts
+        if not fasta:
+            raise ValueError("no FASTA is named; name at least one")
+        each_once("fasta", fasta)
+        if bed is not None and len(fasta) != 1:
+            raise ValueError(f"bed goes with one FASTA file, got {len(fasta)}")
+        if output is not None:
+            check_output(output, (".json", ".tsv"), overwrite)
+        language_model, tokenizer = load(model, best_device(device))
+        pieces = [piece for path in fasta for piece in intervals(Genome(path), tokenizer, bed)]
+        with progress("evaluate", sum(map(len, pieces)), shown=world.rank == 0) as advance:
+            scores = evaluate(
+                language_model,
+                tokenizer,
+                pieces,
+                window=window,
+                batch_size=batch_size,
+                chunk_length=chunk_length,
+                mask_every=mask_every,
+                max_bases=max_bases,
+                overlap=overlap,
+                advance=advance,
+                share=world,
+            )
+        if world.rank:
+            return
+        rows = _rows(pieces, scores)
+        total = _total(scores)
+        how = score_settings(language_model, tokenizer, mask_every)
+        _show(rows, total, masked=bool(how))
+        if output is not None:
+            settings = {"model": model, "fasta": fasta, "bed": bed, "window": window, **how}
+            _write(Path(output), settings, rows, total)
 
 
 def _rows(pieces: Sequence[Interval], scores: "Scores") -> list[dict[str, Any]]:

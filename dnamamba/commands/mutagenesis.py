@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from dnamamba.arguments import path_text
 from dnamamba.commands.output import check_output
+from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import parse_region, read_bed
@@ -53,6 +54,9 @@ def mutagenesis(
     substitution costs, or OUTPUT.1.png and on where there are several regions. Positions where
     the reference is no A, C, G or T are left out.
 
+    Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
+    changes no score.
+
     Args:
         model: a model's folder, of this or another program, a training checkpoint, or the name of a
             packaged model or of one on the Hugging Face hub.
@@ -79,32 +83,35 @@ def mutagenesis(
     from dnamamba.checkpoint import load
     from dnamamba.inference.mutagenesis import mutate
 
-    if (region is None) == (bed is None):
-        raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
-    genome = Genome(fasta)
-    places = _places(genome, region, bed)
-    paths = _outputs(output, len(places), overwrite)
-    language_model, tokenizer = load(model, best_device(device))
-    genome.check(tokenizer, [contig for contig, _, _ in places])
-    bases = sum(end - start for _, start, end in places) * (2 if both_strands else 1)
-    with progress("mutagenesis", bases) as advance:
-        effects = [
-            mutate(
-                language_model,
-                tokenizer,
-                genome,
-                *place,
-                context=context,
-                flank=flank,
-                both_strands=both_strands,
-                batch_size=batch_size,
-                chunk_length=chunk_length,
-                max_bases=max_bases,
-                advance=advance,
-            )
-            for place in places
-        ]
-    _write(paths, effects)
+    with join_world() as world:
+        if (region is None) == (bed is None):
+            raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
+        genome = Genome(fasta)
+        places = _places(genome, region, bed)
+        paths = _outputs(output, len(places), overwrite)
+        language_model, tokenizer = load(model, best_device(device))
+        genome.check(tokenizer, [contig for contig, _, _ in places])
+        bases = sum(end - start for _, start, end in places) * (2 if both_strands else 1)
+        with progress("mutagenesis", bases, shown=world.rank == 0) as advance:
+            effects = [
+                mutate(
+                    language_model,
+                    tokenizer,
+                    genome,
+                    *place,
+                    context=context,
+                    flank=flank,
+                    both_strands=both_strands,
+                    batch_size=batch_size,
+                    chunk_length=chunk_length,
+                    max_bases=max_bases,
+                    advance=advance,
+                    share=world,
+                )
+                for place in places
+            ]
+        if world.rank == 0:
+            _write(paths, effects)
 
 
 def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dnamamba.alphabet import Tokenizer
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
+from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
@@ -50,6 +51,9 @@ def predict_file(
     contig and pos (as in the VCF, from 1), id, ref, alt. Then follow the predicted label and the
     probability of each label; for regression the predicted number.
 
+    Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
+    changes no figure.
+
     Args:
         model: a fine-tuned model's folder, or its training checkpoint.
         fasta: the sequences, or for a model of variants their reference: plain, gzip or bgzip.
@@ -77,11 +81,14 @@ def predict_file(
     """
     from dnamamba.checkpoint import load
 
-    path = check_output(output, TABLE_ENDINGS, overwrite)
-    check_table(path)
-    network, tokenizer = load(model, best_device(device))
-    settings = bed, vcf, window, checks, both_strands, batch_size, chunk_length, max_bases, overlap
-    write_table(path, predict_table(network, tokenizer, fasta, *settings))
+    with join_world() as world:
+        path = check_output(output, TABLE_ENDINGS, overwrite)
+        check_table(path)
+        network, tokenizer = load(model, best_device(device))
+        how = bed, vcf, window, checks, both_strands, batch_size, chunk_length, max_bases, overlap
+        table = predict_table(network, tokenizer, fasta, *how, world)
+        if world.rank == 0:
+            write_table(path, table)
 
 
 def predict_table(
@@ -97,8 +104,11 @@ def predict_table(
     chunk_length: int = CHUNK_LENGTH,
     max_bases: int | None = None,
     overlap: int | None = None,
+    world: World = World(0, 1),  # noqa: B008 (frozen)
 ) -> Columns:
     """The columns that ``predict_file`` writes; its arguments are those of that function.
+
+    ``world`` are the processes that share the work: all are given the whole table.
 
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
@@ -131,9 +141,9 @@ def predict_table(
             "(configs/finetune-sequence.yaml)"
         )
     both = network.settings.both_strands if both_strands is None else both_strands
-    reading = Reading(batch_size, chunk_length, max_bases, overlap)
+    reading = Reading(batch_size, chunk_length, max_bases, overlap, world)
     strands = 2 if both and not network.reads_once else 1
-    with progress("predict", bases * strands) as advance:
+    with progress("predict", bases * strands, shown=world.rank == 0) as advance:
         predictions = predict_sources(network, tokenizer, sources, both, reading, None, advance)
     return {**places, **predictions.columns()}
 

@@ -1,15 +1,25 @@
 """The processes that share a piece of work, as torchrun starts them."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
 
 __all__ = ["World", "join_world"]
 
-# A barrier waits for the slowest process; one that is gone ends the wait at once.
+Result = TypeVar("Result")
+
+# A process waits for the slowest one; one that is gone ends the wait at once.
 _PATIENCE = timedelta(days=7)
+# Seconds in which others meet the same error, or say why they have ended.
+_GRACE = 2.0
 
 
 @dataclass(frozen=True)
@@ -29,17 +39,33 @@ class World:
         if self.size > 1:
             from torch import distributed
 
-            distributed.barrier()
+            _together(distributed.barrier)
+
+    def gather(self, mine: Any) -> list[Any]:
+        """What each process gives, in their order; returns when all have called it."""
+        if self.size == 1:
+            return [mine]
+        from torch import distributed
+
+        each: list[Any] = [None] * self.size
+        _together(lambda: distributed.all_gather_object(each, mine))
+        return each
+
+
+class _OtherEndedError(ValueError):
+    """Another process is gone."""
 
 
 @contextmanager
 def join_world() -> Iterator[World]:
     """Join the processes that ``RANK`` and ``WORLD_SIZE`` speak of; alone without them.
 
-    The current CUDA device becomes the one of ``LOCAL_RANK``.
+    The current CUDA device becomes the one of ``LOCAL_RANK``. What all of them would say, the
+    first says: the others warn of nothing, and of an error that several meet, or that ends the
+    others with one of them, one leaves the block; the rest leave by ``SystemExit``.
 
     Raises:
-        ValueError: the variables make no sense.
+        ValueError: the variables make no sense, or another process is gone without a word.
     """
     rank, size, local = (
         os.environ.get(*name) for name in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
@@ -54,11 +80,47 @@ def join_world() -> Iterator[World]:
         return
     import torch
     from torch import distributed
+    from torch.distributed.rendezvous import rendezvous
 
     if torch.cuda.is_available():
         torch.cuda.set_device(int(local) % torch.cuda.device_count())
-    distributed.init_process_group("gloo", timeout=_PATIENCE)
+    world = World(int(rank), int(size))
+    store, *_ = next(rendezvous("env://", timeout=_PATIENCE))
+    how = {"store": store, "rank": world.rank, "world_size": world.size, "timeout": _PATIENCE}
+    distributed.init_process_group("gloo", **how)
     try:
-        yield World(int(rank), int(size))
+        with warnings.catch_warnings():
+            if world.rank:
+                warnings.simplefilter("ignore")
+            yield world
+    except Exception as error:
+        if _is_said_elsewhere(error, world, store):
+            raise SystemExit(1) from error
+        raise
     finally:
         distributed.destroy_process_group()
+
+
+def _together(exchange: Callable[[], Result]) -> Result:
+    try:
+        return exchange()
+    except RuntimeError as error:
+        raise _OtherEndedError(
+            "another process of this command has ended, perhaps killed, or for want of memory; "
+            "see what was said before, and start the command again"
+        ) from error
+
+
+def _is_said_elsewhere(error: Exception, world: World, store: "Store") -> bool:
+    """Whether another process has met an error of its own that is to be said in place of this."""
+    others = [f"failed/{rank}" for rank in range(world.size) if rank != world.rank]
+    with suppress(RuntimeError):  # the store is gone with the process that kept it
+        if not isinstance(error, _OtherEndedError):
+            store.set(f"failed/{world.rank}", "")
+            others = others[: world.rank]  # of the same error the first process speaks
+        end = time.monotonic() + _GRACE
+        while others and time.monotonic() < end:
+            if any(store.check([name]) for name in others):
+                return True
+            time.sleep(0.05)
+    return False

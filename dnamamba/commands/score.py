@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dnamamba.commands.output import check_output
+from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.text import text_lines
@@ -72,6 +73,9 @@ def score_vcf(
     The whole VCF is checked before any of it is scored. Where every allele is left out, a warning
     says so and the output holds no score.
 
+    Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
+    changes no score.
+
     Args:
         model: a model's folder, of this or another program, a training checkpoint, or the name of a
             packaged model or of one on the Hugging Face hub.
@@ -98,41 +102,47 @@ def score_vcf(
     from dnamamba.checkpoint import load
     from dnamamba.inference.variant_scores import reported, scorable_variants, score_variants
 
-    path = check_output(output, ENDINGS, overwrite)
-    language_model, tokenizer = load(model, best_device(device))
-    genome = Genome(fasta)
-    genome.check(tokenizer)
-    figures, settings = reported(language_model, tokenizer)
+    with join_world() as world:
+        path = check_output(output, ENDINGS, overwrite)
+        language_model, tokenizer = load(model, best_device(device))
+        genome = Genome(fasta)
+        genome.check(tokenizer)
+        figures, settings = reported(language_model, tokenizer)
 
-    def variants() -> Iterator[Variant]:
-        return scorable_variants(language_model, tokenizer, vcf, genome, checks)
+        def variants() -> Iterator[Variant]:
+            return scorable_variants(language_model, tokenizer, vcf, genome, checks)
 
-    total = _count(variants())
-    scores = score_variants(
-        language_model,
-        tokenizer,
-        genome,
-        variants(),
-        context=context,
-        flank=flank,
-        both_strands=both_strands,
-        batch_size=batch_size,
-        chunk_length=chunk_length,
-        max_bases=max_bases,
-    )
-    header = (
-        f"##dnamamba_score=<version={installed_version()},model={Path(model).name},"
-        f"genome={Path(fasta).name},context={context},"
-        f"{f'flank={flank},' if 'flank' in settings else ''}"
-        f"strands={2 if both_strands else 1}>\n"
-    )
-    with progress("score", total, "variants") as advance, _text(path) as write:
-        counted = _counted(scores, advance)
-        table = path.suffix == ".tsv"
-        how = figures, counted
-        lines = _table(*how) if table else _annotated(Path(vcf), *how, header)
-        for line in lines:
-            write(line)
+        total = _count(variants())
+        scores = score_variants(
+            language_model,
+            tokenizer,
+            genome,
+            variants(),
+            context=context,
+            flank=flank,
+            both_strands=both_strands,
+            batch_size=batch_size,
+            chunk_length=chunk_length,
+            max_bases=max_bases,
+            share=world,
+        )
+        if world.rank:
+            for _ in scores:  # those of others, too: all take them together
+                pass
+            return
+        header = (
+            f"##dnamamba_score=<version={installed_version()},model={Path(model).name},"
+            f"genome={Path(fasta).name},context={context},"
+            f"{f'flank={flank},' if 'flank' in settings else ''}"
+            f"strands={2 if both_strands else 1}>\n"
+        )
+        with progress("score", total, "variants") as advance, _text(path) as write:
+            counted = _counted(scores, advance)
+            table = path.suffix == ".tsv"
+            how = figures, counted
+            lines = _table(*how) if table else _annotated(Path(vcf), *how, header)
+            for line in lines:
+                write(line)
 
 
 def _count(variants: Iterable[Variant]) -> int:

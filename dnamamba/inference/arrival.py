@@ -37,13 +37,16 @@ def to_host(tensor: Tensor) -> Callable[[], NDArray[Any]]:
     return wait
 
 
-def trailing(results: Iterable[Result], device: torch.device) -> Iterator[Result]:
+def trailing(
+    results: Iterable[Result], device: torch.device, processes: int = 1
+) -> Iterator[Result]:
     """Results of batches that an accelerator works on, each handed out a few batches later.
 
     Who then waits for one of them leaves the device with work to do. On a CPU, where a result is
-    there when it is handed out, nothing is held back.
+    there when it is handed out, nothing is held back. Of batches that are divided among processes
+    as many more are on their way.
     """
-    ahead = 0 if device.type == "cpu" else batches_ahead(device)
+    ahead = 0 if device.type == "cpu" else batches_ahead(device) * processes
     queue: deque[Result] = deque()
     for result in results:
         queue.append(result)

@@ -50,6 +50,8 @@ def conditional_likelihood(
             "mask_every has no meaning for a causal model, which masks nothing; leave it out"
         )
     scored = on_device(tokenizer.scored.copy(), device)
+    # Of what this process does, for all of them.
+    told = reading.share.size
 
     def score(members: list[int]) -> Tensor:
         batch = [_in_memory(sources[i], reading.row) for i in members]
@@ -63,7 +65,7 @@ def conditional_likelihood(
             for total, part in zip(sums, known, strict=True):
                 total[: len(part)] += part
             if advance is not None:
-                advance(sum(chunk.real))
+                advance(told * sum(chunk.real))
         return sums
 
     order, answers = each_batch(score, model.backbone, sources, reading, device)

@@ -12,6 +12,7 @@ from dnamamba.inference.intervals import Interval, cut
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.scoring import Scores, score_sources
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
+from dnamamba.inference.sharing import ALONE, Share
 
 __all__ = ["evaluate"]
 
@@ -31,6 +32,7 @@ def evaluate(
     overlap: int | None = None,
     device: str | torch.device | None = None,
     advance: Callable[[int], None] | None = None,
+    share: Share = ALONE,
 ) -> Scores:
     """Score intervals of genomes, streamed: memory does not grow with their length.
 
@@ -47,6 +49,7 @@ def evaluate(
         overlap: see ``Reading``.
         device: where to run; None is where the model is.
         advance: told of the bases done.
+        share: of this process, where several divide the work; all are given the whole result.
 
     Returns:
         Log-likelihood and number of scored bases of each piece.
@@ -54,7 +57,7 @@ def evaluate(
     Raises:
         ValueError: an argument out of range, or a model that predicts no bases.
     """
-    reading = Reading(batch_size, chunk_length, max_bases, overlap)
+    reading = Reading(batch_size, chunk_length, max_bases, overlap, share)
     how = reading, mask_every, device, advance
     log_likelihood = np.zeros(len(pieces))
     bases = np.zeros(len(pieces), dtype=np.int64)

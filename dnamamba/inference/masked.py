@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.arrival import to_host, trailing
 from dnamamba.inference.reading import Reading
-from dnamamba.inference.side_by_side import in_order
+from dnamamba.inference.sharing import in_order
 from dnamamba.inference.sources import grouped
 from dnamamba.inference.streaming import on_device, read_rows
 from dnamamba.model.language_model import LanguageModel
@@ -79,7 +79,8 @@ def guess(
         Of each query, in order, the owner, and (n,) natural logarithms of the probabilities of
         its ids at its places, over all V ids.
     """
-    for asked in trailing(ask(model, queries, reading, device), device):
+    asking = ask(model, queries, reading, device)
+    for asked in trailing(asking, device, reading.share.size):
         yield from asked.each()
 
 
@@ -87,12 +88,21 @@ def ask(
     model: LanguageModel, queries: Iterable[Query], reading: Reading, device: torch.device
 ) -> Iterator[Asked]:
     """``guess`` without its answers: what gives the device its work and does not wait for it."""
-    budget = reading.budget(model.backbone, device)
+    budget = reading.agreed(model.backbone, device)
     batches = grouped(queries, lambda query: len(query.tokens), reading.batch_size, budget)
-    return in_order(partial(_ask, model, device), batches, device)
+    work = partial(_ask, model, device)
+    for batch, answers in in_order(work, batches, _positions, device, reading.share):
+        yield Asked(batch, answers)
 
 
-def _ask(model: LanguageModel, device: torch.device, batch: Sequence[Query]) -> Asked:
+def _positions(batch: Sequence[Query]) -> int:
+    """Of a batch, padding included."""
+    return len(batch) * max(len(query.tokens) for query in batch)
+
+
+def _ask(
+    model: LanguageModel, device: torch.device, batch: Sequence[Query]
+) -> Callable[[], NDArray[np.float32]]:
     hidden = read_rows(model.backbone, [query.tokens for query in batch], device)
     counts = [len(query.places) for query in batch]
     rows = np.repeat(np.arange(len(batch)), counts)
@@ -100,4 +110,4 @@ def _ask(model: LanguageModel, device: torch.device, batch: Sequence[Query]) -> 
     ids = np.concatenate([query.ids for query in batch]).astype(np.int64)
     at, of, wanted = (on_device(x, device) for x in (rows, places, ids))
     log_p = model.head(hidden[at, of]).float().log_softmax(-1)
-    return Asked(batch, to_host(log_p.gather(1, wanted[:, None])[:, 0]))
+    return to_host(log_p.gather(1, wanted[:, None])[:, 0])

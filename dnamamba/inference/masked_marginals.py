@@ -131,7 +131,9 @@ def substitution_marginals(
     strands = 2 if around.both_strands else 1
     effects = np.full((strands, end - start, 4), np.nan)
     asking, answers = _marginals(model, tokenizer, sites(), around, reading, device)
-    for at, marginals in zip(known, answers(trailing(asking, device)), strict=True):
+    for at, marginals in zip(
+        known, answers(trailing(asking, device, reading.share.size)), strict=True
+    ):
         effects[:, at] = marginals - marginals[:, reference[at], None]
         advance(strands)
     advance(strands * (end - start - len(known)))

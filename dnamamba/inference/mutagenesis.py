@@ -16,6 +16,7 @@ from dnamamba.inference.masked_marginals import substitution_marginals
 from dnamamba.inference.models import evaluating, method_of
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
+from dnamamba.inference.sharing import ALONE, Share
 from dnamamba.inference.sites import Region
 from dnamamba.inference.substitution_ratios import substitution_ratios
 
@@ -37,6 +38,7 @@ def mutate(
     chunk_length: int = CHUNK_LENGTH,
     max_bases: int | None = None,
     advance: Callable[[int], None] | None = None,
+    share: Share = ALONE,
 ) -> Effects:
     """Score all substitutions of bases [start, end) of a contig, 0-based.
 
@@ -57,6 +59,7 @@ def mutate(
         chunk_length: most tokens at a time of one sequence, by a causal model.
         max_bases: see ``Reading``.
         advance: told of the bases done, each once a strand.
+        share: of this process, where several divide the work; all are given the whole result.
 
     Raises:
         ValueError: no such region, an argument out of range, a model that predicts no bases, or a
@@ -67,7 +70,7 @@ def mutate(
     )
     around = Surroundings(context, flank, both_strands)
     around.check()
-    reading = Reading(batch_size, chunk_length, max_bases)
+    reading = Reading(batch_size, chunk_length, max_bases, share=share)
     bases = genome.fetch(contig, start, end)
     region = Region(contig, start, end)
     advance = advance or (lambda _: None)

@@ -166,6 +166,8 @@ def _pooled(
     """(n, d_model) fp32, each source pooled from base ``first`` on."""
     backbone, together = model.backbone, sources_of(sources)
     settled = reading.settled(backbone, device)
+    if advance is not None:  # of what this process does, for all of them
+        advance = partial(_times, advance, reading.share.size)
 
     def pool(members: list[int]) -> Tensor:
         read = together.take(members)
@@ -178,6 +180,10 @@ def _pooled(
     vectors = torch.cat(parts).to(device)
     rows = on_device(np.array(order), device)
     return torch.empty_like(vectors).index_copy_(0, rows, vectors)
+
+
+def _times(advance: Callable[[int], None], processes: int, bases: int) -> None:
+    advance(processes * bases)
 
 
 def _pair(tokenizer: Tokenizer, alleles: Any, where: str) -> Pair:

@@ -7,7 +7,7 @@ for its middle alone.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ import torch
 
 from dnamamba.arguments import whole
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, OVERLAP
+from dnamamba.inference.sharing import ALONE, Share, least
 from dnamamba.model.backbone import Backbone, CausalBackbone
 
 __all__ = ["Bounds", "Reading", "Window"]
@@ -81,6 +82,7 @@ class Reading:
             power of two.
         overlap: bases that such a window reads on either side of those it answers for; None:
             8192, or a quarter of ``max_bases`` if that is less.
+        share: of this process, where several divide the batches.
 
     Raises:
         ValueError: a setting out of range; names it.
@@ -90,13 +92,14 @@ class Reading:
     chunk_length: int = CHUNK_LENGTH
     max_bases: int | None = None
     overlap: int | None = None
+    share: Share = field(default=ALONE, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None or field.default is not None:
-                least = 0 if field.name == "overlap" else 1
-                object.__setattr__(self, field.name, whole(field.name, value, least))
+        for name, default in ((f.name, f.default) for f in fields(self) if f.name != "share"):
+            value = getattr(self, name)
+            if value is not None or default is not None:
+                smallest = 0 if name == "overlap" else 1
+                object.__setattr__(self, name, whole(name, value, smallest))
 
     def budget(self, backbone: Backbone, device: torch.device) -> int:
         """Bases to read side by side at a time, padding included; a longer sequence is alone."""
@@ -106,11 +109,15 @@ class Reading:
             return _ENOUGH_CPU
         return max(1, min(_ENOUGH, _free(device) // 2 // _bytes_of_a_base(backbone)))
 
+    def agreed(self, backbone: Backbone, device: torch.device) -> int:
+        """The budget by which batches are planned: the least of all processes that divide them."""
+        return least(self.share, self.budget(backbone, device))
+
     def settled(self, backbone: Backbone, device: torch.device) -> "Reading":
         """The same for many batches of a causal model: the memory is looked at now, once."""
         if not backbone.causal:
             return self  # of which ``max_bases`` would cut the windows
-        return replace(self, max_bases=self.budget(backbone, device))
+        return replace(self, max_bases=self.agreed(backbone, device))
 
     def rows(self, backbone: Backbone, device: torch.device) -> int:
         """Most sequences side by side, of whose states a GPU's free memory holds four times."""
@@ -118,12 +125,21 @@ class Reading:
             return self.batch_size
         state = backbone.initial_state(1, torch.device("cpu"))
         bytes_of_a_row = sum(x.numel() * x.element_size() for x in state.tensors)
-        return max(1, min(self.batch_size, _free(device) // 4 // bytes_of_a_row))
+        fitting = max(1, _free(device) // 4 // bytes_of_a_row)
+        return least(self.share, min(self.batch_size, fitting))
 
     @property
     def row(self) -> int:
         """As how many bases the budget counts a sequence of a causal model, at most."""
         return min(self.chunk_length, _LEAST_CHUNK)
+
+    def counted(self, budget: int, device: torch.device) -> int:
+        """The same where whole sequences are read.
+
+        An accelerator reads a long one alone as fast as many side by side; alone it is a batch of
+        its own, which another process may have, and no other row waits for its end.
+        """
+        return self.row if device.type == "cpu" else min(self.chunk_length, budget)
 
     def chunk(self, rows: int, longest: int, backbone: Backbone, device: torch.device) -> int:
         """How many positions of each row a causal model reads at a time.

@@ -4,7 +4,7 @@ An op that is spread over threads waits for the slowest of them at its end; thre
 a batch of their own never wait. An accelerator works through its queue by itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from threading import Lock
@@ -14,7 +14,7 @@ import torch
 
 from dnamamba_kernels import parallel
 
-__all__ = ["batches_ahead", "in_order", "side_by_side"]
+__all__ = ["batches_ahead", "side_by_side"]
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -62,15 +62,6 @@ def side_by_side(
     finally:
         failed = True  # an interrupt ends the wait here, not the threads
     return [results[number] for number in range(len(results))]
-
-
-def in_order(
-    work: Callable[[Batch], Result], batches: Iterable[Batch], device: torch.device
-) -> Iterator[Result]:
-    """The same as an iterator that holds a few batches of each thread at a time."""
-    queue = iter(batches)
-    while group := list(islice(queue, batches_ahead(device))):
-        yield from side_by_side(work, group, device)
 
 
 def batches_ahead(device: torch.device) -> int:

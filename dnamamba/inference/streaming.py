@@ -8,8 +8,9 @@ whole sequences, and the length of each.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD
 from dnamamba.inference.reading import Reading
+from dnamamba.inference.sharing import Answer, divided
 from dnamamba.inference.side_by_side import side_by_side
 from dnamamba.inference.sources import Source, Sources, buckets, sources_of
 from dnamamba.model.backbone import Backbone
@@ -61,9 +63,9 @@ def batches(
     backbone: Backbone, sources: Sequence[Source], reading: Reading, device: torch.device
 ) -> Iterator[list[int]]:
     """Numbers of the sources in batches for ``stream``, within the budget of ``reading``."""
-    row = reading.row if backbone.causal else None
-    most = reading.rows(backbone, device)
-    return buckets(sources, most, reading.budget(backbone, device), row)
+    most = reading.agreed(backbone, device)
+    row = reading.counted(most, device) if backbone.causal else None
+    return buckets(sources, reading.rows(backbone, device), most, row)
 
 
 def each_batch(
@@ -75,13 +77,31 @@ def each_batch(
 ) -> tuple[list[int], list[Result]]:
     """What ``work`` makes of each of the ``batches``, side by side.
 
+    Divided among processes, a tensor comes on the CPU.
+
     Returns:
         The numbers of the sources in the order of the results' rows, and the results.
     """
     sources = sources_of(sources)
     numbers = list(batches(backbone, sources, reading, device))
     brief = int(sources.lengths.sum()) <= reading.budget(backbone, device)
-    return list(chain.from_iterable(numbers)), side_by_side(work, numbers, device, brief)
+    order = list(chain.from_iterable(numbers))
+    if reading.share.size == 1:
+        return order, side_by_side(work, numbers, device, brief)
+    cost = partial(_bases, sources)
+    answers = divided(partial(_on_host, work), numbers, cost, device, reading.share, brief)
+    return order, [answer() for answer in answers]
+
+
+def _on_host(work: Callable[[list[int]], Result], numbers: list[int]) -> Answer[Result]:
+    result: Any = work(numbers)
+    if isinstance(result, Tensor):
+        return lambda: cast(Result, result.cpu())
+    return lambda: cast(Result, result)
+
+
+def _bases(sources: Sources, numbers: list[int]) -> int:
+    return int(sources.lengths[numbers].sum())
 
 
 def stream(

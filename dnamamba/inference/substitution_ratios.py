@@ -25,7 +25,7 @@ from dnamamba.inference.places import read_place
 from dnamamba.inference.prefixes import Prefixes, read_on, read_prefixes, read_tails
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.rows import Rows, pad
-from dnamamba.inference.side_by_side import in_order
+from dnamamba.inference.sharing import in_order
 from dnamamba.inference.sites import Region, base_columns, cased_bases
 from dnamamba.inference.sources import grouped
 from dnamamba.inference.streaming import on_device
@@ -137,11 +137,16 @@ def _walk(
     effects = np.where(columns[..., None] == np.arange(len(BASES)), 0.0, np.nan)
 
     substitutions = _substitutions(model, reached, strands, onward, flank, reading)
-    budget = reading.budget(model.backbone, device)
-    batches = grouped(substitutions, len, reading.batch_size, budget)
-    answers = in_order(partial(_answer, model, scored, reading), batches, device)
+    batches = grouped(
+        substitutions, len, reading.batch_size, reading.agreed(model.backbone, device)
+    )
+    work, share = partial(_answer, model, scored, reading), reading.share
+    answers = (
+        (np.array([s.place for s in batch]).T, arrive)
+        for batch, arrive in in_order(work, batches, _positions, device, share)
+    )
     reference, read, done = None, 0, 0
-    for (strand, position, base), arrive in trailing(answers, device):
+    for (strand, position, base), arrive in trailing(answers, device, share.size):
         if reference is None:
             reference = _windows(log_p(), flank, columns.shape[1])
         log_likelihood, bases = arrive()
@@ -156,17 +161,21 @@ def _walk(
 
 def _answer(
     model: LanguageModel, scored: torch.Tensor, reading: Reading, batch: Sequence[_Substitution]
-) -> tuple[NDArray[np.int64], Callable[[], Floats]]:
-    """(3, n) strand, position and column; (2, n) log-likelihood and bases, on their way."""
+) -> Callable[[], Floats]:
+    """(2, n) log-likelihood and bases, on their way."""
     stops = {id(s.stop): s.stop for s in batch}
     firsts = np.cumsum([0, *(len(stop.begun) for stop in stops.values())])[:-1]
     rows = dict(zip(stops, firsts.tolist(), strict=True))
-    places = np.array([s.place for s in batch]).T
-    owners = np.array([rows[id(s.stop)] for s in batch]) + places[0]
+    owners = np.array([rows[id(s.stop)] + s.place[0] for s in batch])
     before = Prefixes.join(list(stops.values())).take(owners)
     skipped = np.array([len(s.parts[0]) for s in batch])
     tails = read_tails(model, before, pad([s.parts for s in batch]), scored, reading, skipped)
-    return places, to_host(torch.stack([tails.log_likelihood, tails.bases]))
+    return to_host(torch.stack([tails.log_likelihood, tails.bases]))
+
+
+def _positions(batch: Sequence[_Substitution]) -> int:
+    """Of a batch, padding included."""
+    return len(batch) * max(map(len, batch))
 
 
 def _substitutions(

@@ -4,12 +4,14 @@ A causal model compares likelihoods (``likelihood_ratios``), one that reads both
 masked site (``masked_marginals``).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
@@ -22,7 +24,8 @@ from dnamamba.inference.masked_marginals import masked_marginals
 from dnamamba.inference.models import evaluating, method_of
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
-from dnamamba.inference.side_by_side import batches_ahead, side_by_side
+from dnamamba.inference.sharing import ALONE, Answer, Share, divided
+from dnamamba.inference.side_by_side import batches_ahead
 from dnamamba.inference.sources import grouped
 from dnamamba.inference.substitutions import read_substitutions
 
@@ -33,6 +36,9 @@ __all__ = [
     "scorable_variants",
     "score_variants",
 ]
+
+
+_Scores = list[VariantScore]
 
 
 class Reported(NamedTuple):
@@ -63,6 +69,7 @@ def score_variants(
     batch_size: int = SITES,
     chunk_length: int = CHUNK_LENGTH,
     max_bases: int | None = None,
+    share: Share = ALONE,
 ) -> Iterator[VariantScore]:
     """Score variants, streamed: a few batches are in memory at a time.
 
@@ -82,6 +89,8 @@ def score_variants(
         batch_size: most sites, and then alleles, side by side.
         chunk_length: most tokens at a time of one sequence, by a causal model.
         max_bases: see ``Reading``.
+        share: of this process, where several divide the work; all are given all scores, and must
+            take them.
 
     Yields:
         One score a variant, in the order given.
@@ -98,20 +107,28 @@ def score_variants(
     around.check()
     strands = 2 if both_strands else 1
     with evaluating(model, tokenizer) as device:
-        reading = Reading(batch_size, chunk_length, max_bases).settled(backbone, device)
-        budget = reading.budget(backbone, device)
+        reading = Reading(batch_size, chunk_length, max_bases, share=share)
+        reading, budget = reading.settled(backbone, device), reading.agreed(backbone, device)
     sites = (list(group) for _, group in groupby(variants, key=lambda v: v[:3]))
     window = strands * min(max(context, 1), reading.row)
     batches = grouped(sites, lambda _: window, reading.batch_size, budget)
 
-    def scores() -> Iterator[Iterable[VariantScore]]:
-        while group := list(islice(batches, batches_ahead(device))):
-            with evaluating(model, tokenizer) as target:
-                read = partial(method, language_model, tokenizer, genome, around, reading, target)
-                answers = side_by_side(read, group, target, brief=window <= budget)
-            yield from answers
+    # A batch of sites is one process's own, whatever it is made of.
+    alone = replace(reading, share=ALONE)
 
-    yield from chain.from_iterable(trailing(scores(), device))
+    def read(target: torch.device, sites: Sequence[Sequence[Variant]]) -> Answer[_Scores]:
+        scores = method(language_model, tokenizer, genome, around, alone, target, sites)
+        return lambda: list(scores)
+
+    def answers() -> Iterator[Answer[_Scores]]:
+        while group := list(islice(batches, batches_ahead(device) * share.size)):
+            with evaluating(model, tokenizer) as target:
+                own = partial(read, target)
+                each = divided(own, group, len, target, share, brief=window <= budget)
+            yield from each
+
+    each = trailing(answers(), device, share.size)
+    yield from chain.from_iterable(answer() for answer in each)
 
 
 def scorable_variants(

@@ -30,13 +30,13 @@ _SEEN = 2
 _MOST = 16
 
 
-def is_small(positions: int, devices: int) -> bool:
+def is_small(positions: int) -> bool:
     """Whether a batch of so many positions a device, on a GPU, is taken as one graph.
 
-    Of several devices none is: gradients are exchanged while the backward goes on. Nor is a piece
-    of a sequence, of which the processes that share it tell each other in every layer.
+    Of several devices each takes its own; gradients are then exchanged behind it, not while the
+    backward goes on: of a small step that is less than what its launches take.
     """
-    return positions <= _SMALL and devices == 1 and pieces.current() is None
+    return positions <= _SMALL
 
 
 def bucketed_length(length: int) -> int:
@@ -56,17 +56,20 @@ class CapturedStep:
     captured runs launch by launch, which is said once; so does, without a word, what as a graph
     would keep much of the memory.
 
+    Of several devices each has graphs of its own, in which nothing is exchanged: a loss that needs
+    to know of the others is told beforehand. Its backward, to which DDP listens, comes behind the
+    graph.
+
     The backward of a loss must come before the next call.
 
     Args:
         module: whose parameters are trained; they may be changed in place alone.
         measure: a function of a batch and of the module's tensors, that does not wait for the
             device.
-        devices: that train together.
     """
 
-    def __init__(self, module: nn.Module, measure: Measure, devices: int = 1) -> None:
-        self._measure, self._devices = measure, devices
+    def __init__(self, module: nn.Module, measure: Measure) -> None:
+        self._measure = measure
         self._step = _Step(module, measure)
         self._parts = list(module.modules())
         self._named = list(module.named_parameters())
@@ -82,7 +85,11 @@ class CapturedStep:
         batch = _bucketed(batch)
         trained = {name: x for name, x in self._named if x.requires_grad}
         outputs, gradients = self._run(batch, trained)
-        results: tuple[Tensor, ...] = _WithGradients.apply(gradients, *outputs, *trained.values())
+        # What nothing reads is no part of the graph: DDP may look for it.
+        pairs = zip(gradients, trained.values(), strict=True)
+        known = [(gradient, x) for gradient, x in pairs if gradient is not None]
+        read = [x for _, x in known]
+        results: tuple[Tensor, ...] = _WithGradients.apply([g for g, _ in known], *outputs, *read)
         return results
 
     def _is_small(self, batch: Batch) -> bool:
@@ -91,7 +98,9 @@ class CapturedStep:
         half = torch.is_autocast_enabled("cuda") and (
             torch.get_autocast_dtype("cuda") == torch.float16
         )
-        small = tokens.is_cuda and is_small(tokens.numel(), self._devices) and not half
+        # Of a sequence in pieces the others are asked within the step.
+        alone = pieces.current() is None
+        small = tokens.is_cuda and is_small(tokens.numel()) and alone and not half
         return small and not torch.is_anomaly_enabled() and not _are_watched(self._parts)
 
     def _run(self, batch: Batch, trained: Mapping[str, Tensor]) -> "_Result":
@@ -172,7 +181,7 @@ class _WithGradients(torch.autograd.Function):
     """A loss whose gradients are known already."""
 
     @staticmethod
-    def forward(ctx: Any, gradients: Sequence[Tensor | None], *tensors: Tensor) -> Any:
+    def forward(ctx: Any, gradients: Sequence[Tensor], *tensors: Tensor) -> Any:
         # The next replay writes over all of them: outputs are copied, gradients are when scaled.
         loss, *others = (x.clone() for x in tensors[: len(tensors) - len(gradients)])
         ctx.gradients, ctx.outputs = gradients, 1 + len(others)
@@ -181,9 +190,8 @@ class _WithGradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *incoming: Tensor) -> Any:
-        scaled = iter(torch._foreach_mul([g for g in ctx.gradients if g is not None], incoming[0]))
-        gradients = (None if g is None else next(scaled) for g in ctx.gradients)
-        return (None, *[None] * ctx.outputs, *gradients)
+        scaled = torch._foreach_mul(ctx.gradients, incoming[0]) if ctx.gradients else ()
+        return (None, *[None] * ctx.outputs, *scaled)
 
 
 def _are_watched(parts: Iterable[nn.Module]) -> bool:

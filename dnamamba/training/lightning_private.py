@@ -19,11 +19,13 @@ from torch import Tensor
 
 __all__ = [
     "align_logged_steps",
+    "ask_no_others",
     "batches_processed",
     "call_first",
     "callback_states",
     "callbacks_of",
     "close_epoch",
+    "end_restart",
     "hold_sigterm",
     "interrupted",
     "is_between_steps",
@@ -88,6 +90,16 @@ def validation_follows(trainer: pl.Trainer) -> bool:
 def close_epoch(trainer: pl.Trainer) -> None:
     """Let a resumed run that has read its epoch go straight to the epoch's end."""
     trainer.fit_loop.epoch_loop.val_loop._has_run = True
+
+
+def end_restart(trainer: pl.Trainer) -> None:
+    """At an epoch's end: what comes is no part of the epoch in which a run was resumed.
+
+    Lightning forgets a restart behind the first batch or validation after it. A run that goes
+    straight to its epoch's end has neither, and would take every later epoch for read, too.
+    """
+    trainer.fit_loop.restarting = False
+    trainer.fit_loop.epoch_loop.on_iteration_done()
 
 
 def limit_steps(trainer: pl.Trainer, steps: int) -> None:
@@ -184,6 +196,20 @@ def hold_sigterm(trainer: pl.Trainer) -> bool:
     signals = trainer._signal_connector
     received, signals.received_sigterm = signals.received_sigterm, False
     return received
+
+
+def ask_no_others(trainer: pl.Trainer) -> None:
+    """Let Lightning not ask the other processes before each batch whether one got SIGTERM.
+
+    It waits for their answer, on a GPU until the device has done all that it was given before:
+    nothing is then issued ahead. See ``StopTogether``, which asks in its place.
+    """
+    if hasattr(trainer.fit_loop.epoch_loop, "_broadcast_sigterm_tensor"):
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _nobody  # type: ignore[method-assign]
+
+
+def _nobody() -> None:
+    """What is asked of nobody."""
 
 
 def release_sigterm(trainer: pl.Trainer) -> None:

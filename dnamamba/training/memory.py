@@ -95,7 +95,7 @@ class Step:
     def captured(self) -> bool:
         """Whether a batch is taken as one graph."""
         alone = self.may_capture and self.pieces == 1
-        return alone and is_small(self.reading.positions, self.devices)
+        return alone and is_small(self.reading.positions)
 
 
 class StepMemory(NamedTuple):
@@ -200,8 +200,29 @@ def _of_model(module: nn.Module, step: Step) -> int:
         total += trained  # a graph's own gradients
     if step.devices * step.pieces > 1:
         total += trained  # what devices exchange them in
-    return total + step.workspace * _THREADS * (2 if step.captured else 1)
+    return total + _gathered(module) + step.workspace * _THREADS * (2 if step.captured else 1)
+
+
+def _gathered(module: nn.Module) -> int:
+    """Of a module in shards what is whole at a time, beside them: two blocks, and all the rest.
+
+    So are their gradients, of one block.
+    """
+    if not any(hasattr(x, "to_local") for x in module.parameters()):
+        return 0
+    layers = [
+        block for part in module.modules() if isinstance(part, Backbone) for block in part.layers
+    ]
+    blocks = [_whole(block) for block in layers]
+    rest = _whole(module) - sum(blocks)
+    return 2 * rest + 3 * max(blocks, default=0)
+
+
+def _whole(module: nn.Module) -> int:
+    return sum(x.numel() * x.itemsize for x in module.parameters())
 
 
 def _size(tensors: Iterator[Tensor] | list[nn.Parameter]) -> int:
-    return sum(x.numel() * x.itemsize for x in tensors)
+    """Bytes on this device, which may hold but a shard."""
+    each = (x.to_local() if hasattr(x, "to_local") else x for x in tensors)
+    return sum(x.numel() * x.itemsize for x in each)

@@ -79,7 +79,7 @@ class TrainedModule(pl.LightningModule):
     def captured(self, batch: Batch) -> tuple[Tensor, ...]:
         """``measure``, small batches on a GPU as one graph from forward to backward."""
         if self._captured is None:
-            self._captured = CapturedStep(self, self.measure, self.trainer.world_size)
+            self._captured = CapturedStep(self, self.measure)
         return self._captured(batch)
 
     def check_pieces(self) -> None:

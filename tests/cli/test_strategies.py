@@ -8,7 +8,8 @@ from jsonargparse import Namespace
 from pytorch_lightning.strategies import StrategyRegistry
 
 from dnamamba.cli import main
-from dnamamba.cli.strategies import check_strategy
+from dnamamba.cli.strategies import check_strategy, made
+from dnamamba.training.fully_sharded import FullySharded
 
 CLASSES: list[Any] = [
     {"class_path": "pytorch_lightning.strategies.FSDPStrategy"},
@@ -24,7 +25,7 @@ CLASSES: list[Any] = [
 def test_every_name_that_lightning_knows(name: str) -> None:
     parameters = StrategyRegistry[name]["init_params"]
     copied = parameters.get("start_method", "popen") != "popen"
-    if copied or name.startswith(("fsdp", "deepspeed")):
+    if copied or name.startswith(("fsdp_", "deepspeed")):
         with pytest.raises(ValueError, match=rf"{name} .*--trainer\.strategy ddp"):
             check_strategy(name)
     else:
@@ -43,13 +44,20 @@ def test_what_goes_is_let_through() -> None:
     popen = {"start_method": "popen"}
     check_strategy({"class_path": "pytorch_lightning.strategies.DDPStrategy", "init_args": popen})
     check_strategy("auto")
+    check_strategy({"class_path": "dnamamba.training.fully_sharded.FullySharded"})
+
+
+def test_what_the_trainer_is_given() -> None:
+    assert isinstance(made("fsdp"), FullySharded)
+    assert made("ddp") == "ddp"
+    assert StrategyRegistry["ddp"]["init_params"]["gradient_as_bucket_view"]
 
 
 @pytest.mark.parametrize(
     "flags",
     [
         ["--trainer.strategy=ddp_spawn"],
-        ["--trainer.strategy=fsdp", "--trainer.gradient_clip_val=1.0"],
+        ["--trainer.strategy=fsdp_cpu_offload", "--trainer.gradient_clip_val=1.0"],
         ["--trainer.strategy=pytorch_lightning.strategies.FSDPStrategy"],
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from dnamamba.inference.side_by_side import batches_ahead, in_order, side_by_side
+from dnamamba.inference.side_by_side import side_by_side
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,6 @@ def test_results_are_in_order(threads: int, number: int, brief: bool) -> None:
     assert side_by_side(lambda x: x * x, range(number), CPU, brief) == [
         x * x for x in range(number)
     ]
-    assert list(in_order(lambda x: -x, range(number), CPU)) == [-x for x in range(number)]
 
 
 def test_each_thread_computes_alone_and_in_the_callers_modes(threads: int) -> None:
@@ -52,19 +51,6 @@ def test_a_failure_ends_the_work(threads: int) -> None:
     with pytest.raises(ValueError, match="on purpose"):
         side_by_side(fails, range(10_000), CPU)
     assert len(done) < 10_000
-
-
-def test_batches_are_taken_as_they_are_needed(threads: int) -> None:
-    taken: list[int] = []
-
-    def batches() -> Iterator[int]:
-        for number in range(100):
-            taken.append(number)
-            yield number
-
-    results = in_order(lambda x: x, batches(), CPU)
-    assert next(results) == 0
-    assert len(taken) <= batches_ahead(CPU)
 
 
 def test_elsewhere_batches_follow_each_other_on_the_callers_thread(threads: int) -> None:

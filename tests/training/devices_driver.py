@@ -14,6 +14,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own folder alone
@@ -22,20 +23,45 @@ from weighted import Weighted
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.training.callbacks import LastCheckpoint, NonFiniteError
+from dnamamba.training.callbacks import ExportModel, LastCheckpoint, NonFiniteError
+from dnamamba.training.captured import CapturedStep
+from dnamamba.training.fully_sharded import FullySharded
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
 
-SPOILED = {"whole": -1, "plain": 17, "fused": 17}
-"""Of each case the window whose loss is NaN: in the fifth step, on the second of two processes."""
+SPOILED = {"plain": 17, "fused": 17, "sharded, spoiled": 17}
+"""Of a case the window whose loss is NaN: in the fifth step, on the second of two processes."""
+_ACCUMULATED = {"gradient_clip_val": 0.2, "accumulate_grad_batches": 2, "val_check_interval": 4}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "captured": {"gradient_clip_val": 0.2},
+    "sharded": _ACCUMULATED,
+    "sharded, resumed": _ACCUMULATED,
+    "sharded, mixed": {"precision": "bf16-mixed"},
+}
+RECOMPUTED = ("sharded", "sharded, resumed")
 
 
-class FusedModule(PretrainModule):
+class Module(PretrainModule):
+    """Takes its steps as a case says.
+
+    ``fused``: as on a GPU, where a bad step is not waited for. ``captured``: as there a small
+    batch, but for the graph.
+    """
+
+    case = "whole"
+
     def configure_optimizers(self) -> Any:
         made: Any = super().configure_optimizers()
         for group in made["optimizer"].param_groups:
-            group["fused"] = True  # as on a GPU: a bad step is not waited for
+            group["fused"] = self.case in ("fused", "sharded, spoiled") or group["fused"]
         return made
+
+    def captured(self, batch: dict[str, Tensor]) -> tuple[Tensor, ...]:
+        if self.case != "captured" or self.device.type != "cpu":
+            return super().captured(batch)
+        step = CapturedStep(self, self.measure)
+        step._is_small, step._refused = lambda _: True, True  # type: ignore[method-assign]
+        return step(batch)
 
 
 class Windows(Dataset[Any]):
@@ -78,6 +104,7 @@ class Rows(pl.loggers.Logger):
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[dict[str, Any]] = []
+        self.rank = 0
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         self.rows.append({"step": step, **metrics})
@@ -86,38 +113,57 @@ class Rows(pl.loggers.Logger):
         pass
 
 
-def train(folder: Path, devices: int, accelerator: str, case: str) -> None:
-    """Leave ``last.ckpt`` and ``metrics.json`` in FOLDER/CASE."""
+def train(folder: Path, devices: int, accelerator: str, case: str, alone: bool = False) -> None:
+    """Leave ``last.ckpt`` and ``metrics.json`` in FOLDER/CASE; ``alone``: without a strategy."""
     folder = folder / case
     folder.mkdir(parents=True, exist_ok=True)
+    how = {"devices": devices, "accelerator": accelerator, "max_steps": 6, "val_check_interval": 3}
+    how |= OPTIONS.get(case, {})
+    if case == "sharded, resumed":  # behind its first epoch
+        fit(folder, case, None, alone, **{**how, "max_steps": 4})
+        log = fit(folder, case, folder / "last.ckpt", alone, **how)
+    else:
+        log = fit(folder, case, None, alone, **how)
+    (folder / "metrics.json").write_text(json.dumps(log.rows)) if log.rank == 0 else None
+
+
+def fit(folder: Path, case: str, resume: Path | None, alone: bool, **how: Any) -> Rows:
     pl.seed_everything(1)
-    module = (FusedModule if case == "fused" else PretrainModule)(
-        MambaConfig(d_model=8, n_layers=1, d_state=2),
+    module = Module(
+        MambaConfig(d_model=8, n_layers=2, d_state=2),
         Tokenizer(),
-        OptimizerConfig(lr=1e-2, warmup_steps=0, eps=1e-4),
+        # At one rate: where a run is to end changes no step.
+        OptimizerConfig(lr=1e-2, warmup_steps=0, eps=1e-4, min_lr_ratio=1.0),
         objective=Weighted(),
+        recompute="everything" if case in RECOMPUTED else "nothing",
     )
+    module.case = case
+    several: Any = FullySharded() if case.startswith("sharded") else "ddp"
     log = Rows()
     trainer = pl.Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
-        max_steps=6,
-        val_check_interval=3,
+        strategy="auto" if alone else several,
         log_every_n_steps=2,
         logger=log,
-        callbacks=[LastCheckpoint(folder, 2)],
+        callbacks=[LastCheckpoint(folder, 2), ExportModel(folder / "model")],
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
+        **how,
     )
+    data = Data(how["devices"], SPOILED.get(case, -1))
     try:
-        trainer.fit(module, Data(devices, SPOILED[case]))
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except NonFiniteError:
         (folder / f"error-{trainer.global_rank}.txt").write_text(traceback.format_exc())
         raise
-    if trainer.is_global_zero:
-        (folder / "metrics.json").write_text(json.dumps(log.rows))
+    log.rank = trainer.global_rank
+    # Lightning would wait for the device before each batch.
+    assert trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor.__name__ == "_nobody"
+    # Whatever the strategy, the module is afterwards what it was.
+    assert all(type(x) is torch.nn.Parameter for x in module.parameters())
+    assert type(module) is Module
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
+    return log
 
 
 if __name__ == "__main__":

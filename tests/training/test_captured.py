@@ -1,15 +1,17 @@
 """Small steps as CUDA graphs: what comes with a loss is what autograd gives."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.config import BackboneConfig, BiMambaConfig, MambaConfig
@@ -38,6 +40,48 @@ class Small(nn.Module):
         outputs = self.model(batch["tokens"], batch["lengths"])
         losses = F.cross_entropy(outputs, batch["label"], reduction="none")
         return losses.mean(), losses.detach()
+
+
+class Stepping(nn.Module):
+    """What DDP wraps: its forward is the loss."""
+
+    def __init__(self, module: nn.Module, step: CapturedStep) -> None:
+        super().__init__()
+        self.module = module
+        self.step = step
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.step(batch)[0]
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Distributed over one process."""
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def trains_under_ddp(device: str, unread: bool) -> None:
+    """As without it; parameters that nothing reads DDP has to look for."""
+    module = Small().to(device)
+    if not unread:
+        del module.unread
+    plain, step = deepcopy(module), CapturedStep(module, module.measure)
+    how = {"gradient_as_bucket_view": True, "find_unused_parameters": unread}
+    ids = [0] if device == "cuda" else None
+    with alone():
+        ddp = DistributedDataParallel(Stepping(module, step), device_ids=ids, **how)
+        for seed in range(5):
+            batch = batch_of(seed, device=device)
+            ddp(batch).backward()
+            plain.measure(batch)[0].backward()
+            assert_close(module, plain)
+            for one in (module, plain):
+                one.zero_grad()
+    assert len(step._graphs) == (device == "cuda")
 
 
 def batch_of(seed: int, rows: int = 5, length: int = 37, device: str = "cpu") -> Batch:
@@ -96,6 +140,10 @@ class TestOnTheCPU:
         got = {name for name, x in gradients(ours).items() if x is not None}
         assert got == {"model.head.linear.weight", "model.head.linear.bias"}
 
+    @pytest.mark.parametrize("unread", [False, True])
+    def test_ddp_hears_of_the_gradients(self, unread: bool) -> None:
+        trains_under_ddp("cpu", unread)
+
     def test_a_step_of_an_optimiser_is_seen_by_the_next_call(self) -> None:
         ours, plain = Small(), Small()
         step, trained = CapturedStep(ours, ours.measure), []
@@ -134,16 +182,14 @@ class TestOnTheCPU:
         assert weight == tokens.numel()
 
 
-def test_what_is_taken_as_one_graph_is_small_and_of_one_device() -> None:
+def test_what_is_taken_as_one_graph_is_small() -> None:
     """The forecast of memory goes by it, too."""
-    assert is_small(1 << 19, 1)
-    assert not is_small((1 << 19) + 1, 1)
-    assert not is_small(1, 2)
-    with over(Pieces(None, 0, 1, (1,))):  # nor a piece, of which processes tell each other
-        assert not is_small(1, 1)
+    assert is_small(1 << 19)
+    assert not is_small((1 << 19) + 1)
     step = Step(samples=64, windows=1, length=100, itemsize=2, on_gpu=True, may_capture=True)
     assert step.captured
-    assert not replace(step, devices=2).captured
+    assert replace(step, devices=2).captured
+    assert not replace(step, length=1 << 14).captured
 
 
 def test_on_the_cpu_and_beside_hooks_nothing_changes() -> None:
@@ -183,6 +229,10 @@ class TestOnAGPU:
         launched = self.runs(other, CapturedStep(other, other.measure))
         for a, b in zip(replayed, launched, strict=True):
             assert torch.equal(a, b)
+
+    @pytest.mark.parametrize("unread", [False, True])
+    def test_ddp_hears_of_the_gradients(self, unread: bool) -> None:
+        trains_under_ddp("cuda", unread)
 
     def test_they_agree_with_autograd(self) -> None:
         module = Small().cuda()

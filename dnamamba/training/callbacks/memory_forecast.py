@@ -100,6 +100,12 @@ def _recomputed(forecast: Forecast) -> str:
     return f"; {readable_bytes(memory.activations)} with model.recompute: everything"
 
 
+def _may_capture(trainer: pl.Trainer, module: pl.LightningModule) -> bool:
+    """A loss in fp16 is scaled; what is compiled, or in shards, is no graph of ours."""
+    plain = str(trainer.precision) != "16-mixed" and not module.hparams.get("compile", False)
+    return plain and not getattr(trainer.strategy, "gathers_checkpoints", False)
+
+
 def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDataModule) -> Step:
     *windows, length = data.dataset("train").sample_shape
     precision, on_gpu = str(trainer.precision), module.device.type == "cuda"
@@ -118,7 +124,6 @@ def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDat
         pieces=trainer.world_size // groups,
         accumulated=trainer.accumulate_grad_batches,
         on_gpu=on_gpu,
-        # A loss in fp16 is scaled; what is compiled is no graph of ours.
-        may_capture=on_gpu and precision != "16-mixed" and not settings.get("compile", False),
+        may_capture=on_gpu and _may_capture(trainer, module),
         workspace=workspace,
     )

@@ -70,7 +70,7 @@ class StopOnNonFinite(pl.Callback):
         scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         trained = (x for group in optimizer.param_groups for x in group["params"])
         gradients = [x.grad for x in trained if x.grad is not None and not scaled]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = _whole(torch.nn.utils.get_total_norm(gradients))
         if isinstance(pl_module, TakesNorm):
             pl_module.gradient_norm = None if scaled else norm
         checked = losses.sum() + norm
@@ -107,6 +107,9 @@ class StopOnNonFinite(pl.Callback):
             and value.is_floating_point()
             and not torch.isfinite(value).all()
         ]
+        gathers = getattr(trainer.strategy, "gathers_checkpoints", False)
+        if gathers:  # what the first process alone has seen ends all
+            bad = trainer.strategy.broadcast(bad)
         if bad:
             raise NonFiniteError(
                 f"step {trainer.global_step} made {', '.join(bad[:_SHOWN])} NaN or infinite; "
@@ -129,6 +132,12 @@ class _Step:
     seen: list[tuple[Tensor, Any]]
     losses: Tensor
     bad: Verdict
+
+
+def _whole(norm: Tensor) -> Tensor:
+    """Over all devices, where each has a shard of the gradients."""
+    whole: Tensor = norm.full_tensor() if hasattr(norm, "full_tensor") else norm
+    return whole
 
 
 def _explain(trainer: pl.Trainer, step: _Step) -> str:

@@ -14,6 +14,7 @@ from dnamamba.training.lightning_private import (
     callback_states,
     callbacks_of,
     close_epoch,
+    end_restart,
     interrupted,
     is_epoch_read,
     limit_steps,
@@ -117,6 +118,7 @@ class ResumePoint(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._before_validation = None
+        end_restart(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._before_validation = None

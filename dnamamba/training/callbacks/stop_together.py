@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from dnamamba.training.across_devices import Verdict, most_over_ranks
-from dnamamba.training.lightning_private import hold_sigterm, release_sigterm
+from dnamamba.training.lightning_private import ask_no_others, hold_sigterm, release_sigterm
 
 __all__ = ["StopTogether"]
 
@@ -50,6 +50,7 @@ class StopTogether(pl.Callback):
             self._ask(trainer)
 
     def _listen(self, trainer: pl.Trainer) -> None:
+        ask_no_others(trainer)
         if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
             self._noted |= hold_sigterm(trainer)
             signal.signal(signal.SIGTERM, self._note)  # Lightning puts back what was before it
@@ -60,7 +61,8 @@ class StopTogether(pl.Callback):
     def _ask(self, trainer: pl.Trainer) -> None:
         if trainer.world_size == 1:
             return
-        noted = torch.tensor(float(self._noted), device=trainer.strategy.root_device)
+        # Filled there: a copy from here would wait for the device.
+        noted = torch.full((), float(self._noted), device=trainer.strategy.root_device)
         answer, self._asked = self._asked, Verdict(most_over_ranks(trainer, noted))
         if not self._asked.waits:
             answer = self._asked

@@ -41,8 +41,11 @@ def rows(tensor: Tensor | None) -> Rows:
 
 
 def array(tensor: Tensor) -> NDArray[np.float32]:
-    """Dense fp32, a view where the tensor is that."""
-    return tensor.detach().to(torch.float32).contiguous().numpy()
+    """A dense copy in fp32.
+
+    Of a view PyTorch could not free the memory any more, as it does of weights kept in shards.
+    """
+    return tensor.detach().contiguous().to(torch.float32, copy=True).numpy()
 
 
 def cuts(resets: Tensor | None, batch: int, reverse: bool) -> NDArray[np.bool_]:
