@@ -20,6 +20,7 @@ Result = TypeVar("Result")
 _PATIENCE = timedelta(days=7)
 # Seconds in which others meet the same error, or say why they have ended.
 _GRACE = 2.0
+_LAST = 10.0  # the same for the first process, when it has failed
 
 
 @dataclass(frozen=True)
@@ -88,17 +89,21 @@ def join_world() -> Iterator[World]:
     store, *_ = next(rendezvous("env://", timeout=_PATIENCE))
     how = {"store": store, "rank": world.rank, "world_size": world.size, "timeout": _PATIENCE}
     distributed.init_process_group("gloo", **how)
+    failed = False
     try:
         with warnings.catch_warnings():
             if world.rank:
                 warnings.simplefilter("ignore")
             yield world
     except Exception as error:
+        failed = True
         if _is_said_elsewhere(error, world, store):
             raise SystemExit(1) from error
         raise
     finally:
-        distributed.destroy_process_group()
+        distributed.destroy_process_group()  # who waits for this process waits no more
+        if failed:
+            _take_leave(world, store)
 
 
 def _together(exchange: Callable[[], Result]) -> Result:
@@ -118,9 +123,25 @@ def _is_said_elsewhere(error: Exception, world: World, store: "Store") -> bool:
         if not isinstance(error, _OtherEndedError):
             store.set(f"failed/{world.rank}", "")
             others = others[: world.rank]  # of the same error the first process speaks
-        end = time.monotonic() + _GRACE
-        while others and time.monotonic() < end:
-            if any(store.check([name]) for name in others):
-                return True
-            time.sleep(0.05)
+        return bool(others) and _comes(lambda: any(store.check([name]) for name in others))
+    return False
+
+
+def _take_leave(world: World, store: "Store") -> None:
+    """The store ends with the first process, which waits until the others have asked in it."""
+    names = [f"left/{rank}" for rank in range(1, world.size)]
+    with suppress(RuntimeError):
+        if world.rank:
+            store.set(names[world.rank - 1], "")
+        else:
+            _comes(lambda: store.check(names), _LAST)
+
+
+def _comes(state: Callable[[], bool], seconds: float = _GRACE) -> bool:
+    """Whether it does, within so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if state():
+            return True
+        time.sleep(0.05)
     return False

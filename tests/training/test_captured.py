@@ -21,7 +21,6 @@ from dnamamba.training import captured
 from dnamamba.training.captured import Batch, CapturedStep, is_small
 from dnamamba.training.memory import Step
 from dnamamba.training.pretrain import PretrainModule
-from dnamamba_kernels.pieces import Pieces, over
 
 IDS = Tokenizer().base_ids
 
@@ -190,6 +189,7 @@ def test_what_is_taken_as_one_graph_is_small() -> None:
     assert step.captured
     assert replace(step, devices=2).captured
     assert not replace(step, length=1 << 14).captured
+    assert not replace(step, pieces=2).captured  # in which processes tell each other
 
 
 def test_on_the_cpu_and_beside_hooks_nothing_changes() -> None:
