@@ -1,6 +1,7 @@
 """Time one GPU and several: ``fit`` by DDP and in shards, ``embed`` and ``evaluate`` by torchrun.
 
-    python benchmarks/devices_gpu.py [--devices 2]
+    python benchmarks/devices_gpu.py [--devices 2] [--jobs fit embed evaluate]
+        [--strategies ddp fsdp]
     python benchmarks/devices_gpu.py --small [--device cpu] [--devices 1]
 
 Checks come first, on small inputs: a run of several devices ends with the weights of one that reads
@@ -23,12 +24,13 @@ single one goes the way of several.
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from harness import machine, print_table, write_results
+from harness import RESULTS, machine, print_table, write_results
 from jobs.inputs import FULL, SMALL, Inputs, Sizes
 from jobs.processes import JobError, seconds_of
 
@@ -39,10 +41,11 @@ from dnamamba.model.language_model import LanguageModel
 
 NAME = "devices_gpu"
 # Contigs that two devices can share evenly, and a last one that is next to nothing.
-SIZES = replace(FULL, contigs=(*[25_000_000] * 16, 8_000), regions=120_000, region_bases=2_048)
+SIZES = replace(FULL, contigs=(*[25_000_000] * 8, 8_000), regions=60_000, region_bases=2_048)
 TRIAL = replace(SMALL, contigs=(30_000, 30_000, 30_000, 8_000), regions=40)
 FITS = {"fit-1k": (256, 1_024), "fit-131k": (2, 131_072)}  # rows of each device, bases of a row
 STRATEGIES = ("ddp", "fsdp")
+USES = ("embed", "evaluate")
 GOALS = {"fit": 0.95, "embed": 0.9, "evaluate": 0.9}  # of a device, for each
 WARM_UP, STEPS = 10, 40
 TOLERANCE = 1e-3  # of the largest weight: what sums in another order change in a few steps
@@ -55,10 +58,21 @@ class Bench:
         inputs: files, and where outputs go.
         devices: how many the several are.
         small: a trial.
+        jobs: ``fit``, ``embed``, ``evaluate``, or some of them.
+        strategies: of ``fit``.
     """
 
-    def __init__(self, inputs: Inputs, devices: int, small: bool) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        devices: int,
+        small: bool,
+        jobs: Sequence[str],
+        strategies: Sequence[str],
+    ) -> None:
         self.inputs, self.devices, self.small = inputs, devices, small
+        self.strategies = strategies if "fit" in jobs else ()
+        self.commands = [command for command in USES if command in jobs]
         sizes = MambaConfig(d_model=16, n_layers=2) if small else MambaConfig(256, 8)
         self.sizes = {"d_model": sizes.d_model, "n_layers": sizes.n_layers}
         torch.manual_seed(0)
@@ -71,14 +85,16 @@ class Bench:
             JobError: something was not.
         """
         said = []
-        alone = self._fit("auto", 1, 8, 128, 4, precision="32-true")[0]
-        for strategy in STRATEGIES:
-            many = self._fit(strategy, self.devices, 8, 128, 4, precision="32-true")[0]
-            said.append(f"{strategy}: {_same_weights(alone, many)}")
+        runs = [
+            self._fit(strategy, n, 8, 128, 4, precision="32-true")[0]
+            for strategy, n in self._ways().items()
+        ]
+        for strategy, many in zip(self.strategies, runs[1:], strict=True):
+            said.append(f"{strategy}: {_same_weights(runs[0], many)}")
         region = f"chr{len(self.inputs.sizes.contigs)}\t0\t512\n"
         little = self.inputs.folder / "little.bed"
         little.write_text(region * 64)
-        for command in ("embed", "evaluate"):
+        for command in self.commands:
             files = [self._use(command, n, little)[1].read_bytes() for n in (None, self.devices)]
             if files[0] != files[1]:
                 raise JobError(f"{command}: {self.devices} processes write another file than one")
@@ -91,8 +107,7 @@ class Bench:
         for name, (rows, length) in FITS.items():
             if self.small:
                 rows, length = 2, min(length, 256)
-            ways = {"auto": 1, **dict.fromkeys(STRATEGIES, self.devices)}
-            for strategy, n in ways.items():
+            for strategy, n in self._ways().items():
                 clock = self._fit(strategy, n, n * rows, length, 3 if self.small else STEPS)[1]
                 rate = 1e3 * n * rows * length / clock["mean_ms"]
                 key = "one" if strategy == "auto" else strategy
@@ -104,7 +119,7 @@ class Bench:
         """Seconds by command and devices: all of it, and of next to no input."""
         results: dict[str, Any] = {}
         little = self.inputs.folder / "little.bed"
-        for command in ("embed", "evaluate"):
+        for command in self.commands:
             for n in (None, self.devices):
                 start = self._use(command, n, little)[0]
                 whole = self._use(command, n, self.inputs.regions if command == "embed" else None)
@@ -112,6 +127,11 @@ class Bench:
                 results.setdefault(command, {})[key] = {"seconds": whole[0], "start": start}
                 print(f"{command}, {key}: {whole[0]:.1f} s, start {start:.1f} s", flush=True)
         return results
+
+    def _ways(self) -> dict[str, int]:
+        """Devices by strategy, one device first; nothing where nothing is trained."""
+        several = dict.fromkeys(self.strategies, self.devices)
+        return {"auto": 1, **several} if several else {}
 
     def _fit(
         self,
@@ -185,10 +205,14 @@ def main() -> None:
     sizes: Sizes = TRIAL if arguments.small else SIZES
     with tempfile.TemporaryDirectory() as folder:
         inputs = Inputs(Path(folder), sizes, arguments.device)
-        bench = Bench(inputs, arguments.devices, arguments.small)
+        chosen = arguments.jobs, arguments.strategies
+        bench = Bench(inputs, arguments.devices, arguments.small, *chosen)
         checked = bench.check()
         print("\n".join(checked), flush=True)
         results = {"fits": bench.fits(), "uses": bench.uses()}
+    path = RESULTS / f"{NAME}.json"
+    if not arguments.small and path.exists():
+        results = _joined(json.loads(path.read_text()), results)
     rows = _rows(results, arguments.devices)
     where = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
     columns = ["job", "one", f"{arguments.devices} devices", "times", "goal", "reached"]
@@ -201,11 +225,20 @@ def main() -> None:
         write_results(NAME, {"machine": about, "checked": checked, **results})
 
 
+def _joined(kept: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+    """What was measured now in what was measured before."""
+    fits = {name: {**kept["fits"].get(name, {}), **results["fits"].get(name, {})} for name in FITS}
+    fits = {name: ways for name, ways in fits.items() if ways}
+    return {"fits": fits, "uses": {**kept["uses"], **results["uses"]}}
+
+
 def _rows(results: dict[str, Any], devices: int) -> list[list[str]]:
     rows = []
     for name, ways in results["fits"].items():
         one = ways["one"]["bases_per_s"]
         for strategy in STRATEGIES:
+            if strategy not in ways:
+                continue
             rate = ways[strategy]["bases_per_s"]
             figures = [f"{x / 1e6:.2f} Mb/s" for x in (one, rate)]
             rows.append([f"{name}, {strategy}", *figures, *_reached(rate / one, "fit", devices)])
@@ -231,6 +264,9 @@ def _reached(times: float, goal: str | None, devices: int) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--devices", type=int, default=2, help="beside one")
+    jobs = ["fit", *USES]
+    parser.add_argument("--jobs", nargs="+", choices=jobs, default=jobs)
+    parser.add_argument("--strategies", nargs="+", choices=STRATEGIES, default=list(STRATEGIES))
     parser.add_argument("--small", action="store_true", help="a trial with tiny inputs")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 """Time training on one long row that several GPUs share in pieces, beside one that reads it all.
 
     python benchmarks/pieces_gpu.py [--devices 2] [--steps 6] [--lengths 131072 1048576]
-        [--families causal bidirectional] [--largest]
+        [--families causal bidirectional] [--largest [LOW HIGH]]
 
 d_model 256, 8 layers, bf16 autocast, AdamW, the next base at each position, one row a step, causal
 and bidirectional, blocks recomputed or not. Tokens a second count from the end of the warm-up;
@@ -9,7 +9,8 @@ memory is the allocator's peak behind the first step, of the device that has mos
 pieces are added up, as those of data parallelism are. First, at a small length that does not
 divide, loss and gradients in fp32 are held against those of one GPU. With ``--largest`` also the
 longest row that trains, blocks recomputed: doubled until memory is full, then bisected to a
-sixteenth; ``--lengths`` with nothing behind it leaves out the rest.
+sixteenth, or between LOW and HIGH bases a device; ``--lengths`` with nothing behind it leaves out
+the rest.
 
 Each figure is of fresh processes. The goals: of a row of a million on two GPUs 1.8 times one GPU's
 tokens a second, 0.55 of its memory a device, and 1.8 times its longest row.
@@ -104,21 +105,24 @@ def check(run: Run, count: int) -> dict[str, float]:
     return errors
 
 
-def longest(run: Run, count: int) -> int:
+def longest(run: Run, count: int, between: list[int]) -> int:
     """The row of which two steps fit, to a sixteenth of it."""
-    fits, length = 0, 4 * MILLION * count
-    while run_on(replace(run, length=length), count):
+
+    def trains(length: int) -> bool:
+        done = run_on(replace(run, length=length), count) is not None
+        print(f"  {length:,} on {count}: {'trains' if done else 'memory is full'}", flush=True)
+        return done
+
+    fits, length = (count * edge for edge in between or (0, 4 * MILLION))
+    if fits and not trains(fits):
+        raise SystemExit(f"{fits:,} do not train on {count}; give a lower LOW")
+    while trains(length):
         fits, length = length, 2 * length
-        print(f"  {fits:,} train on {count}")
     step = max(fits, length // 2) // 16
-    low, high = fits // step, length // step
-    while high - low > 1:
-        middle = (low + high) // 2
-        if run_on(replace(run, length=middle * step), count):
-            low = middle
-        else:
-            high = middle
-    return low * step
+    while length - fits > step:
+        middle = (fits + length) // 2
+        fits, length = (middle, length) if trains(middle) else (fits, middle)
+    return fits
 
 
 def measured(
@@ -150,8 +154,10 @@ def main() -> None:
     lengths = [131_072, MILLION]
     parser.add_argument("--lengths", type=int, nargs="*", default=lengths, help="bases a row")
     parser.add_argument("--families", nargs="+", default=list(FAMILIES), choices=list(FAMILIES))
-    parser.add_argument("--largest", action="store_true", help="find the longest rows that train")
+    parser.add_argument("--largest", type=int, nargs="*", help="find the longest rows that train")
     arguments = parser.parse_args()
+    if arguments.largest is not None and len(arguments.largest) not in (0, 2):
+        parser.error("--largest takes nothing, or LOW and HIGH")
     count = arguments.devices
     if torch.cuda.device_count() < max(2, count):
         parser.error(f"needs {max(2, count)} CUDA devices")
@@ -176,10 +182,10 @@ def main() -> None:
     shown = [[*row[:3], *("full" if x is None else f"{x:.2f}" for x in row[3:])] for row in rows]
     print_table("one row", columns, shown)
     write_results("pieces_gpu", results)
-    if arguments.largest:
+    if arguments.largest is not None:
         run = replace(sizes, recompute="everything", steps=1, warm_up=1)
         results["largest"] = {
-            family: {devices: longest(replace(run, family=family), devices)
+            family: {devices: longest(replace(run, family=family), devices, arguments.largest)
                      for devices in (1, count)}
             for family in arguments.families
         }  # fmt: skip
