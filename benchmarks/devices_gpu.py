@@ -73,7 +73,9 @@ class Bench:
         self.inputs, self.devices, self.small = inputs, devices, small
         self.strategies = strategies if "fit" in jobs else ()
         self.commands = [command for command in USES if command in jobs]
-        sizes = MambaConfig(d_model=16, n_layers=2) if small else MambaConfig(d_model=256, n_layers=8)
+        sizes = (
+            MambaConfig(d_model=16, n_layers=2) if small else MambaConfig(d_model=256, n_layers=8)
+        )
         self.sizes = {"d_model": sizes.d_model, "n_layers": sizes.n_layers}
         torch.manual_seed(0)
         self.model = checkpoint.save(inputs.folder / "model", LanguageModel(sizes), Tokenizer())

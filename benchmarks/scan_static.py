@@ -44,6 +44,7 @@ TOLERATED = {"issued": 1.1, "special": 1.1, "memory": 1.1, "registers": 1.1, "sp
 
 HALF = ["u", "delta", "z", "y", "dy", "dz", "du", "ddelta"]
 N = 16
+MARKS = "*u8"  # of ``resets``, where there are any
 CONSTANTS = {
     "resets": None,
     "N": N,
@@ -93,7 +94,10 @@ def compile_kernel(kernel: Any, **options: Any) -> Any:
     block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
     known = CONSTANTS | {"BLOCK_D": block, "SPREAD": True} | options
     for i, name in enumerate(kernel.arg_names):
-        if name in known:
+        if known.get(name) == MARKS:
+            signature[name] = MARKS
+            attributes[(i,)] = [["tt.divisibility", 16]]
+        elif name in known:
             signature[name] = "constexpr"
             constants[(i,)] = known[name]
         elif name in NUMBERS or name.endswith("_batch"):
@@ -172,6 +176,7 @@ def counts() -> dict[str, Count]:
     shares = 2 * 4 * N / 32  # of dB and dC
     second = {"REVERSE": True, "ADD": True}
     summed = {"local": None, "product": None}  # over pieces: before
+    marked = {"resets": MARKS}  # rows of several segments
     output, prepare = forward.output_kernel, backward.prepare_kernel
     return {
         name: count(name, kernel, n_bytes, **options)
@@ -188,6 +193,9 @@ def counts() -> dict[str, Count]:
             ("… summed before, and y", prepare, 12 + border, summed),
             ("adjoint summary", adjoint_summary.adjoint_summary_kernel, 6, {}),
             ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares, {}),
+            ("output, with marks", output, 8, marked),
+            ("prepare and y, with marks", prepare, 12 + border, marked),
+            ("adjoint, with marks", backward.adjoint_kernel, 12 + border + 2 * shares, marked),
         )
     }
 

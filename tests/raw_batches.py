@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD, Tokenizer
 
-__all__ = ["raw_batch"]
+__all__ = ["marks", "raw_batch"]
 
 
 def raw_batch(
@@ -27,3 +27,8 @@ def raw_batch(
         "lengths": torch.from_numpy(lengths),
         "index": torch.arange(rows),
     }, lower
+
+
+def marks(batch: dict[str, Tensor]) -> Tensor:
+    """Where rows begin anew (B, L); a batch in which none does has no ``resets``."""
+    return batch.get("resets", torch.zeros_like(batch["tokens"], dtype=torch.bool))

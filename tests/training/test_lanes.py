@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from raw_batches import marks
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -87,7 +88,7 @@ class Saver(pl.Callback):
 def uncut(batches: list[Batch]) -> tuple[Tensor, Tensor, Tensor]:
     """Inputs, bases and resets (lanes, windows * L) of lanes, read in one go."""
     tokens = torch.cat([batch["tokens"] for batch in batches], 1).long()
-    resets = torch.cat([batch["resets"] for batch in batches], 1)
+    resets = torch.cat([marks(batch) for batch in batches], 1)
     inputs = F.pad(tokens[:, :-1], (1, 0), value=BOS).masked_fill(resets, BOS)
     return inputs, tokens, resets
 
@@ -114,7 +115,7 @@ def test_windows_of_lanes_lose_what_whole_lanes_lose(
     ).fit(net, data(path))
     dataset = data(path).dataset("train")
     batches = [dataset[np.arange(LANES * step, LANES * (step + 1))] for step in range(12)]
-    assert sum(int(batch["resets"].sum()) for batch in batches) > 2 * LANES
+    assert sum(int(marks(batch).sum()) for batch in batches) > 2 * LANES
     whole = losses_of(net, batches).view(LANES, 12, LENGTH).mean(-1)
     expected = whole.view(accumulate, LANES // accumulate, 12).mean(1).T.flatten()
     torch.testing.assert_close(torch.stack(seen.seen) * accumulate, expected)
@@ -131,8 +132,8 @@ def test_no_gradient_flows_into_the_step_before(path: str, quiet_trainer: Make) 
     for step in range(3):
         batch = dataset[np.arange(LANES * step, LANES * (step + 1))]
         inputs = torch.cat([batch["before"][:, None], batch["tokens"][:, :-1]], 1)
-        inputs = inputs.masked_fill(batch["resets"], BOS)
-        logits, state = by_hand.model(inputs, state, batch["resets"])
+        inputs = inputs.masked_fill(marks(batch), BOS)
+        logits, state = by_hand.model(inputs, state, marks(batch))
         loss = F.cross_entropy(logits.transpose(1, 2), batch["tokens"].long())
         optimizer.zero_grad()
         loss.backward()

@@ -26,8 +26,9 @@ _NAMED = 4  # pieces of a window that its name tells
 class TapeDataset(SampleDataset):
     """A batch of a tape's windows for an array of sample numbers.
 
-    Of what ``SampleDataset`` names, a batch holds ``tokens``, ``index`` and ``resets``; of a tape
-    that is read once ``lengths`` too; where asked for ``soft_mask`` as in ``WindowDataset``; and
+    Of what ``SampleDataset`` names, a batch holds ``tokens`` and ``index``, and ``resets`` where
+    any of its rows begins anew: lanes seldom do, and a scan is faster without. Of a tape that is
+    read once it holds ``lengths`` too; where asked for ``soft_mask`` as in ``WindowDataset``; and
     of lanes ``lane`` (B,) int64, whose next window a row is, and ``before`` (B,) uint8, the base
     that its lane read last, BOS where the row's first base begins anew.
 
@@ -71,11 +72,13 @@ class TapeDataset(SampleDataset):
         self._turn(ids, pieces)
         lengths = np.bincount(pieces.row, pieces.length, len(index)).astype(np.int64)
         real = np.arange(self.tape.length) < lengths[:, None]
-        tokens, resets = np.full(real.shape, PAD, np.uint8), np.zeros(real.shape, np.bool_)
+        tokens = np.full(real.shape, PAD, np.uint8)
         tokens[real] = ids
-        begins = pieces.take(pieces.begins)
-        resets[begins.row, pieces.place[pieces.begins]] = True
-        batch = {"tokens": tokens, "resets": resets, "index": np.where(lengths > 0, index, -1)}
+        batch = {"tokens": tokens, "index": np.where(lengths > 0, index, -1)}
+        if pieces.begins.any():
+            batch["resets"] = np.zeros(real.shape, np.bool_)
+            begins = pieces.take(pieces.begins)
+            batch["resets"][begins.row, pieces.place[pieces.begins]] = True
         if self.tape.once:
             batch["lengths"] = lengths
         if self.soft_mask:

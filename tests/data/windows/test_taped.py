@@ -85,6 +85,8 @@ def test_batches_are_those_read_by_hand(
             if ids:
                 assert batch["before"][row] == (BOS if begins[0] else last[lane])
                 last[lane] = ids[-1]
+        if not any(begins):
+            assert "resets" not in source[np.array([row])]
     if once:
         assert batch["lengths"].sum() == 369
 

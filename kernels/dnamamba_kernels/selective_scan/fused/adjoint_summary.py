@@ -18,7 +18,6 @@ from dnamamba_kernels.selective_scan.fused.rows import (
     maps_of,
     origin,
     program_tile,
-    row,
     widened,
 )
 
@@ -51,7 +50,7 @@ def adjoint_summary_kernel(
     if z is not None:
         z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d
     if resets is not None:
-        resets += batch * resets_batch
+        resets += batch * resets_batch + origin(length, 1, REVERSE)
     g = tl.zeros((N, BLOCK_D), tl.float32)
     total = tl.zeros((BLOCK_D,), tl.float32)
     uncut = 1.0
@@ -81,7 +80,7 @@ def adjoint_summary_kernel(
             e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
             g = e * (g + cs[i][:, None] * dout[None, :])
             if resets is not None:
-                cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
+                cut = crosses(resets, s0 + i, length, REVERSE, WHOLE)
                 g = tl.where(cut, 0.0, g)
                 uncut = tl.where(cut, 0.0, uncut)
             total += step

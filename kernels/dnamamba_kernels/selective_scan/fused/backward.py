@@ -64,7 +64,7 @@ def prepare_kernel(
     if y is not None:
         y += batch * y_batch + origin(length, Y_ROW, REVERSE) + d
     if resets is not None:
-        resets += batch * resets_batch
+        resets += batch * resets_batch + origin(length, 1, REVERSE)
     h = tl.zeros((N, BLOCK_D), tl.float32)
     if carried is not None:
         entering = carried + (batch * all_chunks + first + k) * N * CHANNELS + nd
@@ -106,7 +106,7 @@ def prepare_kernel(
             e = tl.exp2(a * step[None, :])
             value, dout = us[i], dys[i]
             if resets is not None:
-                cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
+                cut = crosses(resets, s0 + i, length, REVERSE, WHOLE)
                 h = tl.where(cut, 0.0, h)
                 if local is not None:
                     passed = tl.where(cut, 0.0, passed)
@@ -194,7 +194,7 @@ def adjoint_kernel(
     if z is not None:
         z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d[None, :]
     if resets is not None:
-        resets += batch * resets_batch
+        resets += batch * resets_batch + origin(length, 1, REVERSE)
     chunk_states = (batch * n_chunks + k) * N * CHANNELS
     per_chunk = chunk // 4
     column = tl.arange(0, 8)
@@ -240,16 +240,14 @@ def adjoint_kernel(
         xs = rows_of(step4 * u4)
         hs, dcs, dbs = (), (), ()
         for i in tl.static_range(4):
-            t = row(s0 + i, length, REVERSE)
             if resets is not None:
-                h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
+                h = tl.where(crosses(resets, s0 + i, length, REVERSE, WHOLE), 0.0, h)
             hs += (h,)
             e = tl.exp2(a * made[i][None, :])
             h = e * h + bs[i][:, None] * xs[i][None, :]
             dcs += (h * dos[i][None, :],)
         dxs, das = (), ()
         for i in tl.static_range(3, -1, -1):
-            t = row(s0 + i, length, REVERSE)
             g += cs[i][:, None] * dos[i][None, :]
             dbs += (g * xs[i][None, :],)
             dxs += (g * bs[i][:, None],)
@@ -258,7 +256,7 @@ def adjoint_kernel(
                 e = tl.exp2(a * (made[i] + zero)[None, :])
             g *= e
             if resets is not None:
-                g = tl.where(crosses(resets, t, length, REVERSE), 0.0, g)
+                g = tl.where(crosses(resets, s0 + i, length, REVERSE, WHOLE), 0.0, g)
             if i == 0:
                 # The border once more, from the cache: registers until now held the others.
                 again = borders + (tile * N * CHANNELS + zero)

@@ -24,7 +24,6 @@ from dnamamba_kernels.selective_scan.fused.rows import (
     offset,
     origin,
     program_tile,
-    row,
     widened,
 )
 
@@ -69,7 +68,7 @@ def summary_kernel(
     delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d
     packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
     if resets is not None:
-        resets += batch * resets_batch
+        resets += batch * resets_batch + origin(length, 1, REVERSE)
     h = tl.zeros((N, BLOCK_D), tl.float32)
     total = tl.zeros((BLOCK_D,), tl.float32)
     uncut = 1.0
@@ -94,7 +93,7 @@ def summary_kernel(
             if not WHOLE:
                 step = tl.where(s0 + i < length, step, 0.0)
             if resets is not None:
-                cut = crosses(resets, row(s0 + i, length, REVERSE), length, REVERSE)
+                cut = crosses(resets, s0 + i, length, REVERSE, WHOLE)
                 h = tl.where(cut, 0.0, h)
                 uncut = tl.where(cut, 0.0, uncut)
             x = step * us[i]
@@ -182,7 +181,7 @@ def output_kernel(
     if z is not None:
         z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d
     if resets is not None:
-        resets += batch * resets_batch
+        resets += batch * resets_batch + origin(length, 1, REVERSE)
     h = tl.zeros((N, BLOCK_D), tl.float32)
     if carried is not None:
         entering = carried + (batch * n_spans + k) * N * CHANNELS + nd
@@ -220,8 +219,7 @@ def output_kernel(
             if not WHOLE:
                 step = tl.where(s0 + i < length, step, 0.0)
             if resets is not None:
-                t = row(s0 + i, length, REVERSE)
-                h = tl.where(crosses(resets, t, length, REVERSE), 0.0, h)
+                h = tl.where(crosses(resets, s0 + i, length, REVERSE, WHOLE), 0.0, h)
             e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
             h = e * h + bs[i][:, None] * (step * us[i])[None, :]
             out = tl.sum(cs[i][:, None] * h, 0) + through * us[i]

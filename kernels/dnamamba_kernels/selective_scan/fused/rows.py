@@ -30,10 +30,14 @@ def offset(s, ROW: tl.constexpr, REVERSE: tl.constexpr):
 
 
 @triton.jit
-def crosses(resets, t, length, REVERSE: tl.constexpr):
-    """Whether the step into position t crosses a mark: t's own, or from the right that of t + 1."""
-    mark = t + 1 if REVERSE else t
-    return tl.load(resets + mark, mask=(mark >= 0) & (mark < length), other=0) != 0
+def crosses(resets, s, length, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
+    """Whether the step into position s crosses a mark: its own, or from the right the one before.
+
+    ``resets`` stands at the mark that is scanned first.
+    """
+    if REVERSE:
+        return tl.load(resets + (1 - s), mask=(s > 0) & (WHOLE | (s < length)), other=0) != 0
+    return tl.load(resets + s, mask=WHOLE | (s < length), other=0) != 0
 
 
 @triton.jit
