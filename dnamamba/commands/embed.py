@@ -154,8 +154,9 @@ def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", worl
     owners = dealt(costs, world.size)
     share = [part for part, own in zip(parts.items(), owners, strict=True) if own == world.rank]
     missing = [(path, pieces) for path, pieces in share if not path.exists()]
-    if len(missing) < len(share):
-        _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))
+    done = sum(world.gather(len(share) - len(missing)))
+    if done and world.rank == 0:
+        _log.info("resumed: %d of %d parts are there", done, len(parts))
     bases = job.strands * sum(int(sources_of(pieces).lengths.sum()) for _, pieces in missing)
     title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
     try:
