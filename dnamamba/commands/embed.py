@@ -98,6 +98,7 @@ def embed_fasta(
         ModuleNotFoundError: a library is missing; names the extra to install.
     """
     from dnamamba.checkpoint import load
+    from dnamamba.commands.agreement import check_same
     from dnamamba.commands.embedding_parts import EmbeddingJob
     from dnamamba.inference.reading import Reading
 
@@ -107,6 +108,7 @@ def embed_fasta(
         language_model, tokenizer = load(model, best_device(device))
         genome = Genome(fasta)
         pieces = _pieces(genome, tokenizer, bed, vcf, window, checks)
+        check_same(world, language_model, tokenizer, [genome], bed, vcf)
         columns = COLUMNS if vcf is None else (*COLUMNS, "allele")
         reading = Reading(batch_size, chunk_length, max_bases, overlap)
         settings = (pooling, layer, both_strands, reading)
