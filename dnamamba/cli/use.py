@@ -32,10 +32,10 @@ def run(command: str, arguments: list[str]) -> int:
     function: Callable[..., Any] = getattr(import_module(module), name)
     parser = make_parser(command, function)
     arguments, note = one_spelling(command, arguments, parser)
-    _check_processes(command)
     if note and os.environ.get("RANK", "0") == "0":
         print(note, file=sys.stderr)
     settings = parser.instantiate_classes(parser.parse_args(arguments))
+    _check_processes(command)
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
     function(**{name: getattr(settings, name) for name in inspect.signature(function).parameters})
     return 0
@@ -46,7 +46,7 @@ def _check_processes(command: str) -> None:
     if processes != "1" and not COMMANDS[command].shared:
         raise UsageError(
             f"it is the work of one process, and there are to be {processes} (WORLD_SIZE); start "
-            "it without torchrun"
+            "it without torchrun, or unset the variable"
         )
 
 
