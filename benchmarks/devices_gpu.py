@@ -33,6 +33,7 @@ import torch
 from harness import RESULTS, machine, print_table, write_results
 from jobs.inputs import FULL, SMALL, Inputs, Sizes
 from jobs.processes import JobError, seconds_of
+from jobs.runs import step_clock, write_config
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
@@ -148,9 +149,7 @@ class Bench:
         run = self.inputs.output("run")
         times = run.with_name("times.json")
         warm_up = 2 if self.small else WARM_UP
-        clock = {"path": str(times), "warm_up": warm_up}
-        config = {
-            "run_dir": str(run),
+        sections = {
             "data": {
                 "genomes": [str(self.inputs.genome)],
                 "length": length,
@@ -161,19 +160,11 @@ class Bench:
                 "model": self.sizes,
                 "optimizer": {"lr": 1e-3, "warmup_steps": 5, "eps": 1e-4},
             },
-            "trainer": {
-                "accelerator": "gpu" if self.inputs.device == "cuda" else "cpu",
-                "devices": devices,
-                "strategy": strategy,
-                "max_steps": warm_up + steps,
-                "limit_val_batches": 0,
-                "gradient_clip_val": 1.0,
-                "precision": precision,
-                "callbacks": [{"class_path": "step_callbacks.StepClock", "init_args": clock}],
-            },
         }
-        path = run.with_name("run.yaml")
-        path.write_text(json.dumps(config))  # JSON is YAML
+        path = write_config(
+            self.inputs, run, sections, warm_up + steps, step_clock(times, warm_up),
+            devices=devices, strategy=strategy, precision=precision, limit_val_batches=0,
+        )  # fmt: skip
         seconds_of("dnamamba", ["fit", "--config", str(path)])
         return run, json.loads(times.read_text())
 

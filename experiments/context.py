@@ -14,19 +14,16 @@ holds.
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from context_plan import BATCHES, ROWS, Context, KmersJob, LabelsJob, LanesJob
-from pool import run_jobs
-from results import setting
-from rows import merge, pack, read_rows
+from command_line import add_run_options, do_missing
+from context_plan import BATCHES, LANE_GROUPS, TRAINED, Context, KmersJob, LabelsJob, LanesJob
+from rows import merge, read_rows
 
 Arguments = argparse.Namespace
-GROUPS = ("vertebrates", "bacteria")
 
 
 def prepare(arguments: Arguments) -> int:
@@ -50,7 +47,7 @@ def lanes(arguments: Arguments) -> int:
         LanesJob(group, rows, seed)
         for seed in arguments.seeds
         for group in arguments.groups
-        for rows in ROWS
+        for rows in TRAINED
     ]
     return _run(arguments, jobs)
 
@@ -80,15 +77,7 @@ def _run(arguments: Arguments, jobs: Sequence[Any]) -> int:
         rows = read_rows(output)
         return [job for job in jobs if job.name not in rows]
 
-    began = time.monotonic()
-    count, seconds = arguments.workers, arguments.seconds
-    try:
-        run_jobs(missing, partial(do_job, context), count, seconds, output / "logs")
-    finally:
-        if arguments.pack:
-            pack(output, arguments.pack)
-    print(f"{time.monotonic() - began:.0f} s; {len(missing())} runs left")
-    return 1 if missing() else 0
+    return do_missing(arguments, missing, partial(do_job, context))
 
 
 def collect(arguments: Arguments) -> int:
@@ -121,17 +110,10 @@ def main() -> int:
 
 def _runs(command: argparse.ArgumentParser, function: Any, workers: int) -> None:
     command.set_defaults(function=function)
-    command.add_argument("--output", type=Path, required=True)
+    add_run_options(command, workers)
     command.add_argument("--bases", type=float, default=2e8, help="that a training reads")
-    command.add_argument("--workers", type=int, default=workers, help="runs side by side")
-    command.add_argument("--seconds", type=float, default=1e9, help="then stop, whatever runs")
-    command.add_argument("--pack", type=Path, help="folder for rows and logs as a tar file")
-    command.add_argument(
-        "--set", type=setting, nargs="+", default=[], metavar="KEY=VALUE",
-        help="set dotted keys of every run's configuration, as trainer.precision=32-true",
-    )  # fmt: skip
     if function is lanes:
-        command.add_argument("--groups", nargs="+", choices=GROUPS, default=GROUPS)
+        command.add_argument("--groups", nargs="+", choices=LANE_GROUPS, default=LANE_GROUPS)
         command.add_argument("--reach", type=int, default=1 << 20, help="the last bin's beginning")
     else:
         command.add_argument("--lengths", type=int, nargs="+", default=[*BATCHES])

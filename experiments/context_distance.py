@@ -26,10 +26,10 @@ FIRST, RATIO = 256, 4
 
 def edges(reach: int) -> list[int]:
     """0, 256, and from there on four times as far, to ``reach`` at most."""
-    found = [0, FIRST]
-    while found[-1] * RATIO <= reach:
-        found.append(found[-1] * RATIO)
-    return found
+    begins = [0, FIRST]
+    while begins[-1] * RATIO <= reach:
+        begins.append(begins[-1] * RATIO)
+    return begins
 
 
 def by_distance(

@@ -40,8 +40,8 @@ def labels(job: LabelsJob, context: Context) -> dict[str, Any]:
     watched = {**settings, "trainer.callbacks": [measuring]}
     run, data, steps = fit(job.name, CONFIG, watched, context)
     peak = json.loads(memory.read_text())
-    told = {**settings, **context.set, "ckpt_path": "last"}
-    if main(["test", *arguments(CONFIG, run, told)]):
+    testing = {**settings, **context.set, "ckpt_path": "last"}
+    if main(["test", *arguments(CONFIG, run, testing)]):
         raise RuntimeError("dnamamba test failed; the worker's log says why")
     right, windows = _counts(run)
     return {

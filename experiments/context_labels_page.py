@@ -53,8 +53,8 @@ def lengths(rows: list[Row]) -> list[int]:
 
 def labels_page(rows: list[Row]) -> str:
     """The section; empty without rows."""
-    those = lengths(rows)
-    if not those:
+    windows = lengths(rows)
+    if not windows:
         return ""
     row = matching(rows, kind="labels")[0]
     kmers = matching(rows, kind="labels_kmers")
@@ -65,9 +65,9 @@ def labels_page(rows: list[Row]) -> str:
         machine=machine_of(row),
         kmers_most=f"{max((run['samples']['train'] for run in kmers), default=0):,}",
         kmers_machine=machine_of(kmers[0]) if kmers else "not run",
-        accuracy=markdown(HEAD, list(_accuracies(rows, those))),
-        cost=markdown(COST, list(_costs(rows, those))),
-        said=" ".join(filter(None, [_best(rows, those), _against_kmers(rows, those)])),
+        accuracy=markdown(HEAD, list(_accuracies(rows, windows))),
+        cost=markdown(COST, list(_costs(rows, windows))),
+        said=" ".join(filter(None, [_best(rows, windows), _against_kmers(rows, windows)])),
     )
 
 

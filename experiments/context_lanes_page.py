@@ -6,6 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, NamedTuple
 
+from context_plan import LANE_GROUPS, TRAINED
 from rows import machine_of, matching
 from tabular import markdown
 
@@ -14,7 +15,6 @@ __all__ = ["Curve", "curves", "groups", "lanes_page"]
 Row = dict[str, Any]
 
 TEXT = Path(__file__).with_name("context_lanes.md")
-TRAINED = ("windows", "lanes")
 READ = {"carried": "", "windows": "window_"}  # how it is read -> prefix of the row's columns
 
 
@@ -28,21 +28,21 @@ class Curve(NamedTuple):
 
 def groups(rows: list[Row]) -> dict[str, Row]:
     """Groups of genomes whose trainings are all there -> one of their rows."""
-    found = {}
-    for group in ("bacteria", "vertebrates"):
+    complete = {}
+    for group in sorted(LANE_GROUPS):
         runs = [matching(rows, kind="lanes", group=group, rows=trained) for trained in TRAINED]
         if all(runs):
-            found[group] = runs[0][0]
-    return found
+            complete[group] = runs[0][0]
+    return complete
 
 
 def lanes_page(rows: list[Row]) -> str:
     """The section; empty without rows."""
-    found = groups(rows)
-    if not found:
+    shown = groups(rows)
+    if not shown:
         return ""
-    row = next(iter(found.values()))
-    speed = {trained: [_speed(rows, group, trained) for group in found] for trained in TRAINED}
+    row = next(iter(shown.values()))
+    speed = {trained: [_speed(rows, group, trained) for group in shown] for trained in TRAINED}
     return Template(TEXT.read_text()).substitute(
         parameters=f"{row['parameters']:,}",
         read=f"{row['bases'] / 1e6:,.0f}",
@@ -51,10 +51,10 @@ def lanes_page(rows: list[Row]) -> str:
         seeds=len(matching(rows, kind="lanes", group=row["group"], rows="lanes")),
         windows_speed=" and ".join(speed["windows"]),
         lanes_speed=" and ".join(speed["lanes"]),
-        bases_a_lane=" and ".join(f"{run['bases_a_lane'] / 1e3:,.0f}" for run in found.values()),
-        groups=" and ".join(found),
+        bases_a_lane=" and ".join(f"{run['bases_a_lane'] / 1e3:,.0f}" for run in shown.values()),
+        groups=" and ".join(shown),
         machine=machine_of(row),
-        tables="\n\n".join(_distances(rows, group) for group in found),
+        tables="\n\n".join(_distances(rows, group) for group in shown),
     )
 
 

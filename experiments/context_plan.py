@@ -6,7 +6,17 @@ from typing import Any
 
 from plan import ROOT
 
-__all__ = ["BATCHES", "CONFIGS", "GROUPS", "ROWS", "Context", "KmersJob", "LabelsJob", "LanesJob"]
+__all__ = [
+    "BATCHES",
+    "CONFIGS",
+    "GROUPS",
+    "LANE_GROUPS",
+    "TRAINED",
+    "Context",
+    "KmersJob",
+    "LabelsJob",
+    "LanesJob",
+]
 
 # Group of species -> their names, in the folder of data and as labels.
 GROUPS = {
@@ -18,7 +28,8 @@ GROUPS = {
     ),
 }
 CONFIGS = ROOT / "configs" / "results"
-ROWS = ("windows", "lanes")
+LANE_GROUPS = ("vertebrates", "bacteria")  # those whose contigs are long enough for lanes
+TRAINED = ("windows", "lanes")  # values of ``data.rows`` that are held against each other
 # Bases in a window -> windows in a step: the longer, the fewer steps, but never few.
 BATCHES = {1_024: 256, 16_384: 32, 131_072: 8, 1_048_576: 2}
 RECOMPUTED = 131_072  # bases from which on blocks are recomputed
@@ -26,7 +37,13 @@ RECOMPUTED = 131_072  # bases from which on blocks are recomputed
 
 @dataclass(frozen=True)
 class LanesJob:
-    """A pretraining on a group of genomes, and how far back its model looks."""
+    """A pretraining on a group of genomes, and how far back its model looks.
+
+    Attributes:
+        group: of ``LANE_GROUPS``.
+        rows: of ``TRAINED``.
+        seed: of weights and order.
+    """
 
     group: str
     rows: str

@@ -32,10 +32,10 @@ def do_job(context: Context, job: Job) -> None:
     from context_labels import labels
     from context_lanes import lanes
 
-    does: dict[type, Any] = {LanesJob: lanes, LabelsJob: labels, KmersJob: kmers}
+    kinds: dict[type, Any] = {LanesJob: lanes, LabelsJob: labels, KmersJob: kmers}
     with contextlib.chdir(context.data):
         began = time.monotonic()
-        row = does[type(job)](job, context)
+        row = kinds[type(job)](job, context)
         seconds = round(time.monotonic() - began, 1)
     kind = job.name.partition(".")[0]
     about = {"kind": kind, **asdict(job), **row, "seconds": seconds, "machine": machine()}

@@ -20,10 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
+from command_line import add_run_options, do_missing
 from plan import ROOT, TABLE, Table
-from pool import run_jobs
-from rows import merge, pack, read_rows, write_row
+from rows import merge, read_rows, write_row
 from work import Work, machine
 
 Arguments = argparse.Namespace
@@ -68,17 +67,7 @@ def _run(arguments: Arguments, work: Work, missing: Any) -> int:
     # Late, so that the script itself starts at once.
     from dispatch import do_job
 
-    began = time.monotonic()
-    count, seconds = arguments.workers, arguments.seconds
-    try:
-        failed = run_jobs(missing, partial(do_job, work), count, seconds, work.output / "logs")
-    finally:
-        if arguments.pack:
-            packed = pack(work.output, arguments.pack)
-            print("packed:", *(f"{path.name} {path.stat().st_size:,}" for path in packed))
-    left = len(missing())
-    print(f"{time.monotonic() - began:.0f} s; {left} jobs left, {len(failed)} failed")
-    return 1 if left else 0
+    return do_missing(arguments, missing, partial(do_job, work))
 
 
 def prepare(arguments: Arguments) -> int:
@@ -142,14 +131,7 @@ def main() -> int:
     for function in (pretrain, finetune):
         command = commands.add_parser(function.__name__, parents=[table, data])
         command.set_defaults(function=function)
-        command.add_argument("--output", type=Path, required=True)
-        command.add_argument("--seconds", type=float, default=1e9, help="then stop, whatever runs")
-        command.add_argument("--workers", type=int, default=8, help="runs side by side")
-        command.add_argument("--pack", type=Path, help="folder for rows and models as tar files")
-        command.add_argument(
-            "--set", type=setting, nargs="+", default=[], metavar="KEY=VALUE",
-            help="set dotted keys of every run's configuration, as trainer.precision=32-true",
-        )  # fmt: skip
+        add_run_options(command, workers=8)
         if function is pretrain:
             command.add_argument(
                 "--tokens", type=_number, nargs="+", default=[], metavar="SIZE=BASES",
@@ -183,11 +165,6 @@ def main() -> int:
     arguments = parser.parse_args()
     status: int = arguments.function(arguments)
     return status
-
-
-def setting(text: str) -> tuple[str, Any]:
-    key, _, value = text.partition("=")
-    return key, yaml.safe_load(value)
 
 
 def _number(text: str) -> tuple[str, float]:

@@ -5,7 +5,7 @@ __all__ = ["markdown", "number"]
 
 def markdown(head: list[str], lines: list[list[str]]) -> str:
     """A table, the first column to the left."""
-    rule = ["---"] * 1 + ["--:"] * (len(head) - 1)
+    rule = ["---", *["--:"] * (len(head) - 1)]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, rule, *lines])
 
 

@@ -82,3 +82,10 @@ def test_commands_and_files_exist() -> None:
     )
     assert paths
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def test_every_benchmark_that_is_run_by_hand_is_listed() -> None:
+    listed = (ROOT / "benchmarks" / "README.md").read_text()
+    for script in (ROOT / "benchmarks").glob("*.py"):
+        if f"python benchmarks/{script.name}" in script.read_text():
+            assert f"`{script.name}`" in listed, script.name

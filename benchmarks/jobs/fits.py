@@ -13,6 +13,7 @@ from dnamamba.cli import main
 from jobs.inputs import MODEL, Inputs
 from jobs.job import Job
 from jobs.processes import JobError, seconds_of
+from jobs.runs import step_clock, write_config
 
 __all__ = ["FITS", "FirstStepFit", "Fit", "FitBeside", "small_model"]
 
@@ -73,12 +74,8 @@ class Fit(Job):
         """The configuration, and where the run leaves its times."""
         times = run.with_name("times.json")
         warm_up, steps = self._steps(inputs)
-        callback = {
-            "class_path": "step_callbacks.StepClock",
-            "init_args": {"path": str(times), "warm_up": warm_up},
-        }
-        config = _config(inputs, run, self.data(inputs), warm_up + steps, callback)
-        return config, times
+        clock = step_clock(times, warm_up)
+        return write_config(inputs, run, self.data(inputs), warm_up + steps, clock), times
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ class FirstStepFit(Job):
 
     def _once(self, inputs: Inputs) -> float:
         callback = {"class_path": "step_callbacks.FirstStep"}
-        config = _config(inputs, inputs.output("run"), self.data(inputs), 1_000, callback)
+        config = write_config(inputs, inputs.output("run"), self.data(inputs), 1_000, callback)
         return seconds_of("dnamamba", ["fit", "--config", str(config)])
 
 
@@ -127,28 +124,9 @@ def small_model(inputs: Inputs) -> Path:
     """The folder of a fine-tuned model, of a few steps, made where it is missing."""
     run = inputs.folder / "fine-tuned"
     if not (run / "model" / "config.json").exists():
-        config = _config(inputs, run, _classification(128, inputs), 10, None)
+        config = write_config(inputs, run, _classification(128, inputs), 10)
         seconds_of("dnamamba", ["fit", "--config", str(config)])
     return run / "model"
-
-
-def _config(
-    inputs: Inputs, run: Path, data: dict[str, Any], steps: int, callback: dict[str, Any] | None
-) -> Path:
-    trainer = {
-        "accelerator": "gpu" if inputs.device == "cuda" else "cpu",
-        "devices": 1,
-        "max_steps": steps,
-        "val_check_interval": steps,
-        "check_val_every_n_epoch": None,
-        "limit_val_batches": 4,
-        "gradient_clip_val": 1.0,
-        "precision": "bf16-mixed",
-        "callbacks": [callback] if callback else [],
-    }
-    path = run.with_name(f"{run.name}.yaml")
-    path.write_text(json.dumps({"run_dir": str(run), **data, "trainer": trainer}))  # JSON is YAML
-    return path
 
 
 def _classification(rows: int, inputs: Inputs) -> dict[str, Any]:

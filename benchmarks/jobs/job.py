@@ -17,7 +17,8 @@ class Job(ABC):
     Attributes:
         name: as ``--jobs`` takes it.
         title: what is done.
-        unit: of the figure: ``s`` or ``ms``, of which less is better, or ``of the bare model``.
+        unit: of the figure: ``s`` or ``ms``, of which less is better, or a share of what else
+            (``of the bare model``), of which more is.
         goal: the figure to reach; None where it is said in times of another.
         today: what the figure was before anything was done for it.
     """

@@ -53,13 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or bool(os.environ.get("DNAMAMBA_DEBUG"))
     arguments = [argument for argument in arguments if argument != "--debug"]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_help())
-        return 0
-    if arguments[0] == "--version":
-        print(f"dnamamba {installed_version()}")
-        return 0
-    command, *rest = arguments
+    command, *rest = arguments or ["help"]
     try:
         return _run(command, rest)
     except KeyboardInterrupt:
@@ -76,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: str, arguments: list[str]) -> int:
+    if command in ("-h", "--help", "help", "--version"):
+        print(f"dnamamba {installed_version()}" if command == "--version" else _help())
+        return 0
     logging.basicConfig(format="%(message)s")
     logging.getLogger("dnamamba").setLevel(logging.INFO)
     warnings.formatwarning = _warning

@@ -12,11 +12,13 @@ class Command(NamedTuple):
         about: one line, for the overview.
         function: ``module:name``; its signature and docstring make the parser and the help.
         examples: lines as they are typed.
+        shared: processes that torchrun starts divide its work.
     """
 
     about: str
     function: str
     examples: tuple[str, ...]
+    shared: bool = True
 
 
 COMMANDS = {
@@ -69,6 +71,7 @@ COMMANDS = {
             "dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500",
             "dnamamba generate runs/quickstart/model out.fa --n 10 --temperature 0.8 --top_k 2",
         ),
+        shared=False,
     ),
     "evaluate": Command(
         "bits per base of FASTA: whole contigs streamed, or each base masked",
@@ -88,10 +91,12 @@ COMMANDS = {
             "dnamamba convert runs/quickstart/model hf --to transformers",
             "dnamamba convert downloaded model --tokens tokens.json",
         ),
+        shared=False,
     ),
     "report": Command(
         "table, figures and samples of a finished run",
         "dnamamba.report.report:report",
         ("dnamamba report runs/quickstart",),
+        shared=False,
     ),
 }

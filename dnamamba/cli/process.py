@@ -49,8 +49,9 @@ def _end() -> None:
     All files are closed; what was to happen at the end happens. It is a seventh of a short
     command.
     """
-    with suppress(BrokenPipeError):  # sys.exit has a word for it
+    with suppress(OSError):  # a closed pipe, a full disk: sys.exit has a word for it
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            if stream is not None:  # closed before the start
+                stream.flush()
         os._exit(0)

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import docstring_parser
 import jsonargparse
 
 from dnamamba.cli.commands import COMMANDS
+from dnamamba.cli.errors import UsageError
 from dnamamba.cli.imports import import_module
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.spellings import one_spelling
@@ -30,12 +32,22 @@ def run(command: str, arguments: list[str]) -> int:
     function: Callable[..., Any] = getattr(import_module(module), name)
     parser = make_parser(command, function)
     arguments, note = one_spelling(command, arguments, parser)
-    if note:
+    if note and os.environ.get("RANK", "0") == "0":
         print(note, file=sys.stderr)
     settings = parser.instantiate_classes(parser.parse_args(arguments))
+    _check_processes(command)
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
     function(**{name: getattr(settings, name) for name in inspect.signature(function).parameters})
     return 0
+
+
+def _check_processes(command: str) -> None:
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1" and not COMMANDS[command].shared:
+        raise UsageError(
+            f"it is the work of one process, and there are to be {processes} (WORLD_SIZE); start "
+            "it without torchrun, or unset the variable"
+        )
 
 
 def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.ArgumentParser:

@@ -98,6 +98,7 @@ def embed_fasta(
         ModuleNotFoundError: a library is missing; names the extra to install.
     """
     from dnamamba.checkpoint import load
+    from dnamamba.commands.agreement import check_same
     from dnamamba.commands.embedding_parts import EmbeddingJob
     from dnamamba.inference.reading import Reading
 
@@ -107,6 +108,7 @@ def embed_fasta(
         language_model, tokenizer = load(model, best_device(device))
         genome = Genome(fasta)
         pieces = _pieces(genome, tokenizer, bed, vcf, window, checks)
+        check_same(world, language_model, tokenizer, [genome], bed, vcf)
         columns = COLUMNS if vcf is None else (*COLUMNS, "allele")
         reading = Reading(batch_size, chunk_length, max_bases, overlap)
         settings = (pooling, layer, both_strands, reading)
@@ -154,8 +156,9 @@ def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", worl
     owners = dealt(costs, world.size)
     share = [part for part, own in zip(parts.items(), owners, strict=True) if own == world.rank]
     missing = [(path, pieces) for path, pieces in share if not path.exists()]
-    if len(missing) < len(share):
-        _log.info("resumed: %d of %d parts are there", len(share) - len(missing), len(share))
+    done = sum(world.gather(len(share) - len(missing)))
+    if done and world.rank == 0:
+        _log.info("resumed: %d of %d parts are there", done, len(parts))
     bases = job.strands * sum(int(sources_of(pieces).lengths.sum()) for _, pieces in missing)
     title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
     try:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.agreement import add_weights
 from dnamamba.commands.pieces import Piece, values_of
 from dnamamba.commands.sealed import past_header, sealed
 from dnamamba.inference.embedding import (
@@ -214,9 +214,7 @@ class EmbeddingJob:
         """A hash of the weights, the sequences and the settings that change a vector."""
         config = repr(backbone_of(self.model).config)
         digest = hashlib.sha256(f"{genome} {config}".encode())
-        for name, tensor in self.model.state_dict().items():
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        add_weights(digest.update, self.model)
         settings = [repr(self.tokenizer), self.pooling, self.layer, self._part, *self._further()]
         digest.update(json.dumps(settings).encode())
         for first in range(0, len(self.pieces), _ROWS):

@@ -79,6 +79,7 @@ def evaluate_fasta(
         ValueError: bad input; names file, record or argument, and a remedy.
     """
     from dnamamba.checkpoint import load
+    from dnamamba.commands.agreement import check_same
     from dnamamba.inference.evaluation import evaluate
     from dnamamba.inference.scoring import score_settings
 
@@ -93,7 +94,9 @@ def evaluate_fasta(
         if output is not None:
             check_output(output, (".json", ".tsv"), overwrite)
         language_model, tokenizer = load(model, best_device(device))
-        pieces = [piece for path in fasta for piece in intervals(Genome(path), tokenizer, bed)]
+        genomes = [Genome(path) for path in fasta]
+        pieces = [piece for genome in genomes for piece in intervals(genome, tokenizer, bed)]
+        check_same(world, language_model, tokenizer, genomes, bed)
         with progress("evaluate", sum(map(len, pieces)), shown=world.rank == 0) as advance:
             scores = evaluate(
                 language_model,

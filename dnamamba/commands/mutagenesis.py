@@ -81,6 +81,7 @@ def mutagenesis(
         OSError: there is no room for all of the files; then none is written.
     """
     from dnamamba.checkpoint import load
+    from dnamamba.commands.agreement import check_same
     from dnamamba.inference.mutagenesis import mutate
 
     with join_world() as world:
@@ -91,6 +92,7 @@ def mutagenesis(
         paths = _outputs(output, len(places), overwrite)
         language_model, tokenizer = load(model, best_device(device))
         genome.check(tokenizer, [contig for contig, _, _ in places])
+        check_same(world, language_model, tokenizer, [genome], bed)
         bases = sum(end - start for _, start, end in places) * (2 if both_strands else 1)
         with progress("mutagenesis", bases, shown=world.rank == 0) as advance:
             effects = [

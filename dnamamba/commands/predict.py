@@ -113,6 +113,7 @@ def predict_table(
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
     """
+    from dnamamba.commands.agreement import check_same
     from dnamamba.inference.prediction import predict_sources
     from dnamamba.inference.reading import Reading
     from dnamamba.model.classifier import Classifier, VariantClassifier
@@ -124,7 +125,8 @@ def predict_table(
                 f"(FASTA: {fasta})"
             )
         _refuse(vcf, {"bed": bed, "window": window}, "a VCF, which this model labels")
-        places, pairs = _read_variants(network, tokenizer, vcf, Genome(fasta), checks)
+        genome = Genome(fasta)
+        places, pairs = _read_variants(network, tokenizer, vcf, genome, checks)
         bases = 2 * len(pairs) * (network.settings.length or 0)
         sources: Sequence[Any] = pairs
     elif isinstance(network, Classifier):
@@ -133,13 +135,14 @@ def predict_table(
         if str(fasta).endswith(_VCF_ENDINGS):
             raise ValueError(f"the model labels sequences, but {fasta} is a VCF; give a FASTA")
         places, pieces = _read_sequences(tokenizer, fasta, bed, window)
-        bases = int(pieces.lengths.sum())
+        genome, bases = pieces.genome, int(pieces.lengths.sum())
         sources = pieces
     else:
         raise ValueError(
             "the model is a language model, which has no labels; fine-tune it first "
             "(configs/finetune-sequence.yaml)"
         )
+    check_same(world, network, tokenizer, [genome], bed, vcf)
     both = network.settings.both_strands if both_strands is None else both_strands
     reading = Reading(batch_size, chunk_length, max_bases, overlap, world)
     strands = 2 if both and not network.reads_once else 1

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 _PATIENCE = timedelta(days=7)
 # Seconds in which others meet the same error, or say why they have ended.
 _GRACE = 2.0
-_LAST = 10.0  # the same for the first process, when it has failed
+_LAST = 10.0  # in which the first process waits for the others to leave
 
 
 @dataclass(frozen=True)
@@ -86,24 +86,28 @@ def join_world() -> Iterator[World]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(local) % torch.cuda.device_count())
     world = World(int(rank), int(size))
-    store, *_ = next(rendezvous("env://", timeout=_PATIENCE))
+    try:
+        store, *_ = next(rendezvous("env://", timeout=_PATIENCE))
+    except (ValueError, RuntimeError) as error:  # no address, or a port that is taken
+        why, *_ = str(error).splitlines()
+        raise ValueError(
+            f"process {rank} of {size} does not meet the others: {why}; "
+            "start them with torchrun, which names a place (MASTER_ADDR, MASTER_PORT)"
+        ) from error
     how = {"store": store, "rank": world.rank, "world_size": world.size, "timeout": _PATIENCE}
     distributed.init_process_group("gloo", **how)
-    failed = False
     try:
         with warnings.catch_warnings():
             if world.rank:
                 warnings.simplefilter("ignore")
             yield world
     except Exception as error:
-        failed = True
         if _is_said_elsewhere(error, world, store):
             raise SystemExit(1) from error
         raise
     finally:
         distributed.destroy_process_group()  # who waits for this process waits no more
-        if failed:
-            _take_leave(world, store)
+        _take_leave(world, store)
 
 
 def _together(exchange: Callable[[], Result]) -> Result:
@@ -117,13 +121,16 @@ def _together(exchange: Callable[[], Result]) -> Result:
 
 
 def _is_said_elsewhere(error: Exception, world: World, store: "Store") -> bool:
-    """Whether another process has met an error of its own that is to be said in place of this."""
+    """Whether another process has met an error of its own, or says that one is gone."""
+    own = not isinstance(error, _OtherEndedError)
     others = [f"failed/{rank}" for rank in range(world.size) if rank != world.rank]
     with suppress(RuntimeError):  # the store is gone with the process that kept it
-        if not isinstance(error, _OtherEndedError):
+        if own:
             store.set(f"failed/{world.rank}", "")
             others = others[: world.rank]  # of the same error the first process speaks
-        return bool(others) and _comes(lambda: any(store.check([name]) for name in others))
+        if others and _comes(lambda: any(store.check([name]) for name in others), _GRACE):
+            return True
+        return not own and store.add("gone", 1) > 1
     return False
 
 
@@ -137,7 +144,7 @@ def _take_leave(world: World, store: "Store") -> None:
             _comes(lambda: store.check(names), _LAST)
 
 
-def _comes(state: Callable[[], bool], seconds: float = _GRACE) -> bool:
+def _comes(state: Callable[[], bool], seconds: float) -> bool:
     """Whether it does, within so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -100,6 +100,7 @@ def score_vcf(
         ModuleNotFoundError: vcfpy is not installed; names the extra.
     """
     from dnamamba.checkpoint import load
+    from dnamamba.commands.agreement import check_same
     from dnamamba.inference.variant_scores import reported, scorable_variants, score_variants
 
     with join_world() as world:
@@ -113,6 +114,7 @@ def score_vcf(
             return scorable_variants(language_model, tokenizer, vcf, genome, checks)
 
         total = _count(variants())
+        check_same(world, language_model, tokenizer, [genome], vcf)
         scores = score_variants(
             language_model,
             tokenizer,

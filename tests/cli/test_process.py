@@ -1,11 +1,25 @@
 import atexit
+import errno
+import io
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from dnamamba import cli
 from dnamamba.cli import process
+
+
+class _Full(io.StringIO):
+    """A stream to a disk without room."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self) -> None:
+        self.write("")
 
 
 @pytest.fixture
@@ -26,6 +40,38 @@ def test_a_command_that_used_a_model_ends_at_once(
     with pytest.raises(SystemExit):  # os._exit does not come back
         process.program()
     assert ends == ["last functions", "status 0"]
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_stream_that_was_closed_before_the_start_is_no_error(
+    closed: str, ends: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "main", lambda: 0)
+    monkeypatch.setattr(sys, closed, None)
+    with pytest.raises(SystemExit):
+        process.program()
+    assert ends == ["last functions", "status 0"]
+
+
+def test_a_full_disk_at_the_end_is_left_to_python(
+    ends: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "main", lambda: 0)
+    with monkeypatch.context() as context:
+        context.setattr(sys, "stdout", _Full())
+        with pytest.raises(SystemExit):
+            process.program()
+    assert ends == ["last functions"]
+
+
+@pytest.mark.parametrize("words", ["--version", "--help", ""])
+def test_a_full_disk_is_said_in_one_line(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as context:
+        context.setattr(sys, "stdout", _Full())
+        assert cli.main(words.split()) == 1
+    assert re.fullmatch(r"dnamamba [-a-z]+: .*No space left on device\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(("status", "lightning"), [(1, False), (130, False), (0, True)])

@@ -356,6 +356,9 @@ class _World:
 
     def wait(self) -> None: ...
 
+    def gather(self, mine: Any) -> list[Any]:
+        return [mine] * self.size
+
 
 def test_an_environment_without_sense(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "2")

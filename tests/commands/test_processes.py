@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from models import opinionated, reading_both_ways
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
+from dnamamba.commands import processes
 from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier
 from dnamamba.model.heads import HeadConfig
@@ -33,6 +35,8 @@ COMMANDS = {
 WRONG = {
     "missing": ("evaluate FOLDER/causal FOLDER/none.fa", None),
     "usage": ("evaluate FOLDER/causal FOLDER/g.fa --windows 3", None),
+    "alone": ("generate FOLDER/causal OUT/none.fa", None),
+    "unwritten": ("evaluate FOLDER/causal FOLDER/g.fa --output OUT/none.json", "unwritten"),
     "one fails": ("evaluate FOLDER/causal FOLDER/g.fa --output OUT/none.json", "fails"),
     "killed": ("evaluate FOLDER/causal FOLDER/g.fa --output OUT/none.json", "killed"),
 }
@@ -80,7 +84,7 @@ def _on_two(folder: Path, device: str) -> None:
     ]
     (folder / "cases.json").write_text(json.dumps(content))
     about = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "OMP_NUM_THREADS": "1"}
-    processes = [
+    started = [
         subprocess.Popen(
             [sys.executable, str(DRIVER), str(folder / "cases.json")],
             env={**os.environ, **about, "RANK": str(rank), "LOCAL_RANK": str(rank)},
@@ -89,7 +93,7 @@ def _on_two(folder: Path, device: str) -> None:
         )
         for rank in (0, 1)
     ]
-    for process in processes:
+    for process in started:
         said = process.communicate(timeout=300)[1]
         assert process.returncode in (0, 9), said
 
@@ -130,6 +134,7 @@ def test_two_processes_write_what_one_writes(
     {
         "missing": "dnamamba evaluate: cannot read FASTA",
         "usage": "dnamamba evaluate: unknown flag --windows",
+        "alone": "dnamamba generate: it is the work of one process",
         "one fails": "dnamamba evaluate: its disk is gone",
         "killed": "dnamamba evaluate: another process of this command has ended",
     }.items(),
@@ -142,3 +147,35 @@ def test_an_error_is_said_once_and_ends_both(case: str, lines: str, folder: Path
     assert said.count("\n") == 1, said
     assert said.startswith(lines)
     assert not (folder / "two" / "none.json").exists()
+
+
+def test_the_first_waits_for_none_that_is_done(folder: Path) -> None:
+    first, second = (_left(folder, "unwritten", rank) for rank in (0, 1))
+    assert (first["status"], first["said"]) == (1, "dnamamba evaluate: its disk is full\n")
+    assert (second["status"], second["said"]) == (0, "")
+    assert first["seconds"] < processes._LAST
+
+
+def test_of_several_that_miss_another_one_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "_GRACE", 0.01)
+    store, gone = torch.distributed.HashStore(), processes._OtherEndedError()
+    worlds = [processes.World(rank, 3) for rank in (0, 2)]
+    silent = [processes._is_said_elsewhere(gone, world, store) for world in worlds]
+    assert silent == [False, True]
+    store.set("failed/1", "")  # its own error says more
+    assert processes._is_said_elsewhere(gone, worlds[0], store)
+
+
+@pytest.mark.parametrize("address", [None, "no.such.host.invalid"])
+def test_processes_that_cannot_meet_are_an_error_of_the_start(
+    address: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(processes, "_PATIENCE", timedelta(seconds=1))
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    if address:
+        monkeypatch.setenv("MASTER_ADDR", address)
+    message = r"process 1 of 2 does not meet the others: .*; start them with torchrun"
+    with pytest.raises(ValueError, match=message), processes.join_world():
+        pass

@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 
 _SHORT = 1 << 14  # bases: a longer row is read by itself, without a copy
 _APART = 1 << 12  # bases between two rows that are cheaper read than another call
+_PIECE_BITS = 22  # of a call's bases, about: what rows far apart ask for stays within a few MB
 
 
 class _Descriptor(FileIO):
@@ -115,7 +116,8 @@ class BasesFile:
         order = np.argsort(places, kind="stable")
         first, size = places[order], sizes[order]
         reach = np.maximum.accumulate(first + size)
-        edges = np.flatnonzero(first[1:] > reach[:-1] + _APART) + 1
+        apart = first[1:] > reach[:-1] + _APART
+        edges = np.flatnonzero(apart | (np.diff(first >> _PIECE_BITS) > 0)) + 1
         bounds = pairwise([0, *edges.tolist(), len(order)])
         numbers, firsts, sized = order.tolist(), first.tolist(), size.tolist()
         for begin, end in bounds:
