@@ -16,11 +16,12 @@ from dnamamba.model.footprint import Reading
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 from dnamamba.model.mixers import bidirectional, mamba1
 from dnamamba.training.adapters import LoraSettings, adapter_memory
-from dnamamba.training.finetune import ClassificationModule, VariantModule
+from dnamamba.training.finetune import ClassificationModule
 from dnamamba.training.memory import Forecast, Step, readable_bytes
 from dnamamba.training.module import TrainedModule
 from dnamamba.training.pretrain import PretrainModule
 from dnamamba.training.tuning import TuningConfig
+from dnamamba.training.variant_finetune import VariantModule
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 # docs/training.md promises it.
