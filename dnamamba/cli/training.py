@@ -30,6 +30,7 @@ from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.cli.strategies import made
 from dnamamba.data.modules.genome import GenomeDataModule
+from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
 from dnamamba.training.predictions import write_predictions
@@ -195,6 +196,9 @@ class TrainingCLI(LightningCLI):
 
     def run(self) -> None:
         """Train, or apply a checkpoint."""
+        if isinstance(self.datamodule, ResumableDataModule):
+            # Here one process says it, before others are started and anything is read.
+            self.datamodule.check_devices(self.trainer, self.command)
         function = getattr(self.trainer, self.command)
         path = None if self.checkpoint is None else str(self.checkpoint)
         options = {"verbose": False} if self.command == "test" and _reports(self.model) else {}

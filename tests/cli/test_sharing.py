@@ -39,6 +39,28 @@ def test_one_line_and_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data.global_batch_size=3"], "size 3 does not divide by 2 device(s) x 1 accumulated"),
+        (
+            ["--trainer.devices=4", CLASS, f"{EACH}=2", "--data.global_batch_size=3"],
+            "size 3 does not divide by 2 group(s) of 2 devices x 1 accumulated",
+        ),
+        (["--data.length_schedule=[[0,256],[1,64]]"], "from step 0 on a step reads 1 window of"),
+    ],
+)
+def test_a_batch_that_devices_do_not_divide(
+    flags: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One process says it, before it starts others and reads anything."""
+    file = config(tmp_path, data={"genomes": [str(tmp_path / "none.fa")], "global_batch_size": 4})
+    assert main(["fit", "--config", file, "--trainer.devices=2", *flags]) == 1
+    said = capsys.readouterr().err
+    assert message in said.splitlines()[-1]
+    assert "distributed" not in said
+
+
 def test_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     strategy = {"class_path": "SequenceParallel", "init_args": {"devices_per_sequence": 4}}
     file = config(tmp_path, trainer={"devices": 6, "strategy": strategy})
