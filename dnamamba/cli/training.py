@@ -19,7 +19,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
-from dnamamba.cli.full_memory import explain_full, is_full
+from dnamamba.cli.failures import explained
 from dnamamba.cli.launched import end_with_launcher
 from dnamamba.cli.lock import only_writer
 from dnamamba.cli.parsers import CheckedParser
@@ -65,9 +65,9 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
     except (RuntimeError, MemoryError) as error:
-        if not is_full(error):
-            raise
-        raise ValueError(explain_full(cli.trainer, error)) from error
+        if said := explained(cli.trainer, error):
+            raise ValueError(said) from error
+        raise
     return 0
 
 

@@ -85,3 +85,23 @@ def test_the_memory_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         bound.write_text(text)
         found = usable_memory(CPU)
         assert found == expected if expected else found >= usable  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer"),
+        torch.distributed.DistBackendError("NCCL error: remote process exited"),
+    ],
+)
+def test_a_process_that_is_gone_is_said_in_one_line(
+    error: Exception,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PretrainModule, "training_step", full(error))
+    assert main(["fit", "-c", config(tmp_path)]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "another process of this run has ended" in said
+    assert said.endswith("(fit: with --ckpt_path last)")

@@ -224,7 +224,7 @@ class GenomeDataModule(ResumableDataModule):
         sources = list(self.plans.genomes.values()), self.plans.contigs
         soft_mask = part == "train" and self.soft_mask_weight != 1
         if isinstance(windows, Tape):
-            marks = {"soft_mask": soft_mask, "carried": self.carries_state}
+            marks: dict[str, Any] = {"soft_mask": soft_mask, "carried": self.carries_state}
             return TapeDataset(*sources, windows, self.tokenizer, **marks)
         padded = part != "train"
         return WindowDataset(*sources, windows, self.tokenizer, soft_mask=soft_mask, padded=padded)
