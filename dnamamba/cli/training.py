@@ -206,7 +206,8 @@ class TrainingCLI(LightningCLI):
         if self.command == "predict":
             overwrite = self.config["overwrite"]
             written = write_predictions(self.folder.path, self.trainer, results, overwrite)
-            print(f"written to {written}", file=sys.stderr)
+            if self.trainer.is_global_zero:
+                print(f"written to {written}", file=sys.stderr)
 
 
 _ABOUT = {
