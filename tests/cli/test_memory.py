@@ -11,6 +11,7 @@ from cli_cases import config
 from dnamamba.cli import main
 from dnamamba.device import usable_memory
 from dnamamba.training.callbacks import memory_forecast
+from dnamamba.training.memory import Step
 from dnamamba.training.pretrain import PretrainModule
 
 CPU = torch.device("cpu")
@@ -36,6 +37,15 @@ def test_before_the_first_step(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert " activations (2 x 64 bases, nothing recomputed; " in line(said)
     assert line(said).endswith(" with model.recompute: everything)")
     assert said.index("memory: ") < said.index("step 2 of 2")
+
+
+def test_states_of_lanes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    carried: list[int] = []
+    monkeypatch.setattr(Step, "states", property(lambda step: carried.append(step.carried) or 0))
+    for rows in ("packed", "lanes"):
+        flags = ["--trainer.max_steps=1", f"--data.rows={rows}", f"--run_dir={tmp_path / rows}"]
+        assert main(["fit", "-c", config(tmp_path), *flags]) == 0
+    assert set(carried) == {0, 16 * (2 + 3) * 4}
 
 
 @pytest.mark.parametrize(

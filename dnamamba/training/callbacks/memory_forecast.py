@@ -12,6 +12,7 @@ from rich.console import Console
 from dnamamba.data.modules.position import devices_of_share, rank_and_world
 from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.device import usable_memory
+from dnamamba.training.callbacks.carried_lanes import TrainsLanes
 from dnamamba.training.memory import Forecast, SaysMemory, Step, StepMemory, readable_bytes
 
 __all__ = ["MemoryForecast"]
@@ -126,4 +127,12 @@ def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDat
         on_gpu=on_gpu,
         may_capture=on_gpu and _may_capture(trainer, module),
         workspace=workspace,
+        carried=_carried(module, data),
     )
+
+
+def _carried(module: pl.LightningModule, data: ResumableDataModule) -> int:
+    """Bytes of what a row leaves to the next step."""
+    if isinstance(module, TrainsLanes) and getattr(data, "carries_state", False):
+        return module.lane_states.bytes_of_lane
+    return 0
