@@ -20,7 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
 from dnamamba.cli.failures import explained
-from dnamamba.cli.launched import end_with_launcher
+from dnamamba.cli.launched import check_launched, end_with_launcher
 from dnamamba.cli.lock import only_writer
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
@@ -196,6 +196,7 @@ class TrainingCLI(LightningCLI):
 
     def run(self) -> None:
         """Train, or apply a checkpoint."""
+        check_launched(self.trainer.world_size)
         if isinstance(self.datamodule, ResumableDataModule):
             # Here one process says it, before others are started and anything is read.
             self.datamodule.check_devices(self.trainer, self.command)

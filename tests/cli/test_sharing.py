@@ -74,3 +74,14 @@ def test_options_of_no_such_strategy_pass() -> None:
         settings: dict[str, Any] = {"trainer": {"devices": 3, "strategy": strategy}}
         check_sharing(settings)
     check_sharing({"trainer": {"devices": "auto", "strategy": "sequence_parallel"}})
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "SLURM_STEP_NUM_TASKS"])
+def test_processes_that_would_each_be_a_run(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "2")
+    file = config(tmp_path, data={"genomes": [str(tmp_path / "none.fa")]})
+    assert main(["fit", "--config", file]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"2 processes were started ({name} in the environment), but trainer.devices" in said
