@@ -5,7 +5,7 @@ from typing import Any
 
 from dnamamba.training.sequence_parallel import SequenceParallel, check_groups
 
-__all__ = ["check_sharing"]
+__all__ = ["check_sharing", "devices_of"]
 
 
 def check_sharing(config: Mapping[str, Any]) -> None:
@@ -34,6 +34,17 @@ def check_sharing(config: Mapping[str, Any]) -> None:
         )
 
 
+def devices_of(value: Any) -> Any:
+    """``trainer.devices`` as Lightning reads it: text that says a count or a list is that."""
+    if not isinstance(value, str):
+        return value
+    try:
+        numbers = [int(word) for word in value.split(",") if word.strip()]
+    except ValueError:
+        return value
+    return numbers if "," in value or not numbers else numbers[0]
+
+
 def _shortest(data: Mapping[str, Any]) -> Any:
     """Bases of a row, of a schedule of lengths those of its shortest stage."""
     lengths = [stage[1] for stage in data.get("length_schedule") or ()]
@@ -53,11 +64,7 @@ def _sharing(strategy: Any, devices: int | None) -> int | None:
 
 
 def _devices(trainer: Mapping[str, Any]) -> int | None:
-    devices, nodes = trainer.get("devices"), trainer.get("num_nodes", 1)
-    if isinstance(devices, str) and "," in devices:
-        devices = [word for word in devices.split(",") if word.strip()]
-    if isinstance(devices, str) and devices.isdecimal():
-        devices = int(devices)
+    devices, nodes = devices_of(trainer.get("devices")), trainer.get("num_nodes", 1)
     count = len(devices) if isinstance(devices, list) else devices
     return count * nodes if isinstance(count, int) and count > 0 else None
 
