@@ -18,6 +18,7 @@ __all__ = ["FullySharded"]
 
 # Those that read the model; the last one standardises a head's inputs.
 _METHODS = ("training_step", "validation_step", "test_step", "predict_step", "on_train_start")
+_HALF = ("bf16-true", "16-true")
 
 
 class FullySharded(DDPStrategy):
@@ -39,7 +40,8 @@ class FullySharded(DDPStrategy):
 
     def connect(self, model: pl.LightningModule) -> None:
         """Raises:
-        MisconfigurationException: it is to be trained with float16's loss scaling, or compiled.
+        MisconfigurationException: it is to be trained with float16's loss scaling, with weights
+            in half precision, or compiled.
         """
         super().connect(model)
         if model.trainer.state.fn != TrainerFn.FITTING:
@@ -48,6 +50,12 @@ class FullySharded(DDPStrategy):
             raise MisconfigurationException(
                 "strategy fsdp does not go with float16, whose losses are scaled; set precision "
                 "bf16-mixed (--trainer.precision bf16-mixed)."
+            )
+        if str(self.precision_plugin.precision) in _HALF:
+            raise MisconfigurationException(
+                "strategy fsdp does not go with weights in half precision, of which some stay in "
+                "float32; set precision bf16-mixed (--trainer.precision bf16-mixed), or strategy "
+                "ddp."
             )
         if any(part._compiled_call_impl for part in model.modules()):
             raise MisconfigurationException(

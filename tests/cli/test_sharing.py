@@ -28,6 +28,13 @@ EACH = "--trainer.strategy.devices_per_sequence"
             ["--trainer.devices=64", CLASS, f"{EACH}=32"],
             "set data.length to at least 96",
         ),
+        (
+            [
+                *("--trainer.devices=48", CLASS, f"{EACH}=48"),
+                *("--data.length=256", "--data.length_schedule=[[0, 64], [2, 256]]"),
+            ],
+            "data.length_schedule[0][1] 64 cut into 48 pieces leaves a device 1 base(s), and each",
+        ),
     ],
 )
 def test_one_line_and_no_folder(

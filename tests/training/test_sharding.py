@@ -84,12 +84,15 @@ def test_a_module_is_whole_again_and_may_be_divided_anew(
 
 
 def test_what_does_not_go_is_said(quiet_trainer: Callable[..., pl.Trainer]) -> None:
-    for scaler, compiled, match in (
-        (object(), False, "set precision bf16-mixed"),
-        (None, True, "set model.compile false"),
+    for precision, scaler, compiled, match in (
+        ("16-mixed", object(), False, "set precision bf16-mixed"),
+        ("bf16-true", None, False, "in half precision, .* set precision bf16-mixed"),
+        ("32-true", None, True, "set model.compile false"),
     ):
         strategy, trainer = FullySharded(), quiet_trainer()
-        strategy._precision_plugin = SimpleNamespace(scaler=scaler)  # type: ignore[assignment]
+        strategy._precision_plugin = SimpleNamespace(  # type: ignore[assignment]
+            precision=precision, scaler=scaler
+        )
         module = Read(MambaConfig(**SIZES))
         module.model._compiled_call_impl = object() if compiled else None
         module.trainer = trainer
