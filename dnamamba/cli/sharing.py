@@ -57,7 +57,7 @@ def _shortest(data: Mapping[str, Any]) -> tuple[Any, str]:
 
 def _sharing(strategy: Any, devices: int | None) -> int | None:
     """P; None where no devices share, or nobody knows how many."""
-    if strategy == SequenceParallel.strategy_name:
+    if str(strategy).lower() == SequenceParallel.strategy_name:
         return devices
     if isinstance(strategy, str) or not hasattr(strategy, "get"):
         return None

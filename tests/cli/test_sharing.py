@@ -16,6 +16,7 @@ EACH = "--trainer.strategy.devices_per_sequence"
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
+        (["--trainer.devices=32", "--trainer.strategy=Sequence_Parallel"], "cut into 32 pieces"),
         (["--trainer.devices=3", CLASS, f"{EACH}=2"], "groups of 2"),
         (["--trainer.devices=[0,1,2]", CLASS, f"{EACH}=2"], "3 device"),
         (["--trainer.devices=1", CLASS, f"{EACH}=2"], "1 device"),
