@@ -200,9 +200,12 @@ class TrainingCLI(LightningCLI):
         if isinstance(self.datamodule, ResumableDataModule):
             # Here one process says it, before others are started and anything is read.
             self.datamodule.check_devices(self.trainer, self.command)
+        if self.command == "fit" and self.checkpoint is None and self.trainer.is_global_zero:
+            self.folder.clear()  # not for a run that is refused
         function = getattr(self.trainer, self.command)
         path = None if self.checkpoint is None else str(self.checkpoint)
-        options = {"verbose": False} if self.command == "test" and _reports(self.model) else {}
+        reports = getattr(self.model, "reports", False)  # says itself what a test found
+        options = {"verbose": False} if self.command == "test" and reports else {}
         results = function(self.model, datamodule=self.datamodule, ckpt_path=path, **options)
         if self.command == "predict":
             overwrite = self.config["overwrite"]
@@ -221,11 +224,6 @@ _ABOUT = {
         "dnamamba predict MODEL --help"
     ),
 }
-
-
-def _reports(module: pl.LightningModule) -> bool:
-    """Whether the module says itself what a test found."""
-    return bool(getattr(module, "reports", False))
 
 
 def _vocab_size(name: str) -> int:
