@@ -123,8 +123,7 @@ class PretrainModule(TrainedModule):
         backbone.recompute = recompute
         if compile:
             self.model.compile()  # in place: no wrapper that would rename the parameters
-        self.train_metrics = SequenceMetrics()
-        self.held_out_metrics = SequenceMetrics()
+        self.train_metrics, self.held_out_metrics = SequenceMetrics(), SequenceMetrics()
         self._soft_mask_weight = 1.0
         self.lane_states, self._held_out_lanes = LaneStates(backbone), HeldOutLanes(backbone)
 
@@ -194,6 +193,7 @@ class PretrainModule(TrainedModule):
         self._held_out_lanes.begin()
 
     def on_validation_end(self) -> None:
+        super().on_validation_end()
         self._held_out_lanes.begin()  # a training step needs their memory
 
     def on_test_start(self) -> None:
