@@ -1,13 +1,36 @@
-"""A process that another one has started for a further device ends with it."""
+"""Processes that others have started, of which each is to be part of one run."""
 
 import os
 import threading
 import time
 
-__all__ = ["end_with_launcher"]
+from dnamamba.cli.errors import UsageError
+
+__all__ = ["check_launched", "end_with_launcher"]
 
 _LAUNCHER = "DNAMAMBA_LAUNCHER"
 _SECONDS = 20.0  # in which an error of the lost connection, or a regular end, comes first
+
+
+def check_launched(world_size: int) -> None:
+    """Refuse to be one of several processes of which each takes itself for the whole run.
+
+    They would write to the same folder. Other numbers that do not agree Lightning refuses.
+
+    Args:
+        world_size: processes of the run, as the trainer has it.
+
+    Raises:
+        UsageError: torchrun or srun has started more than this one.
+    """
+    for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
+        count = os.environ.get(name, "")
+        if world_size == 1 and count.isdecimal() and int(count) > 1:
+            raise UsageError(
+                f"{count} processes were started ({name} in the environment), but trainer.devices "
+                f"x trainer.num_nodes is 1, and each would be a run of its own; set them so that "
+                f"they make {count}, or start one process"
+            )
 
 
 def end_with_launcher() -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from dnamamba.cli.sharing import check_sharing
+from dnamamba.cli.sharing import check_sharing, devices_of
 from dnamamba.cli.strategies import check_strategy
 
 __all__ = ["check_run"]
@@ -63,14 +63,7 @@ def _check_trainer(values: Mapping[str, Any]) -> None:
 
 
 def _check_devices(devices: Any) -> None:
-    numbers = devices
-    if isinstance(devices, str) and devices != "auto":
-        try:
-            numbers = [int(word) for word in devices.split(",") if word.strip()]
-        except ValueError:
-            numbers = []
-        if "," not in devices and numbers:
-            numbers = numbers[0]
+    numbers = devices_of(devices)
     if isinstance(numbers, int) and not isinstance(numbers, bool):
         fits = numbers == -1 or 1 <= numbers <= _MOST_DEVICES
     elif isinstance(numbers, list):

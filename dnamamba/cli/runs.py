@@ -64,7 +64,7 @@ class RunFolder:
         return path
 
     def prepare(self, resume_from: str | None, overwrite: bool) -> Path | None:
-        """Make way for a run, or find the checkpoint from which it goes on.
+        """Find the checkpoint from which a run goes on; None: it begins, and may ``clear``.
 
         ``last`` begins anew where there is none yet, so that the same command serves the first
         start and every restart; what a run has left that was cut short before its first
@@ -81,11 +81,14 @@ class RunFolder:
             existing = [path for path in self._files() if path.is_file()]
             if existing and not overwrite:
                 self._refuse(existing[0], resume_from)
-            # Results of the run before are not those of the one that comes.
-            results = [path for name in _RESULTS for path in self.path.glob(name)]
-            for path in [*existing, *results, self.checkpoints / BEFORE]:
-                path.unlink(missing_ok=True)
         return None
+
+    def clear(self) -> None:
+        """Make way for a run that begins."""
+        # Results of the run before are not those of the one that comes.
+        results = [path for name in _RESULTS for path in self.path.glob(name)]
+        for path in [*self._files(), *results, self.checkpoints / BEFORE]:
+            path.unlink(missing_ok=True)
 
     def refuse_predictions(self, overwrite: bool) -> None:
         """Say before the work, not after it, that its table is there already.

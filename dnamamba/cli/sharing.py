@@ -1,11 +1,13 @@
 """Whether devices can share sequences as they are set to, said before any work is done."""
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
+from dnamamba.data.windows.lengths import length_setting
 from dnamamba.training.sequence_parallel import SequenceParallel, check_groups
 
-__all__ = ["check_sharing"]
+__all__ = ["check_sharing", "devices_of"]
 
 
 def check_sharing(config: Mapping[str, Any]) -> None:
@@ -24,25 +26,38 @@ def check_sharing(config: Mapping[str, Any]) -> None:
     if sharing is None:
         return
     check_groups(sharing if devices is None else devices, sharing)
-    length, taps = _shortest(_arguments(config, "data")), _taps(config)
+    (length, setting), taps = _shortest(_arguments(config, "data")), _taps(config)
     if isinstance(length, int) and sharing > 1 and length // sharing < max(taps, 1):
         raise ValueError(
-            f"data.length {length} cut into {sharing} pieces leaves a device {length // sharing} "
+            f"{setting} {length} cut into {sharing} pieces leaves a device {length // sharing} "
             f"base(s), and each needs {max(taps, 1)} at least; set "
-            f"data.length to at least {sharing * max(taps, 1)}, or let fewer devices share a "
+            f"{setting} to at least {sharing * max(taps, 1)}, or let fewer devices share a "
             "sequence (devices_per_sequence of trainer.strategy)"
         )
 
 
-def _shortest(data: Mapping[str, Any]) -> Any:
-    """Bases of a row, of a schedule of lengths those of its shortest stage."""
-    lengths = [stage[1] for stage in data.get("length_schedule") or ()]
-    return min([*lengths, data.get("length")]) if lengths else data.get("length")
+def devices_of(value: Any) -> Any:
+    """``trainer.devices`` as Lightning reads it: text that says a count or a list is that."""
+    if not isinstance(value, str):
+        return value
+    try:
+        numbers = [int(word) for word in value.split(",") if word.strip()]
+    except ValueError:
+        return value
+    return numbers if "," in value or not numbers else numbers[0]
+
+
+def _shortest(data: Mapping[str, Any]) -> tuple[Any, str]:
+    """Bases of a row, of a schedule of lengths those of its shortest stage, and what sets them."""
+    lengths = [(data.get("length"), "data.length")]
+    stages = data.get("length_schedule") or ()
+    lengths += [(length, length_setting(i)) for i, (_, length) in enumerate(stages[:-1])]
+    return min(lengths, key=itemgetter(0)) if stages else lengths[0]
 
 
 def _sharing(strategy: Any, devices: int | None) -> int | None:
     """P; None where no devices share, or nobody knows how many."""
-    if strategy == SequenceParallel.strategy_name:
+    if str(strategy).lower() == SequenceParallel.strategy_name:
         return devices
     if isinstance(strategy, str) or not hasattr(strategy, "get"):
         return None
@@ -53,11 +68,7 @@ def _sharing(strategy: Any, devices: int | None) -> int | None:
 
 
 def _devices(trainer: Mapping[str, Any]) -> int | None:
-    devices, nodes = trainer.get("devices"), trainer.get("num_nodes", 1)
-    if isinstance(devices, str) and "," in devices:
-        devices = [word for word in devices.split(",") if word.strip()]
-    if isinstance(devices, str) and devices.isdecimal():
-        devices = int(devices)
+    devices, nodes = devices_of(trainer.get("devices")), trainer.get("num_nodes", 1)
     count = len(devices) if isinstance(devices, list) else devices
     return count * nodes if isinstance(count, int) and count > 0 else None
 

@@ -19,8 +19,8 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
-from dnamamba.cli.full_memory import explain_full, is_full
-from dnamamba.cli.launched import end_with_launcher
+from dnamamba.cli.failures import explained
+from dnamamba.cli.launched import check_launched, end_with_launcher
 from dnamamba.cli.lock import only_writer
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
@@ -30,6 +30,7 @@ from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.cli.strategies import made
 from dnamamba.data.modules.genome import GenomeDataModule
+from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 from dnamamba.training.metrics_file import MetricsFile
 from dnamamba.training.predictions import write_predictions
@@ -64,9 +65,9 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
     except (RuntimeError, MemoryError) as error:
-        if not is_full(error):
-            raise
-        raise ValueError(explain_full(cli.trainer, error)) from error
+        if said := explained(cli.trainer, error):
+            raise ValueError(said) from error
+        raise
     return 0
 
 
@@ -195,14 +196,22 @@ class TrainingCLI(LightningCLI):
 
     def run(self) -> None:
         """Train, or apply a checkpoint."""
+        check_launched(self.trainer.world_size)
+        if isinstance(self.datamodule, ResumableDataModule):
+            # Here one process says it, before others are started and anything is read.
+            self.datamodule.check_devices(self.trainer, self.command)
+        if self.command == "fit" and self.checkpoint is None and self.trainer.is_global_zero:
+            self.folder.clear()  # not for a run that is refused
         function = getattr(self.trainer, self.command)
         path = None if self.checkpoint is None else str(self.checkpoint)
-        options = {"verbose": False} if self.command == "test" and _reports(self.model) else {}
+        reports = getattr(self.model, "reports", False)  # says itself what a test found
+        options = {"verbose": False} if self.command == "test" and reports else {}
         results = function(self.model, datamodule=self.datamodule, ckpt_path=path, **options)
         if self.command == "predict":
             overwrite = self.config["overwrite"]
             written = write_predictions(self.folder.path, self.trainer, results, overwrite)
-            print(f"written to {written}", file=sys.stderr)
+            if self.trainer.is_global_zero:
+                print(f"written to {written}", file=sys.stderr)
 
 
 _ABOUT = {
@@ -215,11 +224,6 @@ _ABOUT = {
         "dnamamba predict MODEL --help"
     ),
 }
-
-
-def _reports(module: pl.LightningModule) -> bool:
-    """Whether the module says itself what a test found."""
-    return bool(getattr(module, "reports", False))
 
 
 def _vocab_size(name: str) -> int:

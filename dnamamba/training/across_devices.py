@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed
 
+from dnamamba.data.modules.position import rank_and_world
 from dnamamba.training.sequence_parallel import pieces_of
 
 __all__ = [
@@ -44,9 +45,9 @@ def counted_once(trainer: pl.Trainer, index: Tensor) -> Tensor:
 
 def positions_read(trainer: pl.Trainer, tokens: Tensor) -> int:
     """Positions of the batches of all devices, of which this one's holds ``tokens`` (B, L)."""
-    if (pieces := pieces_of(trainer)) is None:
-        return tokens.numel() * trainer.world_size
-    return pieces.rows * sum(pieces.lengths) * (trainer.world_size // pieces.count)
+    pieces = pieces_of(trainer)
+    share = tokens.numel() if pieces is None else pieces.rows * sum(pieces.lengths)
+    return share * rank_and_world(trainer)[1]
 
 
 class Verdict:

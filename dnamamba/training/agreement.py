@@ -19,6 +19,8 @@ __all__ = [
     "check_objective",
     "check_reads_pieces",
     "check_tokenizer",
+    "check_unlabelled",
+    "check_vocabulary",
     "resolve_head",
     "sizes_for",
 ]
@@ -37,6 +39,32 @@ def check_tokenizer(tokenizer: Tokenizer, data: Any) -> None:
         raise ValueError(
             f"data.tokenizer is {theirs}, but the model reads {tokenizer}; set data.tokenizer to "
             f"it (data.init_args.tokenizer.name: {tokenizer.name})"
+        )
+
+
+def check_vocabulary(config: BackboneConfig, tokenizer: Tokenizer) -> None:
+    """Refuse a model of other ids than the tokenizer has.
+
+    Raises:
+        ValueError: names both numbers.
+    """
+    if config.vocab_size != tokenizer.vocab_size:
+        raise ValueError(
+            f"model.vocab_size is {config.vocab_size}, but the {tokenizer.name} "
+            f"tokenizer has {tokenizer.vocab_size} ids; set it to that"
+        )
+
+
+def check_unlabelled(data: Any) -> None:
+    """Refuse data with labels, which pretraining does not learn.
+
+    Raises:
+        ValueError: names it, and what goes with it.
+    """
+    if isinstance(data, LabelledDataModule):
+        raise ValueError(
+            f"data is a {type(data).__name__}, whose labels PretrainModule does not learn; "
+            "set model.class_path as in configs/finetune-sequence.yaml"
         )
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.optim import Optimizer
@@ -16,6 +18,7 @@ __all__ = ["FullySharded"]
 
 # Those that read the model; the last one standardises a head's inputs.
 _METHODS = ("training_step", "validation_step", "test_step", "predict_step", "on_train_start")
+_HALF = ("bf16-true", "16-true")
 
 
 class FullySharded(DDPStrategy):
@@ -25,9 +28,6 @@ class FullySharded(DDPStrategy):
     rounding. A checkpoint is that of a single device: the whole of it, put together and written by
     the first process, so that it opens anywhere, and a run goes on from it with any strategy.
     Behind ``fit`` the module is whole; ``validate``, ``test`` and ``predict`` take it so.
-
-    Raises:
-        MisconfigurationException: with float16's loss scaling, or a compiled model.
     """
 
     gathers_checkpoints = True
@@ -38,19 +38,34 @@ class FullySharded(DDPStrategy):
         self._shards: Shards | None = None
         self._broken = False  # an exception ends the run
 
-    def configure_ddp(self) -> None:
-        module = self.lightning_module
-        assert module is not None
+    def connect(self, model: pl.LightningModule) -> None:
+        """Raises:
+        MisconfigurationException: it is to be trained with float16's loss scaling, with weights
+            in half precision, or compiled.
+        """
+        super().connect(model)
+        if model.trainer.state.fn != TrainerFn.FITTING:
+            return  # the module stays whole
         if getattr(self.precision_plugin, "scaler", None) is not None:
             raise MisconfigurationException(
                 "strategy fsdp does not go with float16, whose losses are scaled; set precision "
                 "bf16-mixed (--trainer.precision bf16-mixed)."
             )
-        if any(part._compiled_call_impl for part in module.modules()):
+        if str(self.precision_plugin.precision) in _HALF:
+            raise MisconfigurationException(
+                "strategy fsdp does not go with weights in half precision, of which some stay in "
+                "float32; set precision bf16-mixed (--trainer.precision bf16-mixed), or strategy "
+                "ddp."
+            )
+        if any(part._compiled_call_impl for part in model.modules()):
             raise MisconfigurationException(
                 "strategy fsdp does not go with a compiled model; set model.compile false, or "
                 "strategy ddp."
             )
+
+    def configure_ddp(self) -> None:
+        module = self.lightning_module
+        assert module is not None
         for tensor in module.state_dict().values():
             if isinstance(tensor, torch.Tensor):
                 distributed.broadcast(tensor, 0)

@@ -62,6 +62,11 @@ class LaneStates:
         self._state: State | None = None
         self._saved: dict[str, Any] = {}
 
+    @property
+    def bytes_of_lane(self) -> int:
+        """What the state of one lane takes."""
+        return sum(x.nbytes for x in _zeros(self._backbone, 1, torch.device("meta")))
+
     def enter(self, batch: Batch, share: Share) -> Batch:
         """A batch with the states that its rows begin with."""
         lane = batch["lane"]

@@ -66,6 +66,7 @@ class Step:
         on_gpu: the device is a CUDA device.
         may_capture: small batches are captured as CUDA graphs there.
         workspace: bytes that cuBLAS takes for a thread on a stream.
+        carried: bytes of the state that a row leaves to the next step; 0: none does.
     """
 
     samples: int
@@ -79,6 +80,7 @@ class Step:
     on_gpu: bool = False
     may_capture: bool = False
     workspace: int = 0
+    carried: int = 0
 
     @property
     def batch(self) -> int:
@@ -97,13 +99,22 @@ class Step:
         alone = self.may_capture and self.pieces == 1
         return alone and is_small(self.reading.positions)
 
+    @property
+    def states(self) -> int:
+        """Bytes of what rows carry: of all lanes as before the batch and as after it, of the
+        batch's rows what it reads and what it leaves, and of a graph its own of both.
+        """
+        rows = self.reading.rows
+        copies = 2 * rows * self.accumulated + (4 if self.captured else 2) * rows
+        return self.carried * copies
+
 
 class StepMemory(NamedTuple):
     """Bytes at a step's peak.
 
     Attributes:
         model: weights, gradients, optimiser, and what libraries work in.
-        activations: of a batch, forward and backward.
+        activations: of a batch, forward and backward, and the states of lanes.
     """
 
     model: int
@@ -134,7 +145,9 @@ class Forecast:
         """Of another step than its own; None where the backbone's family says nothing."""
         assert isinstance(self.module, SaysMemory)
         found = self.module.activation_memory(step.reading, step.captured)
-        return None if found is None else StepMemory(_of_model(self.module, step), found)
+        if found is None:
+            return None
+        return StepMemory(_of_model(self.module, step), found + step.states)
 
     def remedy(self, room: float) -> str:
         """The settings that would fit ``room`` bytes, what changes the run least before others."""

@@ -2,24 +2,27 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor, distributed
 
 from dnamamba.files import replacing
 
 __all__ = ["write_predictions"]
 
+Columns = dict[str, Tensor]
+
 
 def write_predictions(
     folder: Path, trainer: pl.Trainer, batches: Iterable[dict[str, Any]] | None, overwrite: bool
 ) -> Path:
-    """Write one row a window: where it lies, then each metric, to ``predictions.tsv``.
+    """Write one row a window, in order: where it lies, then each metric, to ``predictions.tsv``.
 
-    With several devices each writes its own share, to ``predictions-RANK.tsv``.
+    Called by all processes of a run; the first writes what all have found.
 
     Args:
         folder: where to.
@@ -29,22 +32,40 @@ def write_predictions(
         overwrite: replace a file that is there.
 
     Raises:
-        ValueError: the file is there and ``overwrite`` is False.
+        ValueError: the file is there and ``overwrite`` is False, or nothing was predicted.
     """
-    rank = f"-{trainer.global_rank}" if trainer.world_size > 1 else ""
-    path = folder / f"predictions{rank}.tsv"
+    path, batches = folder / "predictions.tsv", list(batches or [])
     if path.exists() and not overwrite:
         raise ValueError(f"{path} exists; set --overwrite to replace it")
-    results = list(batches or [])
-    columns = {name: torch.cat([batch[name] for batch in results]) for name in results[0]}
+    if not batches:
+        raise ValueError(
+            "nothing was predicted, so nothing is written; raise trainer.limit_predict_batches"
+        )
+    columns = _of_all(trainer, _joined(batches))
+    if not trainer.is_global_zero:
+        return path
     index = columns.pop("index")
-    real = index >= 0
+    order = index.argsort(stable=True)
+    order = order[index[order] >= 0]
     describe: Any = getattr(trainer, "datamodule").describe  # noqa: B009 (Lightning sets it late)
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(["window", *columns])
-    metrics = (values[real].tolist() for values in columns.values())
-    writer.writerows(zip(describe(index[real], "predict"), *metrics, strict=True))
+    metrics = (values[order].tolist() for values in columns.values())
+    writer.writerows(zip(describe(index[order], "predict"), *metrics, strict=True))
     with replacing(path) as file:
         file.write(text.getvalue().encode())
     return path
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _of_all(trainer: pl.Trainer, columns: Columns) -> Columns:
+    """Those of every process."""
+    if trainer.world_size == 1:
+        return columns
+    gathered: list[Any] = [None] * trainer.world_size
+    distributed.all_gather_object(gathered, columns)
+    return _joined(gathered)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.position import rank_and_world
 from dnamamba.model import LanguageModel
 from dnamamba.model.families import Sizes
@@ -27,6 +26,8 @@ from dnamamba.training.agreement import (
     check_complement,
     check_objective,
     check_reads_pieces,
+    check_unlabelled,
+    check_vocabulary,
     sizes_for,
 )
 from dnamamba.training.callbacks import CarriedLanes
@@ -102,11 +103,7 @@ class PretrainModule(TrainedModule):
         self.tokenizer = typed(Tokenizer, tokenizer)
         config = sizes_for(model, self.tokenizer)
         self.optimizer = typed(OptimizerConfig, optimizer)
-        if config.vocab_size != self.tokenizer.vocab_size:
-            raise ValueError(
-                f"model.vocab_size is {config.vocab_size}, but the {self.tokenizer.name} "
-                f"tokenizer has {self.tokenizer.vocab_size} ids; set it to that"
-            )
+        check_vocabulary(config, self.tokenizer)
         check_complement(config, self.tokenizer)
         self.model = LanguageModel(config)
         backbone = self.model.backbone
@@ -126,8 +123,7 @@ class PretrainModule(TrainedModule):
         backbone.recompute = recompute
         if compile:
             self.model.compile()  # in place: no wrapper that would rename the parameters
-        self.train_metrics = SequenceMetrics()
-        self.held_out_metrics = SequenceMetrics()
+        self.train_metrics, self.held_out_metrics = SequenceMetrics(), SequenceMetrics()
         self._soft_mask_weight = 1.0
         self.lane_states, self._held_out_lanes = LaneStates(backbone), HeldOutLanes(backbone)
 
@@ -137,8 +133,7 @@ class PretrainModule(TrainedModule):
         Raises:
             ValueError: they are, and the model has no state to carry.
         """
-        # Before any data is read.
-        data: Any = getattr(self.trainer, "datamodule", None)
+        data: Any = getattr(self.trainer, "datamodule", None)  # nothing of it is read yet
         if not getattr(data, "carries_state", False):
             return super().configure_callbacks()
         check_carries_state(self.model.backbone)
@@ -151,11 +146,7 @@ class PretrainModule(TrainedModule):
             ValueError: names it, and what goes with it.
         """
         data = getattr(self.trainer, "datamodule", None)
-        if isinstance(data, LabelledDataModule):
-            raise ValueError(
-                f"data is a {type(data).__name__}, whose labels PretrainModule does not learn; "
-                "set model.class_path as in configs/finetune-sequence.yaml"
-            )
+        check_unlabelled(data)
         self._soft_mask_weight = getattr(data, "soft_mask_weight", 1.0)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -200,6 +191,10 @@ class PretrainModule(TrainedModule):
     def on_validation_start(self) -> None:
         super().on_validation_start()
         self._held_out_lanes.begin()
+
+    def on_validation_end(self) -> None:
+        super().on_validation_end()
+        self._held_out_lanes.begin()  # a training step needs their memory
 
     def on_test_start(self) -> None:
         self._held_out_lanes.begin()

@@ -11,6 +11,7 @@ from cli_cases import config
 from dnamamba.cli import main
 from dnamamba.device import usable_memory
 from dnamamba.training.callbacks import memory_forecast
+from dnamamba.training.memory import Step
 from dnamamba.training.pretrain import PretrainModule
 
 CPU = torch.device("cpu")
@@ -36,6 +37,15 @@ def test_before_the_first_step(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert " activations (2 x 64 bases, nothing recomputed; " in line(said)
     assert line(said).endswith(" with model.recompute: everything)")
     assert said.index("memory: ") < said.index("step 2 of 2")
+
+
+def test_states_of_lanes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    carried: list[int] = []
+    monkeypatch.setattr(Step, "states", property(lambda step: carried.append(step.carried) or 0))
+    for rows in ("packed", "lanes"):
+        flags = ["--trainer.max_steps=1", f"--data.rows={rows}", f"--run_dir={tmp_path / rows}"]
+        assert main(["fit", "-c", config(tmp_path), *flags]) == 0
+    assert set(carried) == {0, 16 * (2 + 3) * 4}
 
 
 @pytest.mark.parametrize(
@@ -85,3 +95,23 @@ def test_the_memory_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         bound.write_text(text)
         found = usable_memory(CPU)
         assert found == expected if expected else found >= usable  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[gloo/transport/tcp/pair.cc:537] Read error: Connection reset by peer"),
+        torch.distributed.DistBackendError("NCCL error: remote process exited"),
+    ],
+)
+def test_a_process_that_is_gone_is_said_in_one_line(
+    error: Exception,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(PretrainModule, "training_step", full(error))
+    assert main(["fit", "-c", config(tmp_path)]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "another process of this run has ended" in said
+    assert said.endswith("(fit: with --ckpt_path last)")

@@ -23,7 +23,25 @@ def test_what_was_found_about_a_run_goes_with_it(tmp_path: Path) -> None:
         folder.prepare(None, overwrite=False)
     assert all((tmp_path / name).is_file() for name in (*RUN, *FOUND))
     assert folder.prepare(None, overwrite=True) is None
+    assert all((tmp_path / name).is_file() for name in (*RUN, *FOUND))
+    folder.clear()
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--trainer.devices=2", "--data.global_batch_size=3"], ["--model.objective=masked_bases"]],
+)
+def test_a_run_makes_way_for_none_that_is_refused(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in RUN:
+        path = tmp_path / "run" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("old")
+    assert main(["fit", "-c", config(tmp_path), "--overwrite", *flags]) == 1
+    assert "dnamamba fit: " in capsys.readouterr().err
+    assert all((tmp_path / "run" / name).read_text() == "old" for name in RUN)
 
 
 @pytest.mark.parametrize(

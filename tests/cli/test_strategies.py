@@ -40,15 +40,31 @@ def test_classes(strategy: dict[str, Any], kind: Any) -> None:
         check_strategy(kind(**settings))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("sequence_paralel", "no trainer.strategy sequence_paralel; did you mean sequence_paral"),
+        ("DPP", "no trainer.strategy DPP.*; take auto, ddp, fsdp or sequence_parallel"),
+        ("{class_path: SequenceParallel, init_args: {pieces: 2}}", "settings that it does not"),
+        ("DeepSpeed", "in a way that is not supported"),
+    ],
+)
+def test_a_name_of_nothing(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        check_strategy(name)
+
+
 def test_what_goes_is_let_through() -> None:
     popen = {"start_method": "popen"}
     check_strategy({"class_path": "pytorch_lightning.strategies.DDPStrategy", "init_args": popen})
     check_strategy("auto")
+    check_strategy("FSDP")
     check_strategy({"class_path": "dnamamba.training.fully_sharded.FullySharded"})
 
 
 def test_what_the_trainer_is_given() -> None:
     assert isinstance(made("fsdp"), FullySharded)
+    assert isinstance(made("FSDP"), FullySharded)  # Lightning's names are of any case
     assert made("ddp") == "ddp"
     assert StrategyRegistry["ddp"]["init_params"]["gradient_as_bucket_view"]
 

@@ -26,11 +26,12 @@ from dnamamba.model.families import Sizes
 from dnamamba.model.heads import HeadConfig, VariantHeadConfig
 from dnamamba.training.adapters import LoraSettings
 from dnamamba.training.callbacks import ExportModel
-from dnamamba.training.finetune import ClassificationModule, VariantModule
+from dnamamba.training.finetune import ClassificationModule
 from dnamamba.training.objectives import Masked
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
 from dnamamba.training.tuning import TuningConfig
+from dnamamba.training.variant_finetune import VariantModule
 
 Make = Callable[..., pl.Trainer]
 

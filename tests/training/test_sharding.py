@@ -1,7 +1,7 @@
 """A module in shards, here of a single process, and whole again; see test_devices.py for two."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.tensor import DTensor
@@ -82,14 +83,20 @@ def test_a_module_is_whole_again_and_may_be_divided_anew(
         step(copy.deepcopy(module), optimizer, 0)  # which a divided module refuses
 
 
-def test_what_does_not_go_is_said() -> None:
-    for scaler, compiled, match in (
-        (object(), False, "set precision bf16-mixed"),
-        (None, True, "set model.compile false"),
+def test_what_does_not_go_is_said(quiet_trainer: Callable[..., pl.Trainer]) -> None:
+    for precision, scaler, compiled, match in (
+        ("16-mixed", object(), False, "set precision bf16-mixed"),
+        ("bf16-true", None, False, "in half precision, .* set precision bf16-mixed"),
+        ("32-true", None, True, "set model.compile false"),
     ):
-        strategy = FullySharded()
-        strategy._precision_plugin = SimpleNamespace(scaler=scaler)  # type: ignore[assignment]
-        strategy._lightning_module = module = Read(MambaConfig(**SIZES))
+        strategy, trainer = FullySharded(), quiet_trainer()
+        strategy._precision_plugin = SimpleNamespace(  # type: ignore[assignment]
+            precision=precision, scaler=scaler
+        )
+        module = Read(MambaConfig(**SIZES))
         module.model._compiled_call_impl = object() if compiled else None
+        module.trainer = trainer
+        strategy.connect(module)  # which then stays whole
+        trainer.state.fn = TrainerFn.FITTING
         with pytest.raises(MisconfigurationException, match=match):
-            strategy.configure_ddp()
+            strategy.connect(module)

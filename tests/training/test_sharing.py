@@ -9,9 +9,9 @@ from weighted import Weighted
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
 from dnamamba.data.modules.position import Position
-from dnamamba.training.finetune import VariantModule
 from dnamamba.training.pretrain import PretrainModule
 from dnamamba.training.sequence_parallel import SequenceParallel
+from dnamamba.training.variant_finetune import VariantModule
 
 SIZES = MambaConfig(d_model=8, n_layers=1, d_state=2)
 Make = Callable[..., pl.Trainer]

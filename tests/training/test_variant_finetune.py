@@ -24,8 +24,8 @@ from dnamamba.data.variants.splits import VariantSplit
 from dnamamba.data.windows.settings import Part
 from dnamamba.model.heads import VariantHeadConfig
 from dnamamba.training.callbacks import ExportModel
-from dnamamba.training.finetune import VariantModule
 from dnamamba.training.optim import OptimizerConfig
+from dnamamba.training.variant_finetune import VariantModule
 
 Make = Callable[..., pl.Trainer]
 
@@ -129,9 +129,9 @@ def test_the_window_is_the_data_s_unless_it_is_set(files: VariantFiles, make: Ma
 
 
 def test_the_class_path_of_before_still_names_it() -> None:
-    from dnamamba.training import variant_finetune
+    from dnamamba.training import finetune
 
-    assert variant_finetune.VariantModule is VariantModule
+    assert finetune.VariantModule is VariantModule
 
 
 def saved(net: VariantModule, make: Make) -> Path:

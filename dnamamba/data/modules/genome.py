@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
@@ -130,11 +131,15 @@ class GenomeDataModule(ResumableDataModule):
         """Index the genomes, on one process of each machine."""
         open_genomes(self.genome_paths, self.cache_dir)
 
+    def check_devices(self, trainer: pl.Trainer, stage: str | None) -> None:
+        """And of a training the windows of every stage of lengths."""
+        super().check_devices(trainer, stage)
+        if stage == "fit":
+            accumulated = trainer.accumulate_grad_batches
+            self.lengths.check_devices(rank_and_world(trainer)[1], accumulated)
+
     def load(self, stage: str | None = None) -> None:
         """Open the genomes and decide all windows, once for all stages."""
-        if stage == "fit" and self.trainer is not None:
-            accumulated = self.trainer.accumulate_grad_batches
-            self.lengths.check_devices(rank_and_world(self.trainer)[1], accumulated)
         if self._plans is None:
             self._plans = make_plans(
                 open_genomes(self.genome_paths, self.cache_dir),
@@ -219,10 +224,8 @@ class GenomeDataModule(ResumableDataModule):
         sources = list(self.plans.genomes.values()), self.plans.contigs
         soft_mask = part == "train" and self.soft_mask_weight != 1
         if isinstance(windows, Tape):
-            carried = self.carries_state
-            return TapeDataset(
-                *sources, windows, self.tokenizer, soft_mask=soft_mask, carried=carried
-            )
+            marks: dict[str, Any] = {"soft_mask": soft_mask, "carried": self.carries_state}
+            return TapeDataset(*sources, windows, self.tokenizer, **marks)
         padded = part != "train"
         return WindowDataset(*sources, windows, self.tokenizer, soft_mask=soft_mask, padded=padded)
 
@@ -233,8 +236,7 @@ class GenomeDataModule(ResumableDataModule):
         return Tape(regions, stage.length, lanes, *order, opening=opening)
 
     def _held_out_tape(self, part: DataPart) -> Tape:
-        plans = self.plans
-        regions = stretches(plans.regions[part], plans.genomes, plans.contigs)
+        regions = stretches(self.plans.regions[part], self.plans.genomes, self.plans.contigs)
         # Cut more often, a lane's windows would mostly be first ones, with nothing carried.
         most = regions.bases // (_LEAST_WINDOWS * self.length)
         return Tape(regions, self.length, max(1, min(self.global_batch_size, most)), once=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-__all__ = ["Position", "rank_and_world"]
+__all__ = ["Position", "devices_of_share", "rank_and_world"]
 
 
 class Position:
@@ -36,7 +36,7 @@ class Position:
         """
         world, accumulated = rank_and_world(trainer)[1], _accumulated(trainer)
         if self._global % (world * accumulated):
-            sharing = 1 if trainer is None else trainer.world_size // world
+            sharing = devices_of_share(trainer)
             devices = "device(s)" if sharing == 1 else f"group(s) of {sharing} devices"
             raise ValueError(
                 f"data.global_batch_size {self._global} does not divide by {world} {devices} x "
@@ -91,6 +91,11 @@ def rank_and_world(trainer: pl.Trainer | None) -> tuple[int, int]:
         return 0, 1
     shares: dict[str, int] = trainer.distributed_sampler_kwargs or {"rank": 0, "num_replicas": 1}
     return shares["rank"], shares["num_replicas"]
+
+
+def devices_of_share(trainer: pl.Trainer | None) -> int:
+    """How many devices read each share of the data, all of them the same rows."""
+    return 1 if trainer is None else trainer.world_size // rank_and_world(trainer)[1]
 
 
 def _accumulated(trainer: pl.Trainer | None) -> int:

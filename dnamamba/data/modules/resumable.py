@@ -111,8 +111,22 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
         numbers = np.asarray(torch.as_tensor(index).cpu(), dtype=np.int64).reshape(-1)
         return self.dataset(part).describe(numbers)
 
+    def check_devices(self, trainer: pl.Trainer, stage: str | None) -> None:
+        """Refuse devices among which samples cannot be shared out; nothing is read for it.
+
+        Args:
+            trainer: whose devices they are.
+            stage: ``fit``, or what else they are to do.
+
+        Raises:
+            ValueError: names what does not divide, and what would.
+        """
+        self._position.batch(trainer)
+
     def setup(self, stage: str | None = None) -> None:
         """Read the data. A checkpoint's position comes after this."""
+        if self.trainer is not None:
+            self.check_devices(self.trainer, stage)
         self._position.reset()
         self.load(stage)
         if stage == "fit" and self.trainer is not None and not len(self.dataset("validation")):

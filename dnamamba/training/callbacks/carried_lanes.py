@@ -10,7 +10,7 @@ from dnamamba.training.lanes import LaneStates, joined
 from dnamamba.training.lightning_private import batches_processed
 from dnamamba.training.sequence_parallel import pieces_of
 
-__all__ = ["CarriedLanes"]
+__all__ = ["CarriedLanes", "TrainsLanes"]
 
 State = dict[str, Any]
 

@@ -9,9 +9,10 @@ import torch
 from pytorch_lightning.utilities import rank_zero_warn
 from rich.console import Console
 
-from dnamamba.data.modules.position import rank_and_world
+from dnamamba.data.modules.position import devices_of_share, rank_and_world
 from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.device import usable_memory
+from dnamamba.training.callbacks.carried_lanes import TrainsLanes
 from dnamamba.training.memory import Forecast, SaysMemory, Step, StepMemory, readable_bytes
 
 __all__ = ["MemoryForecast"]
@@ -109,7 +110,7 @@ def _may_capture(trainer: pl.Trainer, module: pl.LightningModule) -> bool:
 def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDataModule) -> Step:
     *windows, length = data.dataset("train").sample_shape
     precision, on_gpu = str(trainer.precision), module.device.type == "cuda"
-    settings, groups = module.hparams, rank_and_world(trainer)[1]
+    settings = module.hparams
     workspace = 0
     if on_gpu:
         large = torch.cuda.get_device_capability(module.device)[0] in _LARGE_WORKSPACE
@@ -120,10 +121,18 @@ def _step_of(trainer: pl.Trainer, module: pl.LightningModule, data: ResumableDat
         length=length,
         itemsize={"64": 8, "32": 4}.get(precision[:2], 2),
         recompute=settings.get("recompute", "nothing"),
-        devices=groups,
-        pieces=trainer.world_size // groups,
+        devices=rank_and_world(trainer)[1],
+        pieces=devices_of_share(trainer),
         accumulated=trainer.accumulate_grad_batches,
         on_gpu=on_gpu,
         may_capture=on_gpu and _may_capture(trainer, module),
         workspace=workspace,
+        carried=_carried(module, data),
     )
+
+
+def _carried(module: pl.LightningModule, data: ResumableDataModule) -> int:
+    """Bytes of what a row leaves to the next step."""
+    if isinstance(module, TrainsLanes) and getattr(data, "carries_state", False):
+        return module.lane_states.bytes_of_lane
+    return 0
