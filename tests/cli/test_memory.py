@@ -1,6 +1,7 @@
 """What a run says of memory before its first step, and where there is too little."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from dnamamba.training.pretrain import PretrainModule
 
 CPU = torch.device("cpu")
 
+LastWords = Callable[[Exception], str]
+
 
 def line(said: str) -> str:
     return next(line for line in said.splitlines() if line.startswith("memory: "))
@@ -26,6 +29,20 @@ def full(error: Exception) -> Any:
         raise error
 
     return training_step
+
+
+@pytest.fixture
+def last_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> LastWords:
+    """The last line of a run that ends by an error in its first step."""
+
+    def last_words(error: Exception) -> str:
+        monkeypatch.setattr(PretrainModule, "training_step", full(error))
+        assert main(["fit", "-c", config(tmp_path)]) == 1
+        return capsys.readouterr().err.splitlines()[-1]
+
+    return last_words
 
 
 def test_before_the_first_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,15 +72,8 @@ def test_states_of_lanes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyP
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_out_of_memory_names_what_fits(
-    error: Exception,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(PretrainModule, "training_step", full(error))
-    assert main(["fit", "-c", config(tmp_path)]) == 1
-    said = capsys.readouterr().err.splitlines()[-1]
+def test_out_of_memory_names_what_fits(error: Exception, last_words: LastWords) -> None:
+    said = last_words(error)
     assert "the device's memory is full: " in said
     assert ". Set model.recompute: everything (needs about" in said
     assert "; or trainer.accumulate_grad_batches: 2 (needs about" in said
@@ -105,13 +115,8 @@ def test_the_memory_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_a_process_that_is_gone_is_said_in_one_line(
-    error: Exception,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    error: Exception, last_words: LastWords
 ) -> None:
-    monkeypatch.setattr(PretrainModule, "training_step", full(error))
-    assert main(["fit", "-c", config(tmp_path)]) == 1
-    said = capsys.readouterr().err.splitlines()[-1]
+    said = last_words(error)
     assert "another process of this run has ended" in said
     assert said.endswith("(fit: with --ckpt_path last)")
