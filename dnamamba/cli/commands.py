@@ -13,12 +13,14 @@ class Command(NamedTuple):
         function: ``module:name``; its signature and docstring make the parser and the help.
         examples: lines as they are typed.
         shared: processes that torchrun starts divide its work.
+        on_device: a device does it; takes ``--device``.
     """
 
     about: str
     function: str
     examples: tuple[str, ...]
     shared: bool = True
+    on_device: bool = True
 
 
 COMMANDS = {
@@ -92,6 +94,7 @@ COMMANDS = {
             "dnamamba convert downloaded model --tokens tokens.json",
         ),
         shared=False,
+        on_device=False,
     ),
     "report": Command(
         "table, figures and samples of a finished run",

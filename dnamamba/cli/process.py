@@ -32,7 +32,8 @@ def _takes_first_gpu(arguments: Sequence[str]) -> bool:
     command, *rest = arguments or [""]
     said = any(word.startswith(("--device", "-h", "--help")) for word in rest)
     used = command in COMMANDS and bool(rest) and not rest[0].startswith("-")
-    return used and not said and "RANK" not in os.environ
+    on_device = used and COMMANDS[command].on_device
+    return on_device and not said and "RANK" not in os.environ
 
 
 def _wake_gpu(first: bool) -> None:

@@ -1,15 +1,18 @@
 import atexit
 import errno
+import inspect
 import io
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 from dnamamba import cli
 from dnamamba.cli import process
+from dnamamba.cli.commands import COMMANDS
 
 
 class _Full(io.StringIO):
@@ -106,6 +109,7 @@ def test_what_was_printed_is_there_and_a_closed_pipe_is_an_error() -> None:
         ("embed model genome.fa vectors.npz --device cpu", False),
         ("embed model genome.fa vectors.npz --device=cuda:1", False),
         ("embed --help", False),
+        ("convert model other", False),  # files alone
         ("fit --config run.yaml", False),
         ("", False),
     ],
@@ -116,3 +120,10 @@ def test_a_gpu_is_made_ready_where_it_will_be_used(
     assert process._takes_first_gpu(words.split()) is first
     monkeypatch.setenv("RANK", "1")
     assert not process._takes_first_gpu(words.split())
+
+
+def test_what_takes_a_device_is_said_in_the_table() -> None:
+    for name, command in COMMANDS.items():
+        module, _, function = command.function.partition(":")
+        parameters = inspect.signature(getattr(import_module(module), function)).parameters
+        assert command.on_device == ("device" in parameters), name
