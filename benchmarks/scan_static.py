@@ -31,6 +31,7 @@ from triton.compiler import ASTSource
 from dnamamba_kernels.selective_scan.fused import adjoint_summary as adjoint_summary
 from dnamamba_kernels.selective_scan.fused import backward as backward
 from dnamamba_kernels.selective_scan.fused import forward as forward
+from dnamamba_kernels.selective_scan.fused import prepare as prepare
 from dnamamba_kernels.selective_scan.fused.plan import STEPS, plan
 
 # An H200: schedulers that issue one warp-instruction a clock, clock, copy bandwidth.
@@ -44,9 +45,9 @@ TOLERATED = {"issued": 1.1, "special": 1.1, "memory": 1.1, "registers": 1.1, "sp
 
 HALF = ["u", "delta", "z", "y", "dy", "dz", "du", "ddelta"]
 N = 16
-MARKS = "*u8"  # of ``resets``, where there are any
+MARKS = "*u8"  # of ``cuts``, where there are marks
 CONSTANTS = {
-    "resets": None,
+    "cuts": None,
     "N": N,
     "STEPS": STEPS,
     "SOFTPLUS": True,
@@ -130,17 +131,32 @@ def disassemble(cubin: bytes) -> tuple[list[tuple[int, str]], dict[str, int]]:
     return instructions, {"registers": int(used[1]), "stack": int(used[2])}
 
 
+def jumps(instructions: list[tuple[int, str]]) -> list[tuple[int, int]]:
+    """From where to where, in order."""
+    target = re.compile(r"\bBRA\b.*0x([0-9a-f]+)")
+    every = ((address, target.search(text)) for address, text in instructions)
+    return [(address, int(jump[1], 16)) for address, jump in every if jump]
+
+
+def rarer_arm(inside: list[tuple[int, int]]) -> range:
+    """Of a loop's jumps ahead: the longer arm of its one branch, which few tiles take, if any."""
+    if len(inside) < 2:
+        return range(0)
+    (at, other), (end, joined) = inside[:2]
+    return max(range(at + 1, end + 1), range(other, joined), key=len)
+
+
 def inner_loop(instructions: list[tuple[int, str]]) -> Counter[str]:
-    """Opcodes of the longest loop that holds no other."""
-    loops = []
-    for address, text in instructions:
-        jump = re.search(r"\bBRA\b.*0x([0-9a-f]+)", text)
-        if jump and int(jump[1], 16) < address:
-            loops.append((int(jump[1], 16), address))
+    """Opcodes of the longest loop that holds no other, those apart that only marked tiles meet."""
+    all_jumps = jumps(instructions)
+    loops = [(to, at) for at, to in all_jumps if to < at]
     inner = [a for a in loops if not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
     low, high = max(inner, key=lambda loop: loop[1] - loop[0])
+    rare = rarer_arm([(at, to) for at, to in all_jumps if low < at < to and at < high])
     names = (
-        re.sub(r"^@!?\w+\s+", "", text).split()[0] for at, text in instructions if low <= at <= high
+        re.sub(r"^@!?\w+\s+", "", text).split()[0]
+        for at, text in instructions
+        if low <= at <= high and at not in rare
     )
     return Counter(name.split(".")[0] for name in names)
 
@@ -176,8 +192,8 @@ def counts() -> dict[str, Count]:
     shares = 2 * 4 * N / 32  # of dB and dC
     second = {"REVERSE": True, "ADD": True}
     summed = {"local": None, "product": None}  # over pieces: before
-    marked = {"resets": MARKS}  # rows of several segments
-    output, prepare = forward.output_kernel, backward.prepare_kernel
+    marked = {"cuts": MARKS}  # rows of several segments
+    output, swept = forward.output_kernel, prepare.prepare_kernel
     return {
         name: count(name, kernel, n_bytes, **options)
         for name, kernel, n_bytes, options in (
@@ -186,15 +202,16 @@ def counts() -> dict[str, Count]:
             ("… alone", output, 8, {"SPREAD": False}),  # one sweep, without summaries
             ("… first of two", output, 6, {"z": None}),
             ("… second of two", output, 10, second),
-            ("prepare", prepare, 10 + border, {"y": None}),
-            ("… and y", prepare, 12 + border, {}),  # within a block
-            ("… first, and y", prepare, 10 + border, {"dz": None}),
-            ("… second, and y", prepare, 14 + border, second),
-            ("… summed before, and y", prepare, 12 + border, summed),
+            ("prepare", swept, 10 + border, {"y": None}),
+            ("… and y", swept, 12 + border, {}),  # within a block
+            ("… first, and y", swept, 10 + border, {"dz": None}),
+            ("… second, and y", swept, 14 + border, second),
+            ("… summed before, and y", swept, 12 + border, summed),
             ("adjoint summary", adjoint_summary.adjoint_summary_kernel, 6, {}),
             ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares, {}),
+            ("summary, with marks", forward.summary_kernel, 4, marked),
             ("output, with marks", output, 8, marked),
-            ("prepare and y, with marks", prepare, 12 + border, marked),
+            ("prepare and y, with marks", swept, 12 + border, marked),
             ("adjoint, with marks", backward.adjoint_kernel, 12 + border + 2 * shares, marked),
         )
     }

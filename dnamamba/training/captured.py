@@ -51,7 +51,8 @@ class CapturedStep:
     A small step has hundreds of kernels that take a GPU less time than the host takes to launch
     them. So on a GPU the loss of a small batch comes with its gradients, and once a shape has been
     seen a few times both are captured as one CUDA graph and replayed: the same kernels in the same
-    order. Rows that are padded anyway are padded on to one of few lengths. Larger batches, other
+    order. Rows that are padded anyway are padded on to one of few lengths, and lanes have marks
+    whether any begins anew or not, so that one graph serves all steps. Larger batches, other
     devices, and modules that are compiled or have hooks are left to autograd. What cannot be
     captured runs launch by launch, which is said once; so does, without a word, what as a graph
     would keep much of the memory.
@@ -82,7 +83,7 @@ class CapturedStep:
         """What ``measure`` gives."""
         if not self._is_small(batch):
             return self._measure(batch)
-        batch = _bucketed(batch)
+        batch = _bucketed(_with_marks(batch))
         trained = {name: x for name, x in self._named if x.requires_grad}
         outputs, gradients = self._run(batch, trained)
         # What nothing reads is no part of the graph: DDP may look for it.
@@ -210,6 +211,19 @@ def _autocast_without_cache() -> torch.autocast:
     """As it is; but weights that are cast once a step must not outlive a capture."""
     enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
     return torch.autocast("cuda", dtype, enabled, cache_enabled=False)
+
+
+def _with_marks(batch: Batch) -> Batch:
+    """Lanes with ``resets``, in the same place. To take a second graph, when some lane begins anew
+    for the third time, would stop a run for longer than a kernel's look at its marks adds up to.
+    """
+    if "lane" not in batch:
+        return batch
+    others = {name: x for name, x in batch.items() if name != "resets"}
+    marks = batch.get("resets")
+    if marks is None:
+        marks = torch.zeros_like(batch["tokens"], dtype=torch.bool)
+    return {**others, "resets": marks}
 
 
 def _bucketed(batch: Batch) -> Batch:

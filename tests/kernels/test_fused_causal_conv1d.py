@@ -34,8 +34,13 @@ def arguments(
     return inputs, random((B, L), 5) > 1 if "r" in options else None
 
 
-def check(B: int, L: int, D: int, W: int, dtype: torch.dtype, options: str, reverse: bool) -> None:
+def check(
+    B: int, L: int, D: int, W: int, dtype: torch.dtype, options: str, reverse: bool,
+    marks: Tensor | None = None,
+) -> None:  # fmt: skip
+    """``marks``: in the place of those that ``options`` asks for."""
     inputs, resets = arguments(B, L, D, W, dtype, options)
+    resets = resets if marks is None else marks
 
     def call(*inputs: Tensor | None, backend: str) -> tuple[Tensor, Tensor]:
         x, weight, bias, state = inputs
@@ -65,6 +70,29 @@ def test_outputs_and_gradients(
     B: int, L: int, D: int, W: int, dtype: torch.dtype, options: str, reverse: bool
 ) -> None:
     check(B, L, D, W, dtype, options, reverse)
+
+
+@pytest.mark.parametrize(("W", "reverse"), [(2, False), (4, False), (4, True)])
+def test_a_mark_near_where_programs_meet(
+    W: int, reverse: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in each row: what a program of the backward, of 16 positions, sees of its neighbours."""
+    from dnamamba_kernels.causal_conv1d.fused import launch
+
+    monkeypatch.setattr(launch, "BLOCKS", 2)
+    L, at = 35, [0, 13, 15, 16, 18, 19, 34]
+    marks = torch.zeros(len(at), L, dtype=torch.bool, device=DEVICE)
+    marks[torch.arange(len(at)), at] = True
+    check(len(at), L, 2, W, F32, "bh", reverse, marks)
+
+
+@grid
+@pytest.mark.parametrize("options", ["b", "bh"])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_grid_of_marks(reverse: bool, options: str) -> None:
+    for L, W, apart in product((1000, 1024), (2, 4), (5, 700)):
+        marks = torch.rand(3, L, generator=torch.Generator().manual_seed(L)) * apart < 1
+        check(3, L, 200, W, B16, options, reverse, marks.to(DEVICE))
 
 
 @grid

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from dnamamba_kernels import selective_scan
 
@@ -45,9 +46,12 @@ def arguments(
 
 
 def check(
-    B: int, L: int, D: int, N: int, dtype: torch.dtype, options: str, softplus: bool, reverse: bool
-) -> None:
+    B: int, L: int, D: int, N: int, dtype: torch.dtype, options: str, softplus: bool, reverse: bool,
+    marks: Tensor | None = None,
+) -> None:  # fmt: skip
+    """``marks``: in the place of those that ``options`` asks for."""
     inputs, resets = arguments(B, L, D, N, dtype, options, softplus)
+    resets = resets if marks is None else marks
 
     def call(*inputs: Tensor | None, backend: str) -> tuple[Tensor, ...]:
         *rest, h = inputs
@@ -89,9 +93,50 @@ def test_outputs_and_gradients(
     check(B, L, D, N, dtype, options, softplus, reverse)
 
 
+@pytest.mark.parametrize(("L", "reverse"), [(18, True), (20, False)])
+def test_a_mark_anywhere(L: int, reverse: bool, many_cuts: None) -> None:
+    """One in each row: at ends, in tiles of 4 and chunks of 16. Most tiles hold none."""
+    at = [0, 1, 7, 15, 16, L - 1]
+    marks = torch.zeros(len(at), L, dtype=torch.bool, device=DEVICE)
+    marks[torch.arange(len(at)), at] = True
+    check(len(at), L, 2, 4, F32, "Dzbh", True, reverse, marks)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_marks_of_every_pattern_in_a_tile(reverse: bool) -> None:
+    pattern = torch.arange(16)[:, None] >> torch.arange(4) & 1 == 1
+    marks = F.pad(pattern, (4, 3)).to(DEVICE)
+    check(16, 11, 2, 4, F32, "Dzh", True, reverse, marks)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_not_even_nan_crosses_a_mark(reverse: bool) -> None:
+    (u, *rest, h), _ = arguments(1, 24, 2, 4, F32, "Dzb")
+    assert u is not None
+    marks = torch.zeros(1, 24, dtype=torch.bool, device=DEVICE)
+    marks[0, 14] = True
+    poisoned = u.clone()
+    poisoned[0, 20 if reverse else 3] = torch.nan
+    expected, got = (fused(x, *rest, True, h, marks, reverse) for x in (u, poisoned))
+    clean = slice(0, 14) if reverse else slice(14, None)
+    assert torch.equal(got[0][:, clean], expected[0][:, clean])
+    assert torch.equal(got[1], expected[1])
+
+
 @pytest.mark.parametrize("reverse", [False, True])
 def test_as_cut_in_use(reverse: bool) -> None:
     check(1, 130, 16, 4, F32, "Dzbhr", True, reverse)
+
+
+@grid
+@pytest.mark.parametrize("dtype", [F32, B16])
+@pytest.mark.parametrize("reverse", [True, False])
+@pytest.mark.parametrize("apart", [3, 50, 700])
+def test_grid_of_marks(apart: int, reverse: bool, dtype: torch.dtype) -> None:
+    """As many bases apart in the mean."""
+    for L in (1000, 1022, 1024):
+        marks = torch.rand(3, L, generator=torch.Generator().manual_seed(L)) * apart < 1
+        check(3, L, 96, 16, dtype, "Dzbh", True, reverse, marks.to(DEVICE))
 
 
 # Neighbours differ in D or N, so that processes side by side do not all compile the same.

@@ -180,6 +180,20 @@ class TestOnTheCPU:
         torch.testing.assert_close(loss, module.measure(batch)[0])
         assert weight == tokens.numel()
 
+    def test_one_graph_serves_lanes_whether_any_begins_anew(self) -> None:
+        module = PretrainModule(MambaConfig(d_model=32, n_layers=1))
+        step = CapturedStep(module, module.measure)
+        tokens = torch.tensor(IDS, dtype=torch.uint8)[torch.randint(4, (2, 37))]
+        state = module.model.backbone.initial_state(2)
+        after = {f"state.{i}": torch.randn_like(x) for i, x in enumerate(state.tensors)}
+        marks = {"resets": torch.zeros(2, 37, dtype=torch.bool)}
+        marks["resets"][1, 5] = True
+        for resets in (marks, {}, marks):
+            batch = {"tokens": tokens, **resets, "lane": torch.arange(2), **after}
+            batch["before"] = tokens[:, 0]
+            torch.testing.assert_close(step(batch), module.measure(batch))
+        assert list(step._seen.values()) == [3]
+
 
 def test_what_is_taken_as_one_graph_is_small() -> None:
     """The forecast of memory goes by it, too."""

@@ -17,8 +17,9 @@ from dnamamba_kernels.fused_math import sigmoid
 ROWS, BACK_ROWS = 16, 8
 BLOCKS = 16  # of BACK_ROWS, per program of the backward: it sums the weight's gradient over them
 BLOCK_D = 128
-# Of a thread, where the backward adds to dx: 16 warps a multiprocessor hide more than 13.
-ADD_REGISTERS = 128
+# Of a thread, where the backward would take more: 16 warps a multiprocessor hide more than 13. Of
+# those for a state or a mark only the few programs spill that have one.
+REGISTERS = 128
 
 
 @triton.jit
@@ -38,6 +39,20 @@ def cut_before(resets, q, length, REVERSE: tl.constexpr):
     """Whether a mark lies between scan positions q - 1 and q."""
     mark = length - q if REVERSE else q
     return tl.load(resets + mark, mask=(q >= 0) & (mark >= 0) & (mark < length), other=0) != 0
+
+
+@triton.jit
+def is_plain(state, resets, s0, length, REVERSE: tl.constexpr, W: tl.constexpr, ROWS: tl.constexpr):
+    """Whether neither the state nor a mark is within reach of ROWS positions from s0 on.
+
+    ROWS is a power of two, and more than 2 W.
+    """
+    plain = s0 > 0 if state is not None else s0 >= 0
+    if resets is not None:
+        i = tl.arange(0, 2 * ROWS)
+        near = cut_before(resets, s0 - W + i, length, REVERSE) & (i < ROWS + 2 * W)
+        plain &= tl.max(near.to(tl.int32), 0) == 0
+    return plain
 
 
 @triton.jit
@@ -93,6 +108,60 @@ def conv_kernel(
 
 
 @triton.jit
+def block_gradients(
+    x, weights, shift, state, resets, dy, dx, dstate, dweights, dshift, s0, length, real,
+    W: tl.constexpr, BLOCK_D: tl.constexpr, ROWS: tl.constexpr, REVERSE: tl.constexpr,
+    X_ROW: tl.constexpr, DY_ROW: tl.constexpr, DX_ROW: tl.constexpr, ADD: tl.constexpr,
+):  # fmt: skip
+    """Fills dx of a block, and ``dstate``, if there is a state; adds to the others."""
+    inputs, cuts, douts, gradients = (), (), (), ()
+    for i in tl.static_range(1 - W, ROWS + W - 1):
+        inputs += (input_row(x, state, s0 + i, i, length, real, X_ROW, W, REVERSE),)
+        if resets is not None:
+            cuts += (cut_before(resets, s0 + i, length, REVERSE),)
+        if i >= 0:
+            t = length - 1 - (s0 + i) if REVERSE else s0 + i
+            inside = real & (s0 + i < length)
+            douts += (tl.load(dy + t * DY_ROW, mask=inside, other=0.0).to(tl.float32),)
+    for i in tl.static_range(ROWS + W - 1):  # the halo past the block sees into it
+        taps = taps_of(inputs, cuts, i + W - 1, W)
+        out = tl.zeros((BLOCK_D,), tl.float32) + shift
+        for j in tl.static_range(W):
+            out += weights[j] * taps[j]
+        open_ = sigmoid(out)
+        dout = douts[i] * (open_ * (1.0 + out * (1.0 - open_)))
+        gradients += (dout,)
+        if i < ROWS:
+            dshift += dout
+            summed = ()
+            for j in tl.static_range(W):
+                summed += (dweights[j] + dout * taps[j],)
+            dweights = summed
+    for i in tl.static_range(1 - W, ROWS):
+        if i >= 0 or state is not None:
+            total = tl.zeros((BLOCK_D,), tl.float32)
+            lost = False
+            for j in tl.static_range(W):
+                if i + j >= 0:
+                    dout = gradients[i + j]
+                    if resets is not None:
+                        if j > 0:
+                            lost = lost | cuts[i + j + W - 1]
+                        dout = tl.where(lost, 0.0, dout)
+                    total += weights[j] * dout
+            q = s0 + i
+            if i >= 0:
+                t = length - 1 - q if REVERSE else q
+                if ADD:
+                    other = tl.load(dx + t * DX_ROW, mask=real & (q < length), other=0.0)
+                    total += other.to(tl.float32)
+                tl.store(dx + t * DX_ROW, total, mask=real & (q < length))
+            else:
+                tl.store(dstate + (q + W - 1), total, mask=real & (q < 0))
+    return dweights, dshift
+
+
+@triton.jit
 def conv_backward_kernel(
     x, weight, bias, state, resets, dy, dx, dstate, dweight, length, channels, n_blocks, n_rows,
     x_batch, dy_batch, dx_batch, weight_channel, weight_tap, resets_batch,
@@ -125,51 +194,18 @@ def conv_backward_kernel(
         dweights += (tl.zeros((BLOCK_D,), tl.float32),)
     dshift = tl.zeros((BLOCK_D,), tl.float32)
     start = part * (ROWS * BLOCKS)
+    plain = is_plain(state, resets, start, length, REVERSE, W, ROWS * BLOCKS)
     for s0 in range(start, tl.minimum(start + ROWS * BLOCKS, length), ROWS):
-        inputs, cuts, douts, gradients = (), (), (), ()
-        for i in tl.static_range(1 - W, ROWS + W - 1):
-            inputs += (input_row(x, state, s0 + i, i, length, real, X_ROW, W, REVERSE),)
-            if resets is not None:
-                cuts += (cut_before(resets, s0 + i, length, REVERSE),)
-            if i >= 0:
-                t = length - 1 - (s0 + i) if REVERSE else s0 + i
-                inside = real & (s0 + i < length)
-                douts += (tl.load(dy + t * DY_ROW, mask=inside, other=0.0).to(tl.float32),)
-        for i in tl.static_range(ROWS + W - 1):  # the halo past the block sees into it
-            taps = taps_of(inputs, cuts, i + W - 1, W)
-            out = tl.zeros((BLOCK_D,), tl.float32) + shift
-            for j in tl.static_range(W):
-                out += weights[j] * taps[j]
-            open_ = sigmoid(out)
-            dout = douts[i] * (open_ * (1.0 + out * (1.0 - open_)))
-            gradients += (dout,)
-            if i < ROWS:
-                dshift += dout
-                summed = ()
-                for j in tl.static_range(W):
-                    summed += (dweights[j] + dout * taps[j],)
-                dweights = summed
-        for i in tl.static_range(1 - W, ROWS):
-            if i >= 0 or state is not None:
-                total = tl.zeros((BLOCK_D,), tl.float32)
-                lost = False
-                for j in tl.static_range(W):
-                    if i + j >= 0:
-                        dout = gradients[i + j]
-                        if resets is not None:
-                            if j > 0:
-                                lost = lost | cuts[i + j + W - 1]
-                            dout = tl.where(lost, 0.0, dout)
-                        total += weights[j] * dout
-                q = s0 + i
-                if i >= 0:
-                    t = length - 1 - q if REVERSE else q
-                    if ADD:
-                        other = tl.load(dx + t * DX_ROW, mask=real & (q < length), other=0.0)
-                        total += other.to(tl.float32)
-                    tl.store(dx + t * DX_ROW, total, mask=real & (q < length))
-                else:
-                    tl.store(dstate + (q + W - 1), total, mask=real & (q < 0))
+        if (state is None and resets is None) or plain:
+            dweights, dshift = block_gradients(
+                x, weights, shift, None, None, dy, dx, None, dweights, dshift,
+                s0, length, real, W, BLOCK_D, ROWS, REVERSE, X_ROW, DY_ROW, DX_ROW, ADD,
+            )  # fmt: skip
+        else:
+            dweights, dshift = block_gradients(
+                x, weights, shift, state, resets, dy, dx, dstate, dweights, dshift,
+                s0, length, real, W, BLOCK_D, ROWS, REVERSE, X_ROW, DY_ROW, DX_ROW, ADD,
+            )  # fmt: skip
     share = dweight + (batch * n_rows + part) * (W + 1) * channels + d
     for j in tl.static_range(W):
         tl.store(share + j * channels, dweights[j], mask=real)

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from dnamamba_kernels.causal_conv1d.convolution import Convolution
 from dnamamba_kernels.causal_conv1d.fused.kernels import (
-    ADD_REGISTERS,
     BACK_ROWS,
     BLOCK_D,
     BLOCKS,
+    REGISTERS,
     ROWS,
     conv_backward_kernel,
     conv_kernel,
@@ -59,6 +59,7 @@ def run_backward(
     dx, dweight, dbias, dstate = out
     dy, marks, state, W = dense(dy), _marks(conv), conv.initial_state, conv.taps + 1
     n_blocks, n_rows = triton.cdiv(channels, BLOCK_D), triton.cdiv(length, BACK_ROWS * BLOCKS)
+    plain = not add and marks is None and state is None
     shares = x.new_empty(batch * n_rows, W + 1, channels, dtype=torch.float32)
     conv_backward_kernel[(n_blocks * n_rows * batch,)](
         x, conv.weight, dense(conv.bias), None if state is None else state.contiguous(), marks,
@@ -67,7 +68,7 @@ def run_backward(
         *conv.weight.stride(), 0 if marks is None else marks.stride(0),
         W=W, BLOCK_D=BLOCK_D, ROWS=BACK_ROWS, BLOCKS=BLOCKS, REVERSE=conv.reverse,
         X_ROW=x.stride(1), DY_ROW=dy.stride(1), DX_ROW=dx.stride(1), ADD=add, num_warps=1,
-        maxnreg=ADD_REGISTERS if add else None,
+        maxnreg=None if plain else REGISTERS,
     )  # fmt: skip
     total = shares.sum(0)
     dweight.copy_(total[:W].flip(0).t())

@@ -12,20 +12,49 @@ import triton.language as tl
 
 from dnamamba_kernels.fused_math import exp2_of_states, sigmoid, softplus
 from dnamamba_kernels.selective_scan.fused.rows import (
-    crosses,
+    cut_at,
     fetch,
     fetch_tile,
     maps_of,
+    next_maps,
     origin,
     program_tile,
     widened,
+    word_of,
 )
+
+
+@triton.jit
+def summed_up(
+    g, total, uncut, maps, following, deltas, zs, dys, word, a, shift, n, s0, length,
+    N: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
+    SPREAD: tl.constexpr,
+):  # fmt: skip
+    """A tile of ``adjoint_summary_kernel``, marked where there is a ``word``."""
+    _, cs = maps_of(maps)
+    maps = next_maps(following, N, REVERSE, WHOLE)
+    for i in tl.static_range(len(dys) - 1, -1, -1):
+        step, dout = deltas[i] + shift, dys[i]
+        if SOFTPLUS:
+            step = softplus(step)
+        if not WHOLE:
+            step = tl.where(s0 + i < length, step, 0.0)
+        if len(zs) > 0:
+            dout *= zs[i] * sigmoid(zs[i])
+        e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
+        g = e * (g + cs[i][:, None] * dout[None, :])
+        if word is not None:
+            cut = cut_at(word, i)
+            g = tl.where(cut, 0.0, g)
+            uncut = tl.where(cut, 0.0, uncut)
+        total += step
+    return g, total, uncut, maps
 
 
 @triton.jit(do_not_specialize=["zero"])
 def adjoint_summary_kernel(
-    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
-    u_batch, delta_batch, resets_batch,
+    u, delta, bias, decay, packed, cuts, length, zero, n_blocks,
+    u_batch, delta_batch, cuts_batch,
     skip, z, z_batch,
     chunk, n_chunks, dy, dy_batch, local, product,
     N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
@@ -49,14 +78,14 @@ def adjoint_summary_kernel(
     packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
     if z is not None:
         z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d
-    if resets is not None:
-        resets += batch * resets_batch + origin(length, 1, REVERSE)
     g = tl.zeros((N, BLOCK_D), tl.float32)
     total = tl.zeros((BLOCK_D,), tl.float32)
     uncut = 1.0
     start = k * chunk
     n_tiles = tl.cdiv(tl.maximum(tl.minimum(chunk, length - start), 0), STEPS)
     last = start + (n_tiles - 1) * STEPS
+    if cuts is not None:
+        cuts += batch * cuts_batch
     deltas = widened(fetch(delta, last, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
     zs = widened(fetch(z, last, length, real, Z_ROW, STEPS, REVERSE, WHOLE))
     dys = widened(fetch(dy, last, length, real, DY_ROW, STEPS, REVERSE, WHOLE))
@@ -67,23 +96,18 @@ def adjoint_summary_kernel(
         next_deltas = fetch(delta, before, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
         next_zs = fetch(z, before, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         next_dys = fetch(dy, before, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
-        _, cs = maps_of(maps)
-        maps = fetch_tile(packed, before, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-        for i in tl.static_range(STEPS - 1, -1, -1):
-            step, dout = deltas[i] + shift, dys[i]
-            if SOFTPLUS:
-                step = softplus(step)
-            if not WHOLE:
-                step = tl.where(s0 + i < length, step, 0.0)
-            if z is not None:
-                dout *= zs[i] * sigmoid(zs[i])
-            e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
-            g = e * (g + cs[i][:, None] * dout[None, :])
-            if resets is not None:
-                cut = crosses(resets, s0 + i, length, REVERSE, WHOLE)
-                g = tl.where(cut, 0.0, g)
-                uncut = tl.where(cut, 0.0, uncut)
-            total += step
+        word = word_of(cuts, s0) if cuts is not None else None
+        following = packed, before, length, pair
+        if word is None or word == 0:
+            g, total, uncut, maps = summed_up(
+                g, total, uncut, maps, following, deltas, zs, dys, None, a, shift, n, s0, length,
+                N, SOFTPLUS, REVERSE, WHOLE, SPREAD,
+            )  # fmt: skip
+        else:
+            g, total, uncut, maps = summed_up(
+                g, total, uncut, maps, following, deltas, zs, dys, word, a, shift, n, s0, length,
+                N, SOFTPLUS, REVERSE, WHOLE, SPREAD,
+            )  # fmt: skip
         deltas, zs, dys = widened(next_deltas), widened(next_zs), widened(next_dys)
     out = (batch * n_chunks + k) * N * CHANNELS + nd
     tl.store(local + out, g, mask=real[None, :])

@@ -10,10 +10,9 @@ memory. A workspace spans the chunks from ``first`` on.
 import triton
 import triton.language as tl
 
-from dnamamba_kernels.fused_math import sigmoid, softplus, softplus_and_slope
+from dnamamba_kernels.fused_math import sigmoid, softplus_and_slope
 from dnamamba_kernels.selective_scan.fused.rows import (
-    crosses,
-    fetch,
+    cut_at,
     fetch_tile,
     maps_of,
     offset,
@@ -22,143 +21,78 @@ from dnamamba_kernels.selective_scan.fused.rows import (
     row,
     rows_of,
     rows_of_pair,
-    widened,
+    word_of,
 )
 from dnamamba_kernels.selective_scan.fused.sums import sums_over_channels, sums_over_states
 
 LN2 = tl.constexpr(0.6931471805599453)
 
 
-@triton.jit(do_not_specialize=["zero"])
-def prepare_kernel(
-    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
-    u_batch, delta_batch, resets_batch,
-    skip, z, z_batch,
-    chunk, first, n_chunks, all_chunks, dy, dy_batch,
-    carried, borders, local, product, dskip, y, y_batch, dz, dz_batch,
-    N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
-    U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
-    Z_ROW: tl.constexpr, WHOLE: tl.constexpr, DY_ROW: tl.constexpr,
-    Y_ROW: tl.constexpr, DZ_ROW: tl.constexpr, STEPS: tl.constexpr, ADD: tl.constexpr,
+@triton.jit
+def adjoint_tile(
+    h, g, da, maps, step4, dout4, u4, u, delta, dy, z, packed, before, word,
+    a, borders, nd, tile, dbc, zero, length, real, pair,
+    N: tl.constexpr, CHANNELS: tl.constexpr, FOLDED: tl.constexpr, U_ROW: tl.constexpr,
+    DELTA_ROW: tl.constexpr, DY_ROW: tl.constexpr, Z_ROW: tl.constexpr, REVERSE: tl.constexpr,
+    WHOLE: tl.constexpr,
 ):  # fmt: skip
-    """One chunk swept in scan order, one thread a channel.
+    """Four positions of ``adjoint_kernel``, marked where there is a ``word``.
 
-    Writes the gate's gradient, y once more if there is a gate and anybody asks for it, the states
-    that enter every STEPS positions, and, unless it is known, the chunk's adjoint summary: with a
-    that of the state that leaves, the adjoint of the one that enters is ``local + product * a``.
-    Of a gated scan whose output is added to another's before the gate, the first of both has no
-    ``dz``, and writes as y what comes before the gate; the second, with ``ADD``, adds that to its
-    own, and makes of both the output and the gate's gradient.
+    Reads the rows and the border of the tile before, too.
     """
-    batch, k, d, real, pair, nd, a, shift, through = program_tile(
-        bias, skip, decay, zero, n_chunks, n_blocks, N, CHANNELS, BLOCK_D
-    )
-    u += batch * u_batch + origin(length, U_ROW, REVERSE) + d
-    delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d
-    dy += batch * dy_batch + origin(length, DY_ROW, REVERSE) + d
-    packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
+    bs, cs = maps_of(maps)
+    maps = fetch_tile(packed, before, length, pair >= 0, 2 * N, REVERSE, WHOLE)
+    deltas = fetch_tile(delta, before, length, real, DELTA_ROW, REVERSE, WHOLE)
+    us = fetch_tile(u, before, length, real, U_ROW, REVERSE, WHOLE)
+    dys = fetch_tile(dy, before, length, real, DY_ROW, REVERSE, WHOLE)
+    zs = dys
     if z is not None:
-        z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d
-    if dz is not None:
-        dz += batch * dz_batch + origin(length, DZ_ROW, REVERSE) + d
-    if y is not None:
-        y += batch * y_batch + origin(length, Y_ROW, REVERSE) + d
-    if resets is not None:
-        resets += batch * resets_batch + origin(length, 1, REVERSE)
-    h = tl.zeros((N, BLOCK_D), tl.float32)
-    if carried is not None:
-        entering = carried + (batch * all_chunks + first + k) * N * CHANNELS + nd
-        h = tl.load(entering, mask=real[None, :], other=0.0)
-    per_chunk = chunk // STEPS
-    border = borders + (batch * n_chunks + k) * per_chunk * N * CHANNELS + nd
-    if local is not None:
-        passed = tl.full((N, BLOCK_D), 1.0, tl.float32)
-        adjoint = tl.zeros((N, BLOCK_D), tl.float32)
-    dthrough = tl.zeros((BLOCK_D,), tl.float32)
-    start = (first + k) * chunk
-    end = tl.minimum(start + chunk, length)
-    last = start + (tl.cdiv(end - start, STEPS) - 1) * STEPS
-    us = widened(fetch(u, start, length, real, U_ROW, STEPS, REVERSE, WHOLE))
-    deltas = widened(fetch(delta, start, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
-    zs = widened(fetch(z, start, length, real, Z_ROW, STEPS, REVERSE, WHOLE))
-    dys = widened(fetch(dy, start, length, real, DY_ROW, STEPS, REVERSE, WHOLE))
-    if ADD:
-        others = widened(fetch(y, start, length, real, Y_ROW, STEPS, REVERSE, WHOLE))
-    maps = fetch_tile(packed, start, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-    for s0 in range(start, end, STEPS):
-        after = tl.minimum(s0 + STEPS, last)
-        next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
-        next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
-        next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
-        next_dys = fetch(dy, after, length, real, DY_ROW, STEPS, REVERSE, WHOLE)
-        if ADD:
-            next_others = fetch(y, after, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
-        bs, cs = maps_of(maps)
-        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-        dzs, ys = (), ()
-        entered = h
-        for i in tl.static_range(STEPS):
-            step = deltas[i] + shift
-            if SOFTPLUS:
-                step = softplus(step)
-            if not WHOLE:
-                step = tl.where(s0 + i < length, step, 0.0)
-            e = tl.exp2(a * step[None, :])
-            value, dout = us[i], dys[i]
-            if resets is not None:
-                cut = crosses(resets, s0 + i, length, REVERSE, WHOLE)
-                h = tl.where(cut, 0.0, h)
-                if local is not None:
-                    passed = tl.where(cut, 0.0, passed)
-            h = e * h + bs[i][:, None] * (step * value)[None, :]
-            if z is not None:
-                out = tl.sum(cs[i][:, None] * h, 0) + through * value
-                if ADD:
-                    out += others[i]
-                gate = zs[i]
-                open_ = sigmoid(gate)
-                if dz is not None:
-                    dzs += (dout * out * open_ * (1.0 + gate * (1.0 - open_)),)
-                    out *= gate * open_
-                ys += (out,)
-                dout *= gate * open_
-            if local is not None:
-                passed = e * passed
-                adjoint += passed * (cs[i][:, None] * dout[None, :])
-            dthrough += dout * value
-        if z is not None:
-            for i in tl.static_range(STEPS):
-                inside = real if WHOLE else real & (s0 + i < length)
-                if dz is not None:
-                    tl.store(
-                        dz + offset(s0, DZ_ROW, REVERSE) + offset(i, DZ_ROW, REVERSE),
-                        dzs[i],
-                        mask=inside,
-                    )
-                if y is not None:
-                    tl.store(
-                        y + offset(s0, Y_ROW, REVERSE) + offset(i, Y_ROW, REVERSE),
-                        ys[i],
-                        mask=inside,
-                    )
-        tl.store(border + ((s0 - start) // STEPS) * N * CHANNELS, entered, mask=real[None, :])
-        us, deltas = widened(next_us), widened(next_deltas)
-        zs, dys = widened(next_zs), widened(next_dys)
-        if ADD:
-            others = widened(next_others)
-    if local is not None:
-        out = (batch * n_chunks + k) * N * CHANNELS + nd
-        tl.store(local + out, adjoint, mask=real[None, :])
-        tl.store(product + out, passed, mask=real[None, :])
-    if skip is not None:
-        share = (batch * all_chunks + first + k) * CHANNELS
-        tl.store(dskip + share + d, dthrough, mask=real)
+        zs = fetch_tile(z, before, length, real, Z_ROW, REVERSE, WHOLE)
+    made, dos = rows_of_pair(step4, dout4)
+    xs = rows_of(step4 * u4)
+    hs, dcs, dbs = (), (), ()
+    for i in tl.static_range(4):
+        if word is not None:
+            h = tl.where(cut_at(word, i), 0.0, h)
+        hs += (h,)
+        e = tl.exp2(a * made[i][None, :])
+        h = e * h + bs[i][:, None] * xs[i][None, :]
+        dcs += (h * dos[i][None, :],)
+    dxs, das = (), ()
+    for i in tl.static_range(3, -1, -1):
+        g += cs[i][:, None] * dos[i][None, :]
+        dbs += (g * xs[i][None, :],)
+        dxs += (g * bs[i][:, None],)
+        if i < 3:
+            # Not those above, for all the compiler knows: keeping more than one would spill.
+            e = tl.exp2(a * (made[i] + zero)[None, :])
+        g *= e
+        if word is not None:
+            g = tl.where(cut_at(word, i), 0.0, g)
+        if i == 0:
+            # The border once more, from the cache: registers until now held the others.
+            again = borders + (tile * N * CHANNELS + zero)
+            v = g * tl.load(again + nd, mask=real[None, :], other=0.0)
+        else:
+            v = g * hs[i]
+        da += v * made[i][None, :]
+        das += (v * a,)
+    next_tile = tl.maximum(tile - 1, 0) * N * CHANNELS
+    h = tl.load(borders + next_tile + nd, mask=real[None, :], other=0.0)
+    # Stored once a tile: nothing overlaps across a store.
+    shares = sums_over_channels(
+        dbs[3], dbs[2], dbs[1], dbs[0], dcs[0], dcs[1], dcs[2], dcs[3], FOLDED
+    )
+    tl.store(dbc + tile * (8 * N), shares)
+    dx4 = sums_over_states(dxs[3], dxs[2], dxs[1], dxs[0], FOLDED)
+    da4 = sums_over_states(das[3], das[2], das[1], das[0], FOLDED)
+    return h, g, da, maps, dx4, da4, us, deltas, dys, zs
 
 
 @triton.jit
 def adjoint_kernel(
-    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
-    u_batch, delta_batch, resets_batch,
+    u, delta, bias, decay, packed, cuts, length, zero, n_blocks,
+    u_batch, delta_batch, cuts_batch,
     skip, z, z_batch,
     chunk, first, n_chunks, all_chunks, dy, dy_batch,
     leaving, borders, dbc, block_stride, ddecay, dbias, du, du_batch, ddelta, ddelta_batch,
@@ -193,8 +127,6 @@ def adjoint_kernel(
     dy += batch * dy_batch + origin(length, DY_ROW, REVERSE) + d[None, :]
     if z is not None:
         z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d[None, :]
-    if resets is not None:
-        resets += batch * resets_batch + origin(length, 1, REVERSE)
     chunk_states = (batch * n_chunks + k) * N * CHANNELS
     per_chunk = chunk // 4
     column = tl.arange(0, 8)
@@ -207,6 +139,8 @@ def adjoint_kernel(
     n_tiles = tl.cdiv(tl.minimum(chunk, length - start), 4)
     last = start + (n_tiles - 1) * 4
     borders += chunk_states * per_chunk
+    if cuts is not None:
+        cuts += batch * cuts_batch
     h = tl.load(borders + (n_tiles - 1) * N * CHANNELS + nd, mask=real[None, :], other=0.0)
     deltas = fetch_tile(delta, last, length, real, DELTA_ROW, REVERSE, WHOLE)
     deltas = deltas.to(tl.float32) + shift
@@ -228,52 +162,21 @@ def adjoint_kernel(
         u4, dout4 = us, dys
         if z is not None:
             dout4 *= zs * sigmoid(zs)
-        bs, cs = maps_of(maps)
         before = tl.maximum(s0 - 4, start)
-        maps = fetch_tile(packed, before, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-        next_deltas = fetch_tile(delta, before, length, real, DELTA_ROW, REVERSE, WHOLE)
-        next_us = fetch_tile(u, before, length, real, U_ROW, REVERSE, WHOLE)
-        next_dys = fetch_tile(dy, before, length, real, DY_ROW, REVERSE, WHOLE)
-        if z is not None:
-            next_zs = fetch_tile(z, before, length, real, Z_ROW, REVERSE, WHOLE)
-        made, dos = rows_of_pair(step4, dout4)
-        xs = rows_of(step4 * u4)
-        hs, dcs, dbs = (), (), ()
-        for i in tl.static_range(4):
-            if resets is not None:
-                h = tl.where(crosses(resets, s0 + i, length, REVERSE, WHOLE), 0.0, h)
-            hs += (h,)
-            e = tl.exp2(a * made[i][None, :])
-            h = e * h + bs[i][:, None] * xs[i][None, :]
-            dcs += (h * dos[i][None, :],)
-        dxs, das = (), ()
-        for i in tl.static_range(3, -1, -1):
-            g += cs[i][:, None] * dos[i][None, :]
-            dbs += (g * xs[i][None, :],)
-            dxs += (g * bs[i][:, None],)
-            if i < 3:
-                # Not those above, for all the compiler knows: keeping more than one would spill.
-                e = tl.exp2(a * (made[i] + zero)[None, :])
-            g *= e
-            if resets is not None:
-                g = tl.where(crosses(resets, s0 + i, length, REVERSE, WHOLE), 0.0, g)
-            if i == 0:
-                # The border once more, from the cache: registers until now held the others.
-                again = borders + (tile * N * CHANNELS + zero)
-                v = g * tl.load(again + nd, mask=real[None, :], other=0.0)
-            else:
-                v = g * hs[i]
-            da += v * made[i][None, :]
-            das += (v * a,)
-        next_tile = tl.maximum(tile - 1, 0) * N * CHANNELS
-        h = tl.load(borders + next_tile + nd, mask=real[None, :], other=0.0)
-        # Stored once a tile: nothing overlaps across a store.
-        shares = sums_over_channels(
-            dbs[3], dbs[2], dbs[1], dbs[0], dcs[0], dcs[1], dcs[2], dcs[3], FOLDED
-        )
-        tl.store(dbc + tile * (8 * N), shares)
-        dx4 = sums_over_states(dxs[3], dxs[2], dxs[1], dxs[0], FOLDED)
-        dstep4 = sums_over_states(das[3], das[2], das[1], das[0], FOLDED) * LN2 + dx4 * u4
+        word = word_of(cuts, s0) if cuts is not None else None
+        if word is None or word == 0:
+            h, g, da, maps, dx4, da4, next_us, next_deltas, next_dys, next_zs = adjoint_tile(
+                h, g, da, maps, step4, dout4, u4, u, delta, dy, z, packed, before, None,
+                a, borders, nd, tile, dbc, zero, length, real, pair,
+                N, CHANNELS, FOLDED, U_ROW, DELTA_ROW, DY_ROW, Z_ROW, REVERSE, WHOLE,
+            )  # fmt: skip
+        else:
+            h, g, da, maps, dx4, da4, next_us, next_deltas, next_dys, next_zs = adjoint_tile(
+                h, g, da, maps, step4, dout4, u4, u, delta, dy, z, packed, before, word,
+                a, borders, nd, tile, dbc, zero, length, real, pair,
+                N, CHANNELS, FOLDED, U_ROW, DELTA_ROW, DY_ROW, Z_ROW, REVERSE, WHOLE,
+            )  # fmt: skip
+        dstep4 = da4 * LN2 + dx4 * u4
         if SOFTPLUS:
             dstep4 *= slope4
         if not WHOLE:

@@ -18,23 +18,30 @@ import triton.language as tl
 from dnamamba_kernels.fused_math import exp2_of_states, sigmoid, softplus
 from dnamamba_kernels.selective_scan.fused.rows import (
     crosses,
+    cut_at,
     fetch,
     fetch_tile,
     maps_of,
+    next_maps,
     offset,
     origin,
     program_tile,
     widened,
+    word_of,
 )
 
 
 @triton.jit
 def pack_kernel(
-    b, c, packed, rows, length, n_states,
+    b, c, packed, resets, cuts, rows, length, n_states, tiles,
     b_batch, b_row, b_state, c_batch, c_row, c_state,
-    N: tl.constexpr, ROWS: tl.constexpr,
+    N: tl.constexpr, ROWS: tl.constexpr, REVERSE: tl.constexpr,
 ):  # fmt: skip
-    """B_t and C_t side by side in fp32, padded to N: four-wide loads, nothing to unpack."""
+    """B_t and C_t side by side in fp32, padded to N: four-wide loads, nothing to unpack.
+
+    And of each tile of four positions, if any are marked, a word: bit i, whether a mark lies
+    between the i-th and what is scanned before it.
+    """
     r = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)[:, None]
     n = tl.arange(0, N)[None, :]
     batch, t = r // length, r % length
@@ -45,12 +52,51 @@ def pack_kernel(
     written = (r < rows) & (n < N)
     tl.store(out, b_values.to(tl.float32), mask=written)
     tl.store(out + N, c_values.to(tl.float32), mask=written)
+    if resets is not None:
+        # No more tiles than rows: these programs are enough.
+        tile = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+        of_row, s0 = tile // tiles, tile % tiles * 4
+        real = of_row < rows // length
+        word = tl.zeros((ROWS,), tl.int32)
+        for i in tl.static_range(4):
+            cut = real & crosses(resets + of_row * length, s0 + i, length, real, REVERSE)
+            word |= cut.to(tl.int32) << i
+        tl.store(cuts + tile, word.to(tl.uint8), mask=real)
+
+
+@triton.jit
+def summed_up(
+    h, total, uncut, maps, following, us, deltas, word, a, shift, n, s0, length,
+    N: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
+    SPREAD: tl.constexpr,
+):  # fmt: skip
+    """A tile of ``summary_kernel``, marked where there is a ``word``.
+
+    Reads the maps of the tile that is following; the tiles of other kernels do, too.
+    """
+    bs, _ = maps_of(maps)
+    maps = next_maps(following, N, REVERSE, WHOLE)
+    for i in tl.static_range(len(us)):
+        step = deltas[i] + shift
+        if SOFTPLUS:
+            step = softplus(step)
+        if not WHOLE:
+            step = tl.where(s0 + i < length, step, 0.0)
+        if word is not None:
+            cut = cut_at(word, i)
+            h = tl.where(cut, 0.0, h)
+            uncut = tl.where(cut, 0.0, uncut)
+        x = step * us[i]
+        e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
+        h = e * h + bs[i][:, None] * x[None, :]
+        total += step
+    return h, total, uncut, maps
 
 
 @triton.jit(do_not_specialize=["zero"])
 def summary_kernel(
-    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
-    u_batch, delta_batch, resets_batch,
+    u, delta, bias, decay, packed, cuts, length, zero, n_blocks,
+    u_batch, delta_batch, cuts_batch,
     span, n_spans, local, product,
     N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
     U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
@@ -67,12 +113,12 @@ def summary_kernel(
     u += batch * u_batch + origin(length, U_ROW, REVERSE) + d
     delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d
     packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
-    if resets is not None:
-        resets += batch * resets_batch + origin(length, 1, REVERSE)
     h = tl.zeros((N, BLOCK_D), tl.float32)
     total = tl.zeros((BLOCK_D,), tl.float32)
     uncut = 1.0
     start = k * span
+    if cuts is not None:
+        cuts += batch * cuts_batch
     end = start + span
     if not WHOLE:
         end = tl.minimum(end, length)
@@ -84,22 +130,18 @@ def summary_kernel(
         after = tl.minimum(s0 + STEPS, last)
         next_us = fetch(u, after, length, real, U_ROW, STEPS, REVERSE, WHOLE)
         next_deltas = fetch(delta, after, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE)
-        bs, _ = maps_of(maps)
-        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-        for i in tl.static_range(STEPS):
-            step = deltas[i] + shift
-            if SOFTPLUS:
-                step = softplus(step)
-            if not WHOLE:
-                step = tl.where(s0 + i < length, step, 0.0)
-            if resets is not None:
-                cut = crosses(resets, s0 + i, length, REVERSE, WHOLE)
-                h = tl.where(cut, 0.0, h)
-                uncut = tl.where(cut, 0.0, uncut)
-            x = step * us[i]
-            e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
-            h = e * h + bs[i][:, None] * x[None, :]
-            total += step
+        word = word_of(cuts, s0) if cuts is not None else None
+        following = packed, after, length, pair
+        if word is None or word == 0:
+            h, total, uncut, maps = summed_up(
+                h, total, uncut, maps, following, us, deltas, None, a, shift, n, s0, length,
+                N, SOFTPLUS, REVERSE, WHOLE, SPREAD,
+            )  # fmt: skip
+        else:
+            h, total, uncut, maps = summed_up(
+                h, total, uncut, maps, following, us, deltas, word, a, shift, n, s0, length,
+                N, SOFTPLUS, REVERSE, WHOLE, SPREAD,
+            )  # fmt: skip
         us, deltas = widened(next_us), widened(next_deltas)
     out = (batch * n_spans + k) * N * CHANNELS + nd
     tl.store(local + out, h, mask=real[None, :])
@@ -152,10 +194,39 @@ def carry_kernel(
         tl.store(last + batch * width + column, x, mask=real)
 
 
+@triton.jit
+def outputs_of(
+    h, maps, following, us, deltas, zs, others, word, a, shift, through, n, s0, length,
+    N: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr,
+    SPREAD: tl.constexpr,
+):  # fmt: skip
+    """A tile of ``output_kernel``, marked where there is a ``word``."""
+    bs, cs = maps_of(maps)
+    maps = next_maps(following, N, REVERSE, WHOLE)
+    ys = ()
+    for i in tl.static_range(len(us)):
+        step = deltas[i] + shift
+        if SOFTPLUS:
+            step = softplus(step)
+        if not WHOLE:
+            step = tl.where(s0 + i < length, step, 0.0)
+        if word is not None:
+            h = tl.where(cut_at(word, i), 0.0, h)
+        e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
+        h = e * h + bs[i][:, None] * (step * us[i])[None, :]
+        out = tl.sum(cs[i][:, None] * h, 0) + through * us[i]
+        if len(others) > 0:
+            out += others[i]
+        if len(zs) > 0:
+            out *= zs[i] * sigmoid(zs[i])
+        ys += (out,)
+    return h, maps, ys
+
+
 @triton.jit(do_not_specialize=["zero"])
 def output_kernel(
-    u, delta, bias, decay, packed, resets, length, zero, n_blocks,
-    u_batch, delta_batch, resets_batch,
+    u, delta, bias, decay, packed, cuts, length, zero, n_blocks,
+    u_batch, delta_batch, cuts_batch,
     skip, z, z_batch,
     chunk, span, n_spans, carried, y, y_batch, final, states,
     N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
@@ -180,8 +251,8 @@ def output_kernel(
     packed += batch * length * (2 * N) + origin(length, 2 * N, REVERSE) + pair[None, :]
     if z is not None:
         z += batch * z_batch + origin(length, Z_ROW, REVERSE) + d
-    if resets is not None:
-        resets += batch * resets_batch + origin(length, 1, REVERSE)
+    if cuts is not None:
+        cuts += batch * cuts_batch
     h = tl.zeros((N, BLOCK_D), tl.float32)
     if carried is not None:
         entering = carried + (batch * n_spans + k) * N * CHANNELS + nd
@@ -193,6 +264,7 @@ def output_kernel(
     us = widened(fetch(u, k * span, length, real, U_ROW, STEPS, REVERSE, WHOLE))
     deltas = widened(fetch(delta, k * span, length, real, DELTA_ROW, STEPS, REVERSE, WHOLE))
     zs = widened(fetch(z, k * span, length, real, Z_ROW, STEPS, REVERSE, WHOLE))
+    others = ()
     if ADD:
         others = widened(fetch(y, k * span, length, real, Y_ROW, STEPS, REVERSE, WHOLE))
     maps = fetch_tile(packed, k * span, length, pair >= 0, 2 * N, REVERSE, WHOLE)
@@ -209,25 +281,18 @@ def output_kernel(
         next_zs = fetch(z, after, length, real, Z_ROW, STEPS, REVERSE, WHOLE)
         if ADD:
             next_others = fetch(y, after, length, real, Y_ROW, STEPS, REVERSE, WHOLE)
-        bs, cs = maps_of(maps)
-        maps = fetch_tile(packed, after, length, pair >= 0, 2 * N, REVERSE, WHOLE)
-        ys = ()
-        for i in tl.static_range(STEPS):
-            step = deltas[i] + shift
-            if SOFTPLUS:
-                step = softplus(step)
-            if not WHOLE:
-                step = tl.where(s0 + i < length, step, 0.0)
-            if resets is not None:
-                h = tl.where(crosses(resets, s0 + i, length, REVERSE, WHOLE), 0.0, h)
-            e = exp2_of_states(a * step[None, :], n[:, None], SPREAD)
-            h = e * h + bs[i][:, None] * (step * us[i])[None, :]
-            out = tl.sum(cs[i][:, None] * h, 0) + through * us[i]
-            if ADD:
-                out += others[i]
-            if z is not None:
-                out *= zs[i] * sigmoid(zs[i])
-            ys += (out,)
+        word = word_of(cuts, s0) if cuts is not None else None
+        following = packed, after, length, pair
+        if word is None or word == 0:
+            h, maps, ys = outputs_of(
+                h, maps, following, us, deltas, zs, others, None, a, shift, through, n,
+                s0, length, N, SOFTPLUS, REVERSE, WHOLE, SPREAD,
+            )  # fmt: skip
+        else:
+            h, maps, ys = outputs_of(
+                h, maps, following, us, deltas, zs, others, word, a, shift, through, n,
+                s0, length, N, SOFTPLUS, REVERSE, WHOLE, SPREAD,
+            )  # fmt: skip
         out_row = y + offset(s0, Y_ROW, REVERSE)
         for i in tl.static_range(STEPS):
             inside = real if WHOLE else real & (s0 + i < length)

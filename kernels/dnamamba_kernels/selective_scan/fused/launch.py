@@ -9,13 +9,13 @@ from torch import Tensor
 from dnamamba_kernels.dense import dense
 from dnamamba_kernels.selective_scan.fused.backward import (
     adjoint_kernel,
-    prepare_kernel,
     unpack_kernel,
 )
 from dnamamba_kernels.selective_scan.fused.carry import Chain, Sums, carry
 from dnamamba_kernels.selective_scan.fused.forward import output_kernel, summary_kernel
 from dnamamba_kernels.selective_scan.fused.gradients import Gradients
 from dnamamba_kernels.selective_scan.fused.plan import STEPS, folds, plan, segments
+from dnamamba_kernels.selective_scan.fused.prepare import prepare_kernel
 from dnamamba_kernels.selective_scan.fused.walk import (
     Walk,
     by_state,

@@ -30,14 +30,25 @@ def offset(s, ROW: tl.constexpr, REVERSE: tl.constexpr):
 
 
 @triton.jit
-def crosses(resets, s, length, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
+def crosses(resets, s, length, real, REVERSE: tl.constexpr):
     """Whether the step into position s crosses a mark: its own, or from the right the one before.
 
-    ``resets`` stands at the mark that is scanned first.
+    ``resets`` stands at the beginning of a row in memory; ``real`` says whether there is one.
     """
-    if REVERSE:
-        return tl.load(resets + (1 - s), mask=(s > 0) & (WHOLE | (s < length)), other=0) != 0
-    return tl.load(resets + s, mask=WHOLE | (s < length), other=0) != 0
+    mark = length - s if REVERSE else s
+    return tl.load(resets + mark, mask=real & (s < length) & (mark < length), other=0) != 0
+
+
+@triton.jit
+def cut_at(word, i: tl.constexpr):
+    """Whether the step into position i of a tile crosses a mark, by the tile's word."""
+    return (word >> i) & 1 != 0
+
+
+@triton.jit
+def word_of(cuts, s0):
+    """The word of the tile that begins at scan position s0."""
+    return tl.load(cuts + (s0 >> 2)).to(tl.int32)
 
 
 @triton.jit
@@ -109,6 +120,13 @@ def fetch_tile(x, s0, length, real, ROW: tl.constexpr, REVERSE: tl.constexpr, WH
     i = tl.arange(0, 4)[:, None]
     inside = real[None, :] & (WHOLE | (s0 + i < length))
     return tl.load(x + offset(s0, ROW, REVERSE) + offset(i, ROW, REVERSE), mask=inside, other=0.0)
+
+
+@triton.jit
+def next_maps(following, N: tl.constexpr, REVERSE: tl.constexpr, WHOLE: tl.constexpr):
+    """The maps of the tile that comes next, as ``fetch_tile`` reads them."""
+    packed, s0, length, pair = following
+    return fetch_tile(packed, s0, length, pair >= 0, 2 * N, REVERSE, WHOLE)
 
 
 @triton.jit

@@ -28,13 +28,12 @@ class Walk:
     plan: Plan
     decay: Tensor  # (N, D)
     packed: Tensor  # (B, L, 2, N): B_t and C_t side by side in fp32
-    marks: Tensor | None  # (B, L) bytes
+    cuts: Tensor | None  # (B, tiles) bytes: where marks lie, a bit for each position of a tile
 
     @classmethod
     def of(cls, scan: Scan, p: Plan, decay: Tensor) -> "Walk":
         """``decay`` is ``decay_of`` the scan, or of the one whose rows it is."""
-        marks = None if scan.resets is None else scan.resets.contiguous().view(torch.uint8)
-        return cls(scan, p, decay, _pack(scan, p), marks)
+        return cls(scan, p, decay, *_pack(scan, p))
 
     @classmethod
     def whole(cls, scan: Scan) -> "Walk":
@@ -56,13 +55,13 @@ class Walk:
             "bias": dense(s.delta_bias),
             "decay": self.decay,
             "packed": self.packed,
-            "resets": self.marks,
+            "cuts": self.cuts,
             "length": length,
             "zero": 0,
             "n_blocks": triton.cdiv(channels, block),
             "u_batch": s.u.stride(0),
             "delta_batch": s.delta.stride(0),
-            "resets_batch": stride(self.marks, 0),
+            "cuts_batch": stride(self.cuts, 0),
             "N": self.plan.states,
             "CHANNELS": channels,
             "BLOCK_D": block,
@@ -118,12 +117,18 @@ def stride(tensor: Tensor | None, dimension: int) -> int:
     return 0 if tensor is None else tensor.stride(dimension)
 
 
-def _pack(s: Scan, p: Plan) -> Tensor:
+def _pack(s: Scan, p: Plan) -> tuple[Tensor, Tensor | None]:
+    """``Walk.packed`` and ``Walk.cuts``, in one launch."""
     batch, length, n_states = s.B.shape
     packed = s.B.new_empty(batch, length, 2, p.states, dtype=torch.float32)
+    marks, cuts, tiles = None, None, triton.cdiv(length, STEPS)
+    if s.resets is not None:
+        marks = s.resets.contiguous().view(torch.uint8)
+        cuts = marks.new_empty(batch, tiles)
     rows = max(1, 1024 // p.states)
     pack_kernel[(triton.cdiv(batch * length, rows),)](
-        s.B, s.C, packed, batch * length, length, n_states, *s.B.stride(), *s.C.stride(),
-        N=p.states, ROWS=rows, num_warps=4,
+        s.B, s.C, packed, marks, cuts, batch * length, length, n_states, tiles,
+        *s.B.stride(), *s.C.stride(),
+        N=p.states, ROWS=rows, REVERSE=s.reverse, num_warps=4,
     )  # fmt: skip
-    return packed
+    return packed, cuts
