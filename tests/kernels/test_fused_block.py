@@ -110,7 +110,6 @@ def leaves(B: int, L: int, options: str) -> list[Any]:
 
 
 # Of PyTorch, where the first thing that its backward thread does on a GPU is a product.
-@pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS")
 @pytest.mark.parametrize("output", range(4))
 def test_outputs_that_nobody_differentiates(output: int) -> None:
     """One output alone has a gradient: those of the others are not made up."""
