@@ -1,0 +1,50 @@
+"""The MODELs of a benchmark: read once in a process, and told apart by what they hold."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+
+from dnamamba import checkpoint
+from dnamamba.checkpoint import Opened
+from dnamamba.settings import plain
+
+__all__ = ["Identity", "identity", "opened"]
+
+
+class Identity(NamedTuple):
+    """Hex digits by which models are told apart.
+
+    Attributes:
+        sizes: of configuration and tokenizer, which a new model of the same kind shares.
+        weights: of the tensors, too.
+    """
+
+    sizes: str
+    weights: str
+
+
+@lru_cache(maxsize=2)
+def opened(model: str) -> Opened:
+    """What ``checkpoint.open_model`` gives; do not change it.
+
+    Args:
+        model: as the user typed it.
+    """
+    return checkpoint.open_model(model)
+
+
+@lru_cache(maxsize=256)
+def identity(model: str) -> Identity:
+    """What tells a model from others, whatever it is called; arguments and errors as ``opened``."""
+    read = opened(model)
+    said = json.dumps([asdict(read.model.config), plain(read.tokenizer)], sort_keys=True)
+    sizes = hashlib.blake2b(said.encode(), digest_size=8)
+    weights = sizes.copy()
+    for name, tensor in sorted(read.model.state_dict().items()):
+        weights.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        weights.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return Identity(sizes.hexdigest(), weights.hexdigest())
