@@ -21,6 +21,21 @@ RATE = "model.init_args.optimizer.lr"
 _OWN = Path(__file__).with_name("recipe.yaml")
 _SECTIONS = ("data.init_args.", "model.init_args.", "trainer.")
 
+# Settings of a configuration that have a name of their own, or that the benchmark decides.
+_DECIDED = {
+    "data.init_args.global_batch_size": "set batch",
+    "trainer.max_steps": "set epochs, and steps.least and steps.most",
+    "trainer.max_epochs": "set epochs, and steps.least and steps.most",
+    "trainer.val_check_interval": "set validations",
+    "model.init_args.optimizer.warmup_steps": "set warmup",
+    "model.init_args.monitor": "the task says by which metric to choose",
+    "data.init_args.seed": "a job says it",
+    "data.init_args.tokenizer": "the model says it",
+    "model.init_args.tokenizer": "the model says it",
+    "model.init_args.pretrained": "the columns say it",
+    "model.init_args.model": "the columns say it",
+}
+
 
 class Plan(NamedTuple):
     """The length of a run.
@@ -160,6 +175,15 @@ class Recipe:
         """With one of the ``options``, and no choice left."""
         return replace(self, choices={}).changed(option)
 
+    def section(self, name: str) -> dict[str, Any]:
+        """The settings of ``data``, ``model`` or ``trainer``: key within it -> value."""
+        start = f"{name}."
+        return {
+            key.removeprefix(start): value
+            for key, value in self.settings.items()
+            if key.startswith(start)
+        }
+
     @property
     def digest(self) -> str:
         """Hex digits of all that it says."""
@@ -187,3 +211,6 @@ def _check_dotted(key: str) -> None:
             f"recipe: unknown key {key!r}{meant}; known are {', '.join(_FIELDS)}, and keys that "
             f"begin with {', '.join(_SECTIONS)}"
         )
+    for decided, remedy in _DECIDED.items():
+        if f"{key}.".startswith(f"{decided}."):
+            raise ValueError(f"recipe: {key} is not for the recipe to set; {remedy}")

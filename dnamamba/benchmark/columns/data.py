@@ -10,10 +10,11 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.job import Job
 from dnamamba.benchmark.task import Task, changed
 from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.resumable import DataPart
 
 __all__ = ["PARTS", "data_of", "is_of_variants", "samples"]
 
-PARTS = ("train", "validation", "test")
+PARTS: tuple[DataPart, ...] = ("train", "validation", "test")
 
 _KEPT = 4  # as many as a worker's neighbouring jobs take turns with
 _read: OrderedDict[str, LabelledDataModule] = OrderedDict()
@@ -35,7 +36,7 @@ def data_of(
     Args:
         job: says task, fold and seed.
         tokenizer: of the model; None: the built-in one.
-        settings: dotted keys of the section ``data`` -> value.
+        settings: dotted keys within the section ``data`` -> value.
         test: as held-out parts are to be read.
 
     Raises:
@@ -65,7 +66,4 @@ def samples(data: LabelledDataModule, test: LabelledDataModule | None = None) ->
         test: as held-out parts are read, where that is otherwise.
     """
     sources = data, data, test or data
-    return {
-        part: len(source.dataset(part))  # type: ignore[arg-type]
-        for part, source in zip(PARTS, sources, strict=True)
-    }
+    return {part: len(x.dataset(part)) for part, x in zip(PARTS, sources, strict=True)}
