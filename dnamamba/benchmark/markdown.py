@@ -13,7 +13,7 @@ them; `copies`: items that training or validation hold too, on either strand; `r
 that share a quarter of their 21-mers with a sequence there, copies among them. Nothing is set off
 as the best: hold a MODEL against k-mers, its like with random weights and its like from scratch."""
 _MEAN = "The mean is over the tasks that have a figure in every column."
-_FROZEN = {"logistic": "logistic regression", "forest": "random forest"}
+_PROBES = {"": "linear", "forest/": "random forest"}  # beginning of a figure's name -> in print
 
 
 def page(table: Table, title: str, machine: str) -> str:
@@ -112,14 +112,14 @@ def _probes(table: Table) -> str:
             if cell is None or not any(name.startswith("forest/") for name in cell.figures):
                 continue
             values = []
-            for probe in _FROZEN:
+            for probe in _PROBES:
                 for metric in (line.metric, "auroc"):
-                    of_it = cell.figures.get(f"{probe}/{metric}", {})
+                    of_it = cell.figures.get(f"{probe}{metric}", {})
                     values.append(_cell(Cell(of_it, len(of_it))) if of_it else "–")
             figure = METRICS.get(line.metric, line.metric)
             lines.append([line.title, heading.title, figure, *values])
     head = ["task", "vectors", "figure"]
-    head += [f"{name}, {what}" for name in _FROZEN.values() for what in ("figure", "AUROC")]
+    head += [f"{name}, {what}" for name in _PROBES.values() for what in ("figure", "AUROC")]
     return _aligned(head, lines, left=3) if lines else ""
 
 
