@@ -24,14 +24,20 @@ def as_csv(table: Table) -> str:
     lines = csv.DictWriter(text, _FIELDS, restval="", lineterminator="\n")
     lines.writeheader()
     for line, cell in _cells(table):
-        chosen = [json.dumps(one, sort_keys=True) for one in cell["chosen"]]
-        figures = json.dumps(cell["figures"])
-        lines.writerow({**_of_line(line), **cell, "chosen": "; ".join(chosen), "figures": figures})
+        chosen = "; ".join(json.dumps(one, sort_keys=True) for one in cell["chosen"])
+        figures = json.dumps({name: _short(value) for name, value in cell["figures"].items()})
+        numbers = {name: _short(cell[name]) for name in ("mean", "deviation")}
+        values = {**_of_line(line), **cell, **numbers, "chosen": chosen, "figures": figures}
+        lines.writerow(values)
     for line in table.lines:
         for who, figure in line.published.items():
             cell = {"column": "published", "model": who, "mean": figure}
             lines.writerow({"task": line.task, "metric": line.metric, **cell})
     return text.getvalue()
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def as_json(table: Table, rows: Sequence[Row], about: Mapping[str, Any]) -> str:

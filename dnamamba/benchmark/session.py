@@ -1,6 +1,7 @@
 """One benchmark from what is asked for to the files that it leaves."""
 
 import sys
+import warnings
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict
@@ -99,7 +100,11 @@ def _finish(
 
 
 def _check_data(planned: Plan, store: Store) -> None:
-    """Read the files of every task that is not done: a wrong cell is an error at once."""
+    """Read the files of every task that is not done: a wrong record is an error at once."""
     waiting = {job.task.key: job for job in planned.missing(store) if job.fold == 0}
-    for job in waiting.values():
-        data_of(job)
+    for key, job in waiting.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            data_of(job)
+        for warning in caught:
+            print(f"warning: {key}: {warning.message}", file=sys.stderr)
