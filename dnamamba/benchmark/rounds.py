@@ -36,6 +36,7 @@ def run_missing(
     if workers == (1, 0):
         yield from run_here(ready, do, seconds)
         return
+    workers = _useful(planned.missing(store), workers)
     end = time.monotonic() + seconds
     failed: set[str] = set()
     full = 0
@@ -53,6 +54,13 @@ def run_missing(
             return
         if rounds == workers:
             print(f"the memory was full for {full} runs, now done alone", file=sys.stderr)
+
+
+def _useful(jobs: Collection[Job], workers: tuple[int, int]) -> tuple[int, int]:
+    """No more than there are runs for them."""
+    on_device = sum(map(_needs_device, jobs))
+    beside = min(workers[1], len(jobs) - on_device)
+    return min(workers[0], on_device if beside else len(jobs)), beside
 
 
 def _without(ready: Callable[[], list[Job]], names: Collection[str]) -> list[Job]:
