@@ -14,7 +14,7 @@ from typing import Any
 
 from dnamamba.benchmark.outcomes import Job, Outcome, Runnable
 
-__all__ = ["is_full", "run_in_processes"]
+__all__ = ["KILLED", "is_full", "run_in_processes"]
 
 # Imported once, in the process from which the workers are forked.
 _PRELOAD = ["dnamamba.benchmark.dispatch", "dnamamba.training.finetune", "dnamamba.data.modules"]
@@ -26,7 +26,9 @@ _ENVIRONMENT = {
     "NUMBA_NUM_THREADS": "1",
 }
 
-_KILLED = "SIGKILL, perhaps for want of memory; ask for fewer workers"
+KILLED = "SIGKILL, perhaps for want of memory; ask for fewer workers"
+"""How the end of a worker is called that the system has killed."""
+
 _WAIT = 3600.0  # seconds at a time: what the operating system waits has a bound
 
 
@@ -176,13 +178,13 @@ def _end_with_parent() -> None:
 def is_full(error: str) -> bool:
     """Whether an outcome's error speaks of a full memory, which a run alone may not meet."""
     last = error.rstrip().rpartition("\n")[2]
-    return "OutOfMemoryError" in last or "t allocate memory" in last or _KILLED in last
+    return "OutOfMemoryError" in last or "DefaultCPUAllocator" in last or KILLED in last
 
 
 def _status(code: int | None) -> str:
     if code is not None and code < 0:
         name = signal.Signals(-code).name
-        return _KILLED if name == "SIGKILL" else name
+        return KILLED if name == "SIGKILL" else name
     return f"status {code}"
 
 

@@ -53,7 +53,8 @@ def run_missing(
         if not full:
             return
         if rounds == workers:
-            print(f"the memory was full for {full} runs, now done alone", file=sys.stderr)
+            runs = f"{full} run{'s' if full > 1 else ''}"
+            print(f"the memory was full for {runs}, now done alone", file=sys.stderr)
 
 
 def _useful(jobs: Collection[Job], workers: tuple[int, int]) -> tuple[int, int]:

@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from dnamamba.benchmark.job import Row
+from dnamamba.benchmark.job import Job, Row
 from dnamamba.benchmark.markdown import markdown, text_of
 from dnamamba.benchmark.outcomes import Outcome
 from dnamamba.benchmark.plan import Plan
-from dnamamba.benchmark.store import Store
+from dnamamba.benchmark.store import Store, hash_of
 from dnamamba.benchmark.table import METRICS, Table
 
 __all__ = ["Progress", "made_on", "print_table", "quiet"]
@@ -80,7 +80,7 @@ class Progress:
     def show(self, outcome: Outcome) -> None:
         """Say how a run ended; the whole text of an error goes to a file."""
         job = self._jobs[outcome.name]
-        log = self._logs / f"{re.sub('[^A-Za-z0-9.]+', '-', job.name)}.txt"
+        log = self._logs / _log_name(job)
         if outcome.error is None:
             log.unlink(missing_ok=True)
             self._done += 1
@@ -94,6 +94,12 @@ class Progress:
         print(
             f"{counted}  {outcome.seconds:6.1f} s  {job.name}: {said}", file=sys.stderr, flush=True
         )
+
+
+def _log_name(job: Job) -> str:
+    """What it is, as far as a file's name can say it."""
+    words = re.sub("[^A-Za-z0-9.]+", "-", job.name)
+    return f"{words[:120]}-{hash_of(job.key)[:8]}.txt"
 
 
 def _number(count: int, of: str) -> str:

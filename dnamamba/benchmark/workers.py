@@ -40,7 +40,7 @@ def workers_for(device: str, asked: int | None) -> tuple[int, int]:
         raise ValueError(f"workers must be at least 1, got {asked}")
     if torch.device(device).type != "cuda":
         return asked or 1, 0
-    beside = max(1, cores() // 4)
+    beside = max(1, min(cores() // 4, _MOST))
     if asked is not None:
         return asked, beside
     memory = usable_memory(torch.device(device)) or _MEMORY
