@@ -9,13 +9,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dnamamba.benchmark.grouped import GROUPS_VERSION, with_groups
 from dnamamba.benchmark.layout import content_digest, joined, named_files, stored
 
 __all__ = ["Task", "changed"]
 
 Section = dict[str, Any]
 
-_SAID = ("title", "files", "published", "note")  # of the fields: decide no figure
+_SAID = ("title", "files", "aliases", "published", "note", "root")  # fields that decide no figure
 _VALIDATION = 0.15
 
 
@@ -36,8 +37,9 @@ class Task:
         aliases: beginning of a path -> another one, under which the files may lie, too.
         published: who -> figure, by other protocols.
         note: a sentence on the data.
-        apart: keep relatives in one part of the split, found by one of so many 21-mers; 0: the
-            data's own groups or none.
+        apart: keep relatives in one part of the split (see ``relatives``); else the data's own
+            groups are, if it names any.
+        root: where the files of a user's own task lie; empty: wherever they are found.
     """
 
     suite: str
@@ -51,7 +53,8 @@ class Task:
     aliases: dict[str, str] = field(default_factory=dict)
     published: dict[str, float] = field(default_factory=dict)
     note: str = ""
-    apart: int = 0
+    apart: bool = False
+    root: str = ""
 
     @property
     def key(self) -> str:
@@ -86,6 +89,8 @@ class Task:
     def section(self, root: Path, fold: int = 0, test: bool = False) -> Section:
         """``class_path`` and ``init_args`` with files joined to the root.
 
+        Where relatives are to be kept apart, a table with their groups takes the files' place.
+
         Args:
             root: folder of the files.
             fold: of a cross-validation.
@@ -98,6 +103,8 @@ class Task:
             settings["files"] = {"train": files["validation"], "test": files["test"]}
             settings["split"] = {"validation": _VALIDATION}
         settings["files"] = joined(settings["files"], root, self.aliases)
+        if self.apart:
+            settings = section["init_args"] = with_groups(settings)
         if self.folds > 1:
             changed(settings, {"split.folds": self.folds, "split.fold": fold})
         if test:
@@ -134,7 +141,8 @@ class Task:
             for name in self.paths
             if (path := stored(root, name, self.aliases)) is not None
         ]
-        text = json.dumps([said, contents], sort_keys=True)
+        by = GROUPS_VERSION if self.apart else 0
+        text = json.dumps([said, contents, by], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
