@@ -96,14 +96,15 @@ class Recipe:
             raise ValueError(f"recipe: steps.least is above steps.most: {dict(self.steps)}")
         if not self.batch or not all(isinstance(items, int) for items in self.batch):
             raise ValueError(f"recipe: batch must be items: batch, got {dict(self.batch)}")
-        if not 0 <= self.warmup < 1:
+        if not isinstance(self.warmup, int | float) or not 0 <= self.warmup < 1:
             raise ValueError(f"recipe: warmup must be a share of the steps, got {self.warmup!r}")
         for key in self.settings:
             _check_dotted(key)
         for key, values in self.choices.items():
             if not isinstance(values, list | tuple) or not values:
                 raise ValueError(f"recipe: choices.{key} must be a list of values, got {values!r}")
-            self.with_option({key: values[0]})
+        for option in self.options() if self.choices else ():
+            self.with_option(option)
 
     @classmethod
     def read(cls, path: Path | None = None, changes: Mapping[str, Any] | None = None) -> "Recipe":

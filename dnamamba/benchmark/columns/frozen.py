@@ -20,7 +20,7 @@ from dnamamba.benchmark.work import Work
 from dnamamba.checkpoint import Opened
 from dnamamba.data.modules.labelled import LabelledDataModule
 
-__all__ = ["initialised", "trained"]
+__all__ = ["initialised", "standardised", "trained"]
 
 
 def trained(job: Job, work: Work) -> Row:
@@ -48,8 +48,8 @@ def _row(job: Job, work: Work, model: Opened, data: LabelledDataModule, reader: 
     test = data_of(job, model.tokenizer, test=True)
     train = features(reader, model.tokenizer, data, "train", work.device)
     held_out = features(reader, model.tokenizer, test, "test", work.device)
-    rows = _standardised(train.vectors, train.vectors)
-    asked = _standardised(held_out.vectors, train.vectors)
+    rows = standardised(train.vectors, train.vectors)
+    asked = standardised(held_out.vectors, train.vectors)
     figures: dict[str, float] = {}
     for name, make in LEARNERS.items():
         learner = partial(make, data.codec.kind, len(rows), work.threads)
@@ -60,7 +60,7 @@ def _row(job: Job, work: Work, model: Opened, data: LabelledDataModule, reader: 
     return {"figures": figures, "samples": samples(data, test)}
 
 
-def _standardised(vectors: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:
+def standardised(vectors: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:
     """In deviations from the mean of others; an entry that never varies is only centred."""
     deviation = by.std(0, dtype=np.float64)
     scale = np.where(deviation > 0, deviation, 1)

@@ -25,7 +25,7 @@ from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
 from dnamamba.model.heads import HIGHER_IS_BETTER
 
-__all__ = ["LENGTHS", "STRENGTHS", "kmers"]
+__all__ = ["LENGTHS", "STRENGTHS", "baseline"]
 
 LENGTHS = (3, 4, 5, 6, 7, 8)
 STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -49,7 +49,7 @@ class _Choice(NamedTuple):
     C: float
 
 
-def kmers(job: Job, work: Work) -> Row:
+def baseline(job: Job, work: Work) -> Row:
     """Fit every k and strength, choose without the test part, and test once."""
     data = data_of(job, test=True)
     train = _part(data, "train")
