@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from dnamamba.benchmark.cache import cache_folder
 from dnamamba.benchmark.layout import named_files, stored
 from dnamamba.benchmark.task import Task
-from dnamamba.data.genome.places import default_cache_dir
 from dnamamba.extras import library
 
 __all__ = ["at_hand", "root_of"]
@@ -39,7 +39,7 @@ def root_of(task: Task, data: Path | None = None) -> Path:
         if wanted and set(wanted) <= set(task.files):
             for name in wanted:
                 _fetch(task, name, data)
-            return _cache()
+            return cache_folder("files")
     raise FileNotFoundError(_missing(task, data))
 
 
@@ -57,18 +57,14 @@ def at_hand(task: Task, data: Path | None = None) -> str:
     return f"missing: {_names([name for name in task.paths if name not in task.files])}"
 
 
-def _cache() -> Path:
-    return default_cache_dir() / "benchmark" / "files"
-
-
 def _roots(task: Task, data: Path | None) -> list[Path]:
     """Folders in which a task's files may lie."""
     if task.root:
         return [Path(task.root)]
     if data is None:
-        return [_cache()]
+        return [cache_folder("files")]
     within = sorted(path for path in data.iterdir() if path.is_dir())
-    return [data, *within, data.resolve().parent, _cache()]
+    return [data, *within, data.resolve().parent, cache_folder("files")]
 
 
 def _has_all(task: Task, root: Path) -> bool:
@@ -83,7 +79,7 @@ def _held_out(task: Task) -> list[str]:
 
 
 def _fetch(task: Task, name: str, data: Path | None) -> None:
-    target, source = _cache() / name, task.files[name]
+    target, source = cache_folder("files") / name, task.files[name]
     pooch: Any = library("pooch", "benchmark", f"fetching {name}", f"put it at {target} by hand")
     pooch.get_logger().setLevel(logging.WARNING)
     checksum = f"sha256:{source['sha256']}"
