@@ -184,5 +184,5 @@ def _dealt(
 ) -> LabelledDataModule:
     data = data.dealt(plan.batch, job.seed)
     fitting = _HELD_OUT_BASES // max(1, prod(data.dataset(held_out).sample_shape))
-    data.held_out_batch_size = max(plan.batch, min(_HELD_OUT_ROWS, fitting))
+    data.held_out_batch_size = max(1, min(_HELD_OUT_ROWS, fitting))
     return data

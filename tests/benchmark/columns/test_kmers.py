@@ -9,7 +9,7 @@ import pytest
 from benchmark_cases import SIZES, task_of, write_part
 
 from dnamamba.alphabet import Tokenizer, complement_bases
-from dnamamba.benchmark.columns import kmers, measured
+from dnamamba.benchmark.columns import features, kmers, measured
 from dnamamba.benchmark.columns.words import canonical_counts, word_features
 from dnamamba.benchmark.job import Job
 from dnamamba.benchmark.work import Work
@@ -93,6 +93,28 @@ def test_without_validation_part_by_folds_of_the_training_part(
     assert row["samples"] == {**SIZES, "validation": 0}
     assert row["validation"] == max(each["validation"] for each in row["tried"])
     assert row["figures"]["mcc"] > 0.5
+
+
+def test_a_part_of_the_training_part_serves_to_choose(
+    job: Make, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = measured(job("kmers"), work)
+    monkeypatch.setattr(features, "_ROWS", 8)
+    assert measured(job("kmers"), work)["figures"] == whole["figures"]
+    monkeypatch.setattr(kmers, "CHOOSING_BASES", 16 * 24)
+    some = measured(job("kmers"), work)
+    assert some["tried"] != whole["tried"]
+    assert some["samples"] == SIZES
+    monkeypatch.setattr(kmers, "STRENGTHS", (some["chosen"]["C"],))
+    monkeypatch.setattr(kmers, "LENGTHS", (some["chosen"]["k"],))
+    monkeypatch.setattr(kmers, "CHOOSING_BASES", 1 << 30)
+    assert measured(job("kmers"), work)["figures"] == some["figures"]
+
+
+def test_a_metric_that_the_labels_do_not_have(job: Make, work: Work) -> None:
+    task = task_of({"files": {part: f"{part}.csv" for part in SIZES}}, "pearson")
+    with pytest.raises(ValueError, match="class labels have no metric pearson; choose one of acc"):
+        measured(job("kmers", task=task), work)
 
 
 def test_numbers(job: Make, work: Work) -> None:
