@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.cache import cache_folder
 from dnamamba.benchmark.relatives import groups_of, sampling, sketch, with_relatives
 from dnamamba.benchmark.task import Task
@@ -77,12 +78,13 @@ def _counted(task: Task, module: Any) -> Leaks:
     if not bases["test"]:
         raise ValueError(f"{task.key}: nothing is held out for test; give its files or a share")
     known = {*names["train"], *names["validation"]}
+    copies = np.array([name in known for name in names["test"]])
     others = [*bases["train"], *bases["validation"]]
     one_of = sampling([len(sequence) for sequence in [*others, *bases["test"]]])
     tested = sketch(bases["test"], one_of)
     return Leaks(
-        copies=sum(name in known for name in names["test"]),
-        relatives=int(with_relatives(tested, sketch(others, one_of)).sum()),
+        copies=int(copies.sum()),
+        relatives=int((copies | with_relatives(tested, sketch(others, one_of))).sum()),
         groups=int(np.unique(groups_of(tested)).size),
         items=len(bases["test"]),
     )
@@ -91,7 +93,7 @@ def _counted(task: Task, module: Any) -> Leaks:
 def _sequences(dataset: Any) -> tuple[list[str], list[bytes]]:
     """What stands for each record where copies are looked for, and its bases."""
     records = dataset.records
-    letters = dataset.tokenizer.decode(records.tokens).encode()
+    letters = records.tokens.tobytes().translate(_letters(dataset.tokenizer))
     starts = [0, *records.ends[:-1].tolist()]
     bases = [letters[a:b] for a, b in zip(starts, records.ends.tolist(), strict=True)]
     return canonical_digests(bases), bases
@@ -100,12 +102,21 @@ def _sequences(dataset: Any) -> tuple[list[str], list[bytes]]:
 def _variants(dataset: Any) -> tuple[list[str], list[bytes]]:
     """The same of variants, whose bases are those of the reference's window."""
     batch = dataset[np.arange(len(dataset))]
+    table = _letters(dataset.tokenizer)
     windows: list[list[bytes]] = [
         [
-            dataset.tokenizer.decode(row[:size]).encode()
+            row[:size].tobytes().translate(table)
             for row, size in zip(batch["tokens"][:, allele].numpy(), sizes, strict=True)
         ]
         for allele, sizes in enumerate(batch["lengths"].T.tolist())
     ]
     pairs = zip(*map(canonical_digests, windows), strict=True)
     return ["-".join(pair) for pair in pairs], windows[0]
+
+
+def _letters(tokenizer: Tokenizer) -> bytes:
+    """The letter of each id; N of what is none of the four bases."""
+    letters = bytearray(b"N" * 256)
+    for base in b"ACGT":
+        letters[int(tokenizer.encode(bytes([base]))[0])] = base
+    return bytes(letters)

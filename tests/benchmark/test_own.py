@@ -73,6 +73,7 @@ def test_the_kind_of_labels_is_seen(tmp_path: Path, labels: list[str], metric: s
     rows = [(bases, labels[i % len(labels)]) for i, (bases, _) in enumerate(records(100))]
     task = _only(table(tmp_path / "my.csv", rows))
     assert task.metric == metric
+    assert ("a measure" in task.note) == (metric == "pearson")
     kind = task.data["init_args"].get("labels", {}).get("kind", "class")
     assert kind == ("number" if metric == "pearson" else "class")
     assert sum(_sizes(task)) == 100

@@ -41,7 +41,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, list[str]]]:
     with ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(handler, directory=str(tmp_path / "served"))
     ) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/", asked
         server.shutdown()
@@ -88,6 +88,8 @@ def test_what_is_nowhere_is_asked_for(tmp_path: Path) -> None:
         root_of(_task(), tmp_path)
     with pytest.raises(ValueError, match="nowhere is no folder"):
         root_of(_task(), tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="nowhere is no folder"):
+        at_hand(_task(), tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=rf"no S/t/train\.csv.* in {tmp_path}"):
         root_of(_task(root=str(tmp_path)))
 
@@ -96,13 +98,13 @@ def test_files_are_fetched_once(tmp_path: Path, cache: Path, served: tuple[str, 
     address, asked = served
     task = _task(address, tmp_path / "served")
     assert at_hand(task) == "can be fetched"
-    assert root_of(task) == cache / "files"
+    assert root_of(task) == cache / "files" / "s"
     assert asked == [f"/{name}" for name in NAMES.values()]
-    assert root_of(task) == cache / "files"
+    assert root_of(task) == cache / "files" / "s"
     assert at_hand(task) == "at hand"
     assert len(asked) == 3
     assert len(task.module(root_of(task)).dataset("test")) == 10
-    (cache / "files" / "S/t/dev.csv").unlink()
+    (cache / "files" / "s" / "S/t/dev.csv").unlink()
     root_of(task)
     assert asked[3:] == ["/S/t/dev.csv"]
 
@@ -127,7 +129,7 @@ def test_another_content_is_refused(
     )
     with pytest.raises(FileNotFoundError, match=message):
         root_of(task)
-    assert not (cache / "files" / "S/t/dev.csv").exists()
+    assert not (cache / "files" / "s" / "S/t/dev.csv").exists()
 
 
 def test_without_a_net_it_is_said_where_to_put_the_file(tmp_path: Path, cache: Path) -> None:
