@@ -50,6 +50,16 @@ def test_a_file_replaces_what_it_names(tmp_path: Path) -> None:
     assert OWN.options() != [{}]
 
 
+def test_numbers_without_a_point(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        f"choices: {{{RATE}: [1e-3, 2.5E-4]}}\nsettings: {{trainer.precision: 32-true}}"
+    )
+    recipe = Recipe.read(file)
+    assert recipe.choices == {RATE: [1e-3, 2.5e-4]}
+    assert recipe.section("trainer")["precision"] == "32-true"
+
+
 def test_every_combination_is_an_option() -> None:
     choices = {RATE: [1e-3, 2e-3], "epochs": [3, 10], "steps.most": [100]}
     recipe = OWN.changed({"choices": choices, "steps.least": 1})
