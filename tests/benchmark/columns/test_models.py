@@ -1,6 +1,7 @@
 """Any model in any column, on sequences and on variants: causal, both ways, and of others."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def folder(causal: Path, models: Path) -> Callable[[str], str]:
 @pytest.fixture
 def brief(work: Work) -> Work:
     changes = {"steps.least": 2, "steps.most": 2, "validations": 1, RATE: 1e-3}
-    return Work(work.recipe.changed(changes), "cpu", work.output, work.cache)
+    return replace(work, recipe=work.recipe.changed(changes))
 
 
 @pytest.fixture
@@ -145,3 +146,20 @@ def test_zero_shot_of_numbers(causal: Path, variants: Path) -> None:
     job = job_of(task, "zero_shot", variants, recipe, str(causal))
     with pytest.raises(ValueError, match="own/variants: ratios tell two classes apart"):
         measured(job, Work(recipe, "cpu", variants, variants))
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_left_as_it_was(
+    folder: Callable[[str], str], brief: Work, variants: Path, task: Task, root: Path
+) -> None:
+    on_gpu = replace(brief, device="cuda:0")
+    for name in ("causal", "ps-tiny"):
+        for column in ("random", "scratch", "frozen", "model", "zero_shot"):
+            of = (variant_task(), variants) if column == "zero_shot" else (task, root)
+            job = job_of(of[0], column, of[1], brief.recipe, folder(name))
+            row = measured(job, on_gpu)
+            assert 0 <= row["figures"]["auroc"] <= 1
+            if column == "frozen":
+                on_cpu = measured(job, brief)["figures"]["auroc"]
+                assert row["figures"]["auroc"] == pytest.approx(on_cpu, abs=0.02)
+            assert torch.cuda.memory_allocated() < 1 << 25  # what libraries keep for themselves
