@@ -49,7 +49,8 @@ def tasks_of(word: str) -> list[Task]:
     Args:
         word: a suite (``gue``); a task or the beginning of several (``gue/tf/0``, ``gue/tf``); a
             user's own labelled table, folder (see ``own_tasks``) or declaration of a suite
-            (``.yaml``, with files relative to its folder).
+            (``.yaml``, with files relative to its folder). A folder that is called as a suite is
+            named by ``./gue``.
 
     Raises:
         ValueError: nothing is called so (names the nearest), or a file that is none of these.
@@ -118,18 +119,18 @@ def read_suite(path: Path, root: str = "") -> list[Task]:
 
 
 def _task(path: Path, name: str, entry: Any, suite: Mapping[str, Any]) -> Task:
-    fields = _over(suite.get("defaults") or {}, entry or {})
-    folder = str(fields.pop("folder", name))
-    published = fields.get("published", {})
-    if isinstance(published, list):
-        fields["published"] = dict(zip(suite["published"], published, strict=True))
-    fields = {"title": name, "note": suite.get("note", ""), **fields}
     try:
-        task = Task(path.stem, name, **{**fields, "root": suite["root"]})
-        settings = task.data["init_args"]
-        settings["files"] = _filled(settings["files"], folder)
-    except (TypeError, KeyError) as error:
+        fields = _over(suite.get("defaults") or {}, entry or {})
+        folder = str(fields.pop("folder", name))
+        published = fields.get("published", {})
+        if isinstance(published, list):
+            fields["published"] = dict(zip(suite["published"], published, strict=True))
+        fields = {"title": name, "note": suite.get("note", ""), **fields, "root": suite["root"]}
+        task = Task(path.stem, name, **fields)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}, task {name}: {error}") from error
+    settings = task.data["init_args"]
+    settings["files"] = _filled(settings["files"], folder)
     task.aliases.update(suite.get("aliases") or {})
     task.files.update(_fetched(task, suite))
     return task

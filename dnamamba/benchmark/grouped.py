@@ -11,9 +11,9 @@ from typing import Any
 from filelock import FileLock
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.benchmark.cache import cache_folder
 from dnamamba.benchmark.layout import content_digest, named_files
 from dnamamba.benchmark.relatives import groups_of, sampling, sketch
-from dnamamba.data.genome.places import default_cache_dir
 from dnamamba.data.labelled.examples import Fields, read_examples
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.files import replacing
@@ -46,8 +46,7 @@ def with_groups(settings: Mapping[str, Any]) -> dict[str, Any]:
     classes = list(files["train"]) if isinstance(files["train"], Mapping) else None
     said = [GROUPS_VERSION, contents, classes, plain(fields), plain(labels)]
     key = hashlib.blake2b(json.dumps(said).encode(), digest_size=12).hexdigest()
-    table = default_cache_dir() / "benchmark" / "groups" / f"{key}.csv"
-    table.parent.mkdir(parents=True, exist_ok=True)
+    table = cache_folder("groups") / f"{key}.csv"
     with FileLock(table.with_suffix(".lock")):
         if not table.is_file():
             _write(table, files["train"], fields, labels)

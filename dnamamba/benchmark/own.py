@@ -24,8 +24,8 @@ def own_tasks(path: Path) -> list[Task]:
 
     A folder holds train, dev (or validation) and test, or one FASTA a class, or folders of such.
     What no file and no column says of the split is cut from the training part: 15 % for validation,
-    20 % for test, with relatives on one side where there is no column of groups. Numbers that are
-    no names of classes make a regression.
+    20 % for test, with relatives on one side where there is no column of groups. Labels that are
+    numbers, with fractions or of more than 20 values, are a measure; all others name classes.
 
     Args:
         path: a file or a folder that exists.
@@ -77,7 +77,9 @@ def _task(root: Path, name: str, files: Files) -> Task:
         title=name,
         data={"class_path": _SEQUENCES, "init_args": _settings(files, said, split)},
         metric="pearson" if said.numbers else "mcc",
-        note="relatives are kept in one part" if apart else "",
+        note="; ".join(
+            ["relatives are kept in one part"] * apart + ["labels are a measure"] * said.numbers
+        ),
         apart=apart,
         root=str(root),
     )

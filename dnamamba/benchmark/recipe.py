@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["RATE", "Plan", "Recipe"]
 RATE = "model.init_args.optimizer.lr"
 """The setting that depends on the model's width."""
 
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 _OWN = Path(__file__).with_name("recipe.yaml")
 _SECTIONS = ("data.init_args.", "model.init_args.", "trainer.")
 
@@ -96,14 +98,17 @@ class Recipe:
             raise ValueError(f"recipe: steps.least is above steps.most: {dict(self.steps)}")
         if not self.batch or not all(isinstance(items, int) for items in self.batch):
             raise ValueError(f"recipe: batch must be items: batch, got {dict(self.batch)}")
-        if not 0 <= self.warmup < 1:
+        if not isinstance(self.warmup, int | float) or not 0 <= self.warmup < 1:
             raise ValueError(f"recipe: warmup must be a share of the steps, got {self.warmup!r}")
         for key in self.settings:
             _check_dotted(key)
+        object.__setattr__(self, "settings", _numbers(self.settings))
         for key, values in self.choices.items():
             if not isinstance(values, list | tuple) or not values:
                 raise ValueError(f"recipe: choices.{key} must be a list of values, got {values!r}")
-            self.with_option({key: values[0]})
+        object.__setattr__(self, "choices", _numbers(self.choices))
+        for option in self.options() if self.choices else ():
+            self.with_option(option)
 
     @classmethod
     def read(cls, path: Path | None = None, changes: Mapping[str, Any] | None = None) -> "Recipe":
@@ -192,6 +197,15 @@ class Recipe:
 
 
 _FIELDS = tuple(f.name for f in fields(Recipe))
+
+
+def _numbers(value: Any) -> Any:
+    """With 1e-3 as the number that is meant: to YAML it is a text, for it lacks a point."""
+    if isinstance(value, Mapping):
+        return {key: _numbers(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_numbers(part) for part in value]
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
 def _positive(name: str, value: Any, whole: bool = True) -> None:

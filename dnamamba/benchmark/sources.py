@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from dnamamba.benchmark.cache import cache_folder
 from dnamamba.benchmark.layout import named_files, stored
 from dnamamba.benchmark.task import Task
-from dnamamba.data.genome.places import default_cache_dir
 from dnamamba.extras import library
 
 __all__ = ["at_hand", "root_of"]
@@ -30,8 +30,6 @@ def root_of(task: Task, data: Path | None = None) -> Path:
         FileNotFoundError: files are missing and cannot be fetched; says where to put them.
         ModuleNotFoundError: pooch is missing, and there are files to fetch; names the extra.
     """
-    if data is not None and not data.is_dir():
-        raise ValueError(f"{data} is no folder; name the folder of the benchmarks' files by --data")
     roots = _roots(task, data)
     for has, wanted in ((_has_all, task.paths), (Task.lacks_training, _held_out(task))):
         if root := next((root for root in roots if has(task, root)), None):
@@ -39,12 +37,12 @@ def root_of(task: Task, data: Path | None = None) -> Path:
         if wanted and set(wanted) <= set(task.files):
             for name in wanted:
                 _fetch(task, name, data)
-            return _cache()
+            return _cache(task)
     raise FileNotFoundError(_missing(task, data))
 
 
 def at_hand(task: Task, data: Path | None = None) -> str:
-    """What there is of a task's files, in a few words; fetches nothing."""
+    """What there is of a task's files, in a few words; fetches nothing. Raises: see ``root_of``."""
     roots = _roots(task, data)
     if any(_has_all(task, root) for root in roots):
         return "at hand"
@@ -57,18 +55,20 @@ def at_hand(task: Task, data: Path | None = None) -> str:
     return f"missing: {_names([name for name in task.paths if name not in task.files])}"
 
 
-def _cache() -> Path:
-    return default_cache_dir() / "benchmark" / "files"
-
-
 def _roots(task: Task, data: Path | None) -> list[Path]:
-    """Folders in which a task's files may lie."""
-    if task.root:
-        return [Path(task.root)]
-    if data is None:
-        return [_cache()]
-    within = sorted(path for path in data.iterdir() if path.is_dir())
-    return [data, *within, data.resolve().parent, _cache()]
+    """Folders in which a task's files may lie. Raises: ValueError: ``data`` is none."""
+    roots = [Path(task.root)] if task.root else []
+    if data is not None and not data.is_dir():
+        raise ValueError(f"{data} is no folder; name the folder of the benchmarks' files by --data")
+    if data is not None:
+        within = sorted(path for path in data.iterdir() if path.is_dir())
+        roots += [data, *within, data.resolve().parent]
+    return [*roots, _cache(task)]
+
+
+def _cache(task: Task) -> Path:
+    """Where files of its suite are fetched to."""
+    return cache_folder("files") / task.suite
 
 
 def _has_all(task: Task, root: Path) -> bool:
@@ -83,7 +83,7 @@ def _held_out(task: Task) -> list[str]:
 
 
 def _fetch(task: Task, name: str, data: Path | None) -> None:
-    target, source = _cache() / name, task.files[name]
+    target, source = _cache(task) / name, task.files[name]
     pooch: Any = library("pooch", "benchmark", f"fetching {name}", f"put it at {target} by hand")
     pooch.get_logger().setLevel(logging.WARNING)
     checksum = f"sha256:{source['sha256']}"

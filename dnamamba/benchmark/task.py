@@ -9,8 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from dnamamba.arguments import whole
 from dnamamba.benchmark.grouped import GROUPS_VERSION, with_groups
 from dnamamba.benchmark.layout import content_digest, joined, named_files, stored
+from dnamamba.model.heads.table import HIGHER_IS_BETTER
 
 __all__ = ["Task", "changed"]
 
@@ -18,6 +20,10 @@ Section = dict[str, Any]
 
 _SAID = ("title", "files", "aliases", "published", "note", "root")  # fields that decide no figure
 _VALIDATION = 0.15
+_MODULES = (
+    "dnamamba.data.modules.sequences.LabelledSequenceDataModule",
+    "dnamamba.data.modules.variants.VariantDataModule",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,9 @@ class Task:
         apart: keep relatives in one part of the split (see ``relatives``); else the data's own
             groups are, if it names any.
         root: where the files of a user's own task lie; empty: wherever they are found.
+
+    Raises:
+        ValueError: data of another kind, without files to train on, or an unknown metric.
     """
 
     suite: str
@@ -55,6 +64,22 @@ class Task:
     note: str = ""
     apart: bool = False
     root: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, Mapping) or "init_args" not in self.data:
+            raise ValueError(f"{self.key}: data has no class_path and init_args")
+        module = self.data.get("class_path")
+        if module not in _MODULES:
+            raise ValueError(f"{self.key}: data.class_path must be {' or '.join(_MODULES)}")
+        if "train" not in (self.data["init_args"].get("files") or {}):
+            raise ValueError(f"{self.key}: data.init_args.files names no train")
+        if self.metric not in HIGHER_IS_BETTER:
+            raise ValueError(
+                f"{self.key}: metric must be one of {', '.join(HIGHER_IS_BETTER)}, got "
+                f"{self.metric!r}"
+            )
+        if whole("folds", self.folds, 1) > 1 and module != _MODULES[0]:
+            raise ValueError(f"{self.key}: folds are for sequences, not for variants")
 
     @property
     def key(self) -> str:

@@ -12,15 +12,16 @@ from dnamamba.benchmark.columns.data import is_of_variants
 from dnamamba.benchmark.columns.device import released
 from dnamamba.benchmark.columns.finetuned import from_scratch, pretrained
 from dnamamba.benchmark.columns.frozen import initialised, trained
-from dnamamba.benchmark.columns.kmers import kmers
-from dnamamba.benchmark.columns.zero_shot import zero_shot
+from dnamamba.benchmark.columns.kmers import baseline
+from dnamamba.benchmark.columns.run import check_recipe
+from dnamamba.benchmark.columns.zero_shot import untrained
 from dnamamba.benchmark.job import FIRST_SEED, Job, Row
 from dnamamba.benchmark.models import identity
 from dnamamba.benchmark.recipe import Recipe
 from dnamamba.benchmark.task import Task
 from dnamamba.benchmark.work import Work
 
-__all__ = ["COLUMNS", "Column", "job_of", "measured"]
+__all__ = ["COLUMNS", "Column", "check_recipe", "job_of", "measured"]
 
 Protocol = Literal["baseline", "frozen", "fine-tuned", "zero-shot"]
 Measure = Callable[[Job, Work], Row]
@@ -77,12 +78,12 @@ class Column:
 
 
 COLUMNS: dict[str, Column] = {
-    "kmers": Column("k-mers", kmers, "baseline", 1, "data", False),
+    "kmers": Column("k-mers", baseline, "baseline", 1, "data", False),
     "random": Column("random, frozen", initialised, "frozen", 1, "sizes", True),
     "scratch": Column("from scratch", from_scratch, "fine-tuned", 1, "sizes", True),
     "frozen": Column("{model}, frozen", trained, "frozen", 1, "weights", False),
     "model": Column("{model}", pretrained, "fine-tuned", 1, "weights", True),
-    "zero_shot": Column("{model}, zero-shot", zero_shot, "zero-shot", 1, "weights", False, True),
+    "zero_shot": Column("{model}, zero-shot", untrained, "zero-shot", 1, "weights", False, True),
 }
 """Every column, in the order of a table."""
 

@@ -42,12 +42,11 @@ def data_of(
     Raises:
         ValueError: bad files, records or labels; names them.
     """
-    tokenizer = tokenizer or Tokenizer()
-    test = test and bool(job.task.test)
-    key = repr((job.task, job.root, job.fold, test, tokenizer, settings))
+    tokenizer, test = tokenizer or Tokenizer(), test and bool(job.task.test)
+    task = replace(job.task, data=changed(deepcopy(job.task.data), settings or {}))
+    content = task.digest(job.root)  # which a user may have changed between two benchmarks
+    key = repr((content, job.root, job.fold, test, tokenizer))
     if key not in _read:
-        data = changed(deepcopy(job.task.data), settings or {})
-        task = replace(job.task, data=data)
         module = task.module(job.root, job.fold, test=test, tokenizer=tokenizer)
         module.read()
         _read[key] = module

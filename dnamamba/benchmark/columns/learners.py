@@ -19,9 +19,16 @@ from numpy.typing import NDArray
 
 from dnamamba.data.labelled.codec import Codec
 from dnamamba.extras import library
-from dnamamba.model.heads import HEADS, kind_for
+from dnamamba.model.heads import HEADS, Head, kind_for
 
-__all__ = ["LEARNERS", "logistic", "metrics_of", "probabilities", "ridge", "sklearn"]
+__all__ = [
+    "LEARNERS",
+    "check_metric",
+    "logistic",
+    "metrics_of",
+    "probabilities",
+    "ridge",
+]
 
 STRENGTH = 1.0  # C of the logistic regression, and alpha of the ridge regression
 ITERATIONS = 1000
@@ -34,7 +41,7 @@ Features = Any
 Floats = NDArray[np.float64]
 
 
-def sklearn(module: str) -> Any:
+def _sklearn(module: str) -> Any:
     """A module of scikit-learn.
 
     Raises:
@@ -46,12 +53,12 @@ def sklearn(module: str) -> Any:
 def logistic(strength: float = STRENGTH, **settings: Any) -> Any:
     """A logistic regression, regularised by 1 / ``strength``."""
     settings = {"solver": "newton-cholesky", "max_iter": ITERATIONS, **settings}
-    return sklearn("linear_model").LogisticRegression(C=strength, **settings)
+    return _sklearn("linear_model").LogisticRegression(C=strength, **settings)
 
 
 def ridge(strength: float = STRENGTH) -> Any:
     """A ridge regression, regularised by 1 / ``strength``."""
-    return sklearn("linear_model").Ridge(alpha=1 / strength)
+    return _sklearn("linear_model").Ridge(alpha=1 / strength)
 
 
 def _linear(kind: str, rows: int, threads: int) -> Any:
@@ -67,7 +74,7 @@ def _forest(kind: str, rows: int, threads: int) -> Any:
         "random_state": FOREST_SEED,
         "n_jobs": threads,
     }
-    return getattr(sklearn("ensemble"), name)(**settings)
+    return getattr(_sklearn("ensemble"), name)(**settings)
 
 
 LEARNERS: dict[str, Callable[[str, int, int], Any]] = {"linear": _linear, "forest": _forest}
@@ -101,8 +108,23 @@ def probabilities(
 
 def metrics_of(codec: Codec, predicted: Floats, labels: NDArray[Any]) -> dict[str, float]:
     """The metrics of the head that learns such labels, of (m, C) probabilities or (m, 1) values."""
-    head = HEADS[kind_for(codec.kind, tuple(codec.classes))]
-    return head.metrics(torch.from_numpy(predicted), torch.from_numpy(labels))
+    return _head(codec).metrics(torch.from_numpy(predicted), torch.from_numpy(labels))
+
+
+def check_metric(codec: Codec, metric: str) -> None:
+    """Refuse a metric that such labels do not have.
+
+    Raises:
+        ValueError: names those that they have.
+    """
+    if metric not in (known := _head(codec).higher_is_better):
+        raise ValueError(
+            f"{codec.kind} labels have no metric {metric}; choose one of {', '.join(known)}"
+        )
+
+
+def _head(codec: Codec) -> type[Head]:
+    return HEADS[kind_for(codec.kind, tuple(codec.classes))]
 
 
 def _shares(

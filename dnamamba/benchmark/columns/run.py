@@ -4,7 +4,9 @@ As ``dnamamba fit`` and ``test`` do it, but nothing is written: a run takes seco
 weights only those of the best validation are wanted, for a moment.
 """
 
+import inspect
 from collections.abc import Mapping
+from importlib import import_module
 from math import prod
 from typing import Any, NamedTuple
 
@@ -15,17 +17,19 @@ from dnamamba.benchmark.columns.best import BestWeights
 from dnamamba.benchmark.columns.data import data_of, is_of_variants
 from dnamamba.benchmark.job import Job
 from dnamamba.benchmark.recipe import RATE, Plan, Recipe
-from dnamamba.benchmark.task import changed
+from dnamamba.benchmark.task import Task, changed
 from dnamamba.benchmark.work import Work
 from dnamamba.checkpoint import Opened
+from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
+from dnamamba.spelling import closest
 from dnamamba.training.finetune import ClassificationModule
 from dnamamba.training.finetune_module import FineTuneModule
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.variant_finetune import VariantModule
 
-__all__ = ["Run", "Start", "tested", "trained"]
+__all__ = ["Run", "Start", "check_recipe", "tested", "trained"]
 
 # What is held out is read so much at a time: with few rows a GPU does nothing but launch.
 _HELD_OUT_BASES, _HELD_OUT_ROWS = 1 << 17, 1024
@@ -59,6 +63,26 @@ class Run(NamedTuple):
     data: LabelledDataModule
     module: FineTuneModule
     best: BestWeights
+
+
+def check_recipe(recipe: Recipe, task: Task) -> None:
+    """Refuse a recipe with settings that no module of a task has, before anything is trained.
+
+    Raises:
+        ValueError: names the setting.
+    """
+    smallest = {"model": MambaConfig(d_model=1, n_layers=1), "tokenizer": None}
+    for option in recipe.options():
+        settings = recipe.with_option(option)
+        data, _, kind = task.data["class_path"].rpartition(".")
+        _check_names("data.init_args", settings, getattr(import_module(data), kind))
+        _check_names("trainer", settings, pl.Trainer)
+        _check_names("model.init_args", settings, _kind(task))
+        try:
+            arguments = changed({}, settings.section("model")).get("init_args", {})
+            _kind(task)(**{**arguments, **smallest})
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"recipe: {error}") from error
 
 
 def trained(job: Job, work: Work, option: Mapping[str, Any], start: Start) -> Run:
@@ -119,10 +143,24 @@ def _module(job: Job, recipe: Recipe, plan: Plan, start: Start) -> FineTuneModul
         arguments |= {"model": config, "tokenizer": tokenizer}
     else:
         arguments["pretrained"] = start.pretrained
-    kind = VariantModule if is_of_variants(job.task) else ClassificationModule
-    module: Any = kind(**arguments)
+    module: Any = _kind(job.task)(**arguments)
     module.reports = False  # a row, not a folder of files
     return module
+
+
+def _kind(task: Task) -> Any:
+    return VariantModule if is_of_variants(task) else ClassificationModule
+
+
+def _check_names(section: str, recipe: Recipe, of: Any) -> None:
+    known = inspect.signature(of).parameters
+    first, _, rest = section.partition(".")
+    for key in recipe.section(first):
+        name = key.removeprefix(f"{rest}.").partition(".")[0]
+        if name not in known:
+            near = closest(name, known)
+            meant = f"; did you mean {section}.{near}?" if near else ""
+            raise ValueError(f"recipe: {of.__name__} has no {section}.{name}{meant}")
 
 
 def _trainer(device: str, recipe: Recipe, **settings: Any) -> pl.Trainer:
@@ -146,5 +184,5 @@ def _dealt(
 ) -> LabelledDataModule:
     data = data.dealt(plan.batch, job.seed)
     fitting = _HELD_OUT_BASES // max(1, prod(data.dataset(held_out).sample_shape))
-    data.held_out_batch_size = max(plan.batch, min(_HELD_OUT_ROWS, fitting))
+    data.held_out_batch_size = max(1, min(_HELD_OUT_ROWS, fitting))
     return data

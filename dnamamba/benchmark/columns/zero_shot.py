@@ -25,7 +25,7 @@ from dnamamba.inference.substitutions import is_substitution
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model.heads.metrics import areas
 
-__all__ = ["zero_shot"]
+__all__ = ["untrained"]
 
 # As many bases as a window of the pretraining has, 1,024: before an allele and behind it, and of a
 # model that reads both ways on either side of the site.
@@ -33,7 +33,7 @@ _CONTEXT, _FLANK = 768, 255
 _EITHER_SIDE = 511
 
 
-def zero_shot(job: Job, work: Work) -> Row:
+def untrained(job: Job, work: Work) -> Row:
     """AUROC and AUPRC of the negative ratio.
 
     Raises:
