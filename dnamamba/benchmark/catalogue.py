@@ -55,6 +55,8 @@ def tasks_of(word: str) -> list[Task]:
     Raises:
         ValueError: nothing is called so (names the nearest), or a file that is none of these.
     """
+    if not word.strip():
+        raise ValueError(_no_such(word, []))
     suite, _, name = word.strip().rstrip("/").partition("/")
     if suite in suites():
         tasks = _declared(suite)

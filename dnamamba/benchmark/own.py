@@ -14,6 +14,7 @@ __all__ = ["own_tasks"]
 _SEQUENCES = "dnamamba.data.modules.sequences.LabelledSequenceDataModule"
 _FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
 _SHARES = {"validation": 0.15, "test": 0.2}
+_DEEPEST = 2  # levels of folders below the one that is named
 _TABLES = ".csv, .tsv, .parquet or FASTA"
 
 Files = dict[str, Any]
@@ -41,7 +42,7 @@ def own_tasks(path: Path) -> list[Task]:
     if not tasks:
         raise ValueError(
             f"{path} holds no task; expected train, dev (or validation) and test ({_TABLES}), or "
-            "one FASTA a class, or folders of these"
+            "one FASTA a class, or folders of these, two levels deep at most"
         )
     return tasks
 
@@ -61,8 +62,17 @@ def _of_folder(folder: Path, name: str) -> Iterator[Task]:
     elif len(classes) > 1:
         yield _task(folder, name, {"train": classes})
     else:
-        for below in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for below in _folders(folder) if name.count("/") < _DEEPEST else ():
             yield from _of_folder(below, f"{name}/{below.name}")
+
+
+def _folders(folder: Path) -> list[Path]:
+    """Those within; links are not followed."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")
+    )
 
 
 def _task(root: Path, name: str, files: Files) -> Task:
@@ -70,7 +80,7 @@ def _task(root: Path, name: str, files: Files) -> Task:
     parts = {*files, *said.parts}
     shares = {part: share for part, share in _SHARES.items() if part not in parts}
     split = {**shares, **({"column": said.split} if said.split else {})}
-    apart = len(shares) == len(_SHARES) and not said.group
+    apart = len(shares) == len(_SHARES) and not (said.group or said.split)
     return Task(
         suite="own",
         name=name,

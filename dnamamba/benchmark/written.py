@@ -82,13 +82,13 @@ def _table(path: Path) -> Written:
         labels.add(row.values[0])
         parts.update(row.values[1:])
     named = {PART_NAMES.get(part.lower(), "") for part in parts if not is_missing(part)}
-    split = column["split"] if "train" in named and "" not in named else ""
+    split = column["split"] if "train" in named else ""  # a slip in it is the reader's to tell
     fields = {role: column[role] for role in ("sequence", "label", "group") if column[role]}
     return Written(
         fields,
         bool(column["group"]),
         split,
-        frozenset(named) if split else frozenset(),
+        frozenset(named - {""}) if split else frozenset(),
         _are_numbers([label for label in labels if not is_missing(label)]),
     )
 

@@ -44,6 +44,11 @@ def test_an_unknown_word_names_the_nearest(word: str, near: str) -> None:
         tasks_of(word)
 
 
+def test_an_empty_word_is_no_task() -> None:
+    with pytest.raises(ValueError, match="'' is neither a task nor a file"):
+        tasks_of("")
+
+
 def test_published_figures_stand_beside_their_names() -> None:
     (task,) = tasks_of("gue/mouse/2")
     assert task.published["Caduceus-PS 3.9M"] == 0.845

@@ -164,3 +164,20 @@ def test_what_holds_no_task_is_named(tmp_path: Path, name: str) -> None:
         path.mkdir()
     with pytest.raises(ValueError, match=f"{name}.* expected"):
         own_tasks(path)
+
+
+def test_folders_are_followed_two_levels_deep(tmp_path: Path) -> None:
+    for name in ("a/b/c", "a/b", ".hidden"):
+        table(tmp_path / "my" / name / "train.csv", records(20))
+    (tmp_path / "my" / "link").symlink_to(tmp_path / "my", target_is_directory=True)
+    assert [task.key for task in own_tasks(tmp_path / "my")] == ["own/my/a/b"]
+    table(tmp_path / "deep" / "a" / "b" / "c" / "train.csv", records(20))
+    with pytest.raises(ValueError, match="two levels deep"):
+        own_tasks(tmp_path / "deep")
+
+
+def test_a_slip_in_a_column_of_parts_is_told(tmp_path: Path) -> None:
+    rows = [(*row, ["train", "holdout"][i % 2]) for i, row in enumerate(records(8))]
+    task = _only(table(tmp_path / "my.csv", rows, "sequence", "label", "split"))
+    with pytest.raises(ValueError, match=r"my\.csv, line 3: column 'split' .*got 'holdout'"):
+        _sizes(task)
