@@ -1,7 +1,6 @@
 """The run that counts what a task's split leaks: one a fold, beside those of the columns."""
 
 import time
-import warnings
 from pathlib import Path
 
 from dnamamba.benchmark.job import Job, Row
@@ -29,9 +28,7 @@ def counted(job: Job) -> Row:
         ValueError: the data do not fit; names the file.
     """
     began = time.monotonic()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is counted
-        leaks = leaks_of(job.task, job.root, job.fold)
+    leaks = leaks_of(job.task, job.root, job.fold)
     counts = {"test": leaks.items, "groups": leaks.groups}
     counts |= {"copies": leaks.copies, "relatives": leaks.relatives}
     return {**counts, "seconds": round(time.monotonic() - began, 2)}

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ class Store:
         row = _plain(row)
         self._write(self._own, job, row)
         if job.column in self._shared:
-            self._write(self._cache, job, row)
+            with suppress(OSError):  # others then do it again
+                self._write(self._cache, job, row)
 
     def _write(self, folder: Path, job: Job, row: Row) -> None:
         with replacing(self._path(folder, job)) as file:

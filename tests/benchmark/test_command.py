@@ -33,12 +33,6 @@ SHORT = ["--set", "steps.least=4", "steps.most=4", "validations=1"]
 Benchmark = Callable[..., int]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """k-mers are kept from one output to the other, but not from one test to the other."""
-    monkeypatch.setenv("DNAMAMBA_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def table(tmp_path: Path) -> str:
     return write_table(tmp_path / "motif.csv")
