@@ -1,10 +1,11 @@
 """The table as one picture: a line a task, a mark a column."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnamamba.benchmark.table import METRICS, Heading, Table
+from dnamamba.benchmark.table import METRICS, Heading, Line, Table
 from dnamamba.files import Opened, replacing
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ __all__ = ["draw"]
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 _GREYS = ("#444444", "#888888", "#b0b0b0")
 _BASELINES = {"kmers": "D", "random": "o", "scratch": "o"}
+_LETTERS = 36  # in a line of a task's title
 _SHAPES = ("o", "s", "^", "v", "P", "X")
 
 
@@ -44,11 +46,8 @@ def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
     for number, heading in enumerate(headings):
         offset = 0.74 * ((number + 0.5) / len(headings) - 0.5)
         _marks(axes, table, heading, offset, _style(heading, headings))
-    titles = [
-        line.title if len(metrics) == 1 else f"{line.title} ({METRICS.get(line.metric)})"
-        for line in table.lines
-    ]
-    axes.set_yticks(range(len(titles)), titles)
+    titles = [_title(line, several=len(metrics) > 1) for line in table.lines]
+    axes.set_yticks(range(len(titles)), titles, fontsize=9)
     axes.set_ylim(n - 0.5, -0.5)
     of_it = metrics.pop() if len(metrics) == 1 else "the task's figure"
     axes.set_xlabel(f"{of_it} on the test part")
@@ -60,6 +59,12 @@ def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
         figure.legend(loc="outside upper center", ncols=min(4, len(headings)), frameon=False)
     with opened(output) as file:
         FigureCanvasAgg(figure).print_png(file)
+
+
+def _title(line: Line, several: bool) -> str:
+    """Folded, so that marks have more room than words."""
+    metric = METRICS.get(line.metric, line.metric)
+    return textwrap.fill(f"{line.title} ({metric})" if several else line.title, _LETTERS)
 
 
 def _marks(axes: "Axes", table: Table, heading: Heading, offset: float, style: Any) -> None:
