@@ -40,7 +40,8 @@ def page(table: Table, title: str, machine: str) -> str:
 
 def markdown(table: Table) -> str:
     """A line a task, then one a mean."""
-    return _aligned(*text_of(table))
+    head, lines = text_of(table)
+    return _aligned(head, lines, left=head.index("test"))
 
 
 def text_of(table: Table) -> tuple[list[str], list[list[str]]]:
