@@ -1,6 +1,7 @@
 """What is refused before any long work."""
 
 import errno
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,17 +45,18 @@ def check_protocols(protocols: Sequence[str]) -> "list[Protocol]":
 
 
 def check_models(models: Sequence[str]) -> list[str]:
-    """Read every model; those typed twice are named once.
+    """Read every model; of those that are the same the first alone is kept, which is said.
 
     Raises:
         ValueError: none, one that does not load, one whose letters nobody knows, or one that was
             fine-tuned already: it may have seen what it is to be tested on.
     """
-    from dnamamba.benchmark.models import opened
+    from dnamamba.benchmark.models import identity, opened
     from dnamamba.model import LanguageModel
 
     if not models:
         raise ValueError("models must be given, one or more: --models MODEL [MODEL ...]")
+    kept: dict[str, str] = {}  # digest of the weights -> as typed
     for model in models:
         read = opened(model)
         if not isinstance(read.model, LanguageModel):
@@ -66,7 +68,10 @@ def check_models(models: Sequence[str]) -> list[str]:
             _ = read.tokenizer.base_ids
         except ValueError as error:
             raise ValueError(f"models: {model}: {error}") from error
-    return list(dict.fromkeys(models))
+        first = kept.setdefault(identity(model).weights, model)
+        if first != model:
+            print(f"{model} is the same model as {first}, and has its columns", file=sys.stderr)
+    return [*kept.values()]
 
 
 @contextmanager

@@ -45,7 +45,8 @@ def benchmark(
         workers: runs side by side; without it as many as a GPU's memory and the cores allow,
             on a CPU one.
         device: where models run: cpu, cuda, cuda:N or mps; auto takes a GPU if there is one.
-        seconds: begin no more runs after so many, and write the table of those there are.
+        seconds: after so many begin no more runs, end those of other processes, and write the
+            table of what there is.
         list: show the suites and their tasks, and whose files are at hand; run nothing.
 
     Raises:
@@ -53,6 +54,8 @@ def benchmark(
             output folder of other things; or runs that failed, when all others are done.
     """
     folder = None if data is None else arguments.path("data", data)
+    if folder is not None and not folder.is_dir():
+        raise ValueError(f"data must be the folder of the suites' files, got {data}")
     if list:
         from dnamamba.benchmark.wanted import listing
 

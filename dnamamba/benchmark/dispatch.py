@@ -30,4 +30,4 @@ def do_job(work: Work, job: Job) -> None:
         "seed": job.seed,
         "fold": job.fold,
     }
-    store_of(work).write(job, {**about, **row, "machine": machine(work.device), "key": job.key})
+    store_of(work).write(job, {**about, **row, "machine": machine(work.device)})

@@ -144,6 +144,7 @@ def _count(value: int | None) -> str:
 
 def _aligned(head: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1) -> str:
     """Cells as wide as the widest of their column, the first columns to the left."""
+    head, *lines = ([cell.replace("|", "\\|") for cell in row] for row in [head, *lines])
     widths = [max(3, *map(len, column)) for column in zip(head, *lines, strict=True)]
     rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
 

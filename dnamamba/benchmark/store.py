@@ -45,9 +45,9 @@ class Store:
         """A job's row, read anew unless it is known; one that the cache alone has is copied."""
         if job.key in self._rows:
             return self._rows[job.key]
-        row = _read(self._path(self._own, job))
+        row = _read(self._path(self._own, job), job.key)
         if row is None and job.column in self._shared:
-            row = _read(self._path(self._cache, job))
+            row = _read(self._path(self._cache, job), job.key)
             if row is not None:
                 self._write(self._own, job, row)
         if row is not None:
@@ -64,7 +64,7 @@ class Store:
         Raises:
             OSError: it cannot be written.
         """
-        row = _plain(row)
+        row = {**_plain(row), "key": job.key}
         self._write(self._own, job, row)
         if job.column in self._shared:
             with suppress(OSError):  # others then do it again
@@ -78,7 +78,7 @@ class Store:
         return folder / f"{hash_of(job.key)}.json"
 
 
-def _read(path: Path) -> Row | None:
+def _read(path: Path, key: str) -> Row | None:
     try:
         row = json.loads(path.read_text())
     except FileNotFoundError:
@@ -87,8 +87,8 @@ def _read(path: Path) -> Row | None:
         raise ValueError(
             f"{path} holds no row ({error}); remove it, and it is made again"
         ) from error
-    if not isinstance(row, dict):
-        raise ValueError(f"{path} holds no row; remove it, and it is made again")
+    if not isinstance(row, dict) or row.get("key") != key:
+        raise ValueError(f"{path} holds no row of this run; remove it, and it is made again")
     return row
 
 

@@ -1,5 +1,6 @@
 """From the words that a user types to tasks and the folders of their files."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -45,6 +46,8 @@ def wanted(words: Sequence[str], data: Path | None) -> Wanted:
     for word in words:
         tasks = tasks_of(word)
         for task in tasks:
+            if at_hand(task, data).endswith("can be fetched"):
+                print(f"fetching the files of {task.key}", file=sys.stderr)
             try:
                 entry = Entry(task, root_of(task, data))
             except FileNotFoundError as error:

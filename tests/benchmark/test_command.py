@@ -4,6 +4,7 @@ import csv
 import json
 import random
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from published import FOREIGN
 
 from dnamamba import checkpoint
@@ -280,6 +282,7 @@ def test_the_list_says_what_is_at_hand(capsys: pytest.CaptureFixture[str]) -> No
         (["--set", "epochs"], "set takes KEY=VALUE, got 'epochs'"),
         (["--set", "epoch=3"], "did you mean epochs?"),
         (["--recipe", "nowhere.yaml"], "nowhere.yaml is no recipe"),
+        (["--data", "nowhere"], "data must be the folder of the suites' files, got nowhere"),
         (["--device", "gpu"], "device must be auto, cpu, cuda"),
     ],
 )
@@ -335,6 +338,29 @@ def test_a_folder_of_other_things_is_not_written_into(
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
+def test_an_output_that_is_being_written_is_left_alone(
+    tmp_path: Path, table: str, model: str, benchmark: Benchmark, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"):
+        assert benchmark(table, model) == 1
+    assert "is being written by another benchmark" in capsys.readouterr().err
+
+
+def test_a_model_under_two_names_has_its_columns_once(
+    tmp_path: Path,
+    table: str,
+    model: str,
+    benchmark: Benchmark,
+    toys: Toys,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(model, tmp_path / "copy")
+    assert benchmark(table, [model, model, str(tmp_path / "copy")]) == 0
+    assert f"{tmp_path / 'copy'} is the same model as {model}" in capsys.readouterr().err
+    assert [job.column for job in toys.ran].count("model") == 1
+
+
 def test_a_damaged_row_is_named(
     tmp_path: Path,
     table: str,
@@ -348,6 +374,9 @@ def test_a_damaged_row_is_named(
     row.write_text("{")
     assert benchmark(table, model) == 1
     assert f"{row} holds no row" in capsys.readouterr().err
+    row.write_text("{}")
+    assert benchmark(table, model) == 1
+    assert f"{row} holds no row of this run" in capsys.readouterr().err
     row.unlink()
     assert benchmark(table, model) == 0
 

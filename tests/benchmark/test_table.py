@@ -63,6 +63,12 @@ def test_markdown_is_aligned_and_marks_nothing_as_best() -> None:
     assert "**" not in "\n".join(lines)
 
 
+def test_a_bar_in_a_title_is_no_column() -> None:
+    table = small_table()
+    line = replace(table.lines[0], title="a|b")
+    assert markdown(replace(table, lines=(line,))).splitlines()[2].startswith("| a\\|b ")
+
+
 def test_what_is_missing_is_marked_and_listed() -> None:
     table = small_table()
     cells = dict(table.lines[0].cells)
