@@ -49,8 +49,8 @@ def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
     titles = [_title(line, several=len(metrics) > 1) for line in table.lines]
     axes.set_yticks(range(len(titles)), titles, fontsize=9)
     axes.set_ylim(n - 0.5, -0.5)
-    of_it = metrics.pop() if len(metrics) == 1 else "the task's figure"
-    axes.set_xlabel(f"{of_it} on the test part")
+    figure_name = metrics.pop() if len(metrics) == 1 else "the task's figure"
+    axes.set_xlabel(f"{figure_name} on the test part")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="0.88", linewidth=0.8)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from dnamamba.benchmark.probes import probe_lines
 from dnamamba.benchmark.table import METRICS, Cell, Line, Mean, Table
 
 __all__ = ["markdown", "notes", "page", "text_of"]
@@ -13,7 +14,6 @@ them; `copies`: items that training or validation hold too, on either strand; `r
 that share a quarter of their 21-mers with a sequence there, copies among them. Nothing is set off
 as the best: hold a MODEL against k-mers, its like with random weights and its like from scratch."""
 _MEAN = "The mean is over the tasks that have a figure in every column."
-_PROBES = {"": "linear", "forest/": "random forest"}  # beginning of a figure's name -> in print
 
 
 def page(table: Table, title: str, machine: str) -> str:
@@ -28,8 +28,9 @@ def page(table: Table, title: str, machine: str) -> str:
     if missing := notes(table):
         parts += ["\n".join(f"- {note}" for note in missing)]
     parts += [f"{_ABOUT}\n{_MEAN}" if table.means() else _ABOUT]
-    if probes := _probes(table):
-        parts += ["## Frozen vectors, by both probes", probes]
+    head, lines = probe_lines(table)
+    if lines:
+        parts += ["## Frozen vectors, by both probes", _aligned(head, lines, left=3)]
     if table.sources:
         parts += ["## Published, by other protocols", _published(table)]
     if said := dict.fromkeys(line.note for line in table.lines if line.note):
@@ -57,17 +58,16 @@ def text_of(table: Table) -> tuple[list[str], list[list[str]]]:
 
 def notes(table: Table) -> list[str]:
     """What is wrong with cells: runs that failed, and runs that there are not yet."""
-    found = []
+    notes = []
     for line in table.lines:
         for heading in table.headings:
             cell = line.cells.get(heading.key)
             if cell is None or len(cell.values) == cell.wanted:
                 continue
-            name = f"{line.title}, {heading.title}"
-            there = f"{len(cell.values)} of {cell.wanted} runs"
             failed = f", {cell.failed} failed" if cell.failed else ""
-            found.append(f"{name}: {there}{failed}")
-    return found
+            runs = f"{len(cell.values)} of {cell.wanted} runs{failed}"
+            notes.append(f"{line.title}, {heading.title}: {runs}")
+    return notes
 
 
 def _line(table: Table, line: Line, several: bool) -> list[str]:
@@ -95,33 +95,13 @@ def _published(table: Table) -> str:
         [
             [
                 title,
-                METRICS.get(of_it.metric, of_it.metric),
-                *(_number(of_it.published.get(who)) for who in table.sources),
+                METRICS.get(entry.metric, entry.metric),
+                *(_number(entry.published.get(who)) for who in table.sources),
             ]
-            for title, of_it in shown
+            for title, entry in shown
         ],
         left=2,
     )
-
-
-def _probes(table: Table) -> str:
-    """What each probe makes of the same vectors: the task's figure, and AUROC."""
-    lines = []
-    for line in table.lines:
-        for heading in table.headings:
-            cell = line.cells.get(heading.key)
-            if cell is None or not any(name.startswith("forest/") for name in cell.figures):
-                continue
-            values = []
-            for probe in _PROBES:
-                for metric in (line.metric, "auroc"):
-                    of_it = cell.figures.get(f"{probe}{metric}", {})
-                    values.append(_cell(Cell(of_it, len(of_it))) if of_it else "–")
-            figure = METRICS.get(line.metric, line.metric)
-            lines.append([line.title, heading.title, figure, *values])
-    head = ["task", "vectors", "figure"]
-    head += [f"{name}, {what}" for name in _PROBES.values() for what in ("figure", "AUROC")]
-    return _aligned(head, lines, left=3) if lines else ""
 
 
 def _cell(cell: Cell | None) -> str:

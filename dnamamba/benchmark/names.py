@@ -13,11 +13,11 @@ def short_names(models: Sequence[str]) -> dict[str, str]:
     """
     parts = {model: PurePath(model).parts or (model,) for model in models}
     names = {}
-    for model, of_it in parts.items():
-        n = 2 if of_it[-1] == "model" and len(of_it) > 1 else 1
-        while n < len(of_it) and any(
-            other[-n:] == of_it[-n:] for name, other in parts.items() if name != model
+    for model, own in parts.items():
+        n = 2 if own[-1] == "model" and len(own) > 1 else 1
+        while n < len(own) and any(
+            other[-n:] == own[-n:] for name, other in parts.items() if name != model
         ):
             n += 1
-        names[model] = str(PurePath(*of_it[-n:]))
+        names[model] = str(PurePath(*own[-n:]))
     return names

@@ -82,7 +82,6 @@ def plan(
         ValueError: a model cannot be read, or a file is damaged.
     """
     headings = _headings(models, protocols)
-    typed = {heading.key: model for heading, model in headings}
     cells = {}
     for task, root in entries:
         for heading, model in headings:
@@ -97,11 +96,10 @@ def plan(
         task.key: tuple(leaks_job(task, root, fold) for fold in range(task.folds))
         for task, root in entries
     }
-    jobs = [job for of_it in (*cells.values(), *counts.values()) for job in of_it]
+    jobs = [job for group in (*cells.values(), *counts.values()) for job in group]
     options = len(recipe.options())
     order = sorted(dict.fromkeys(jobs), key=lambda job: -_cost(job, options))
     used = [heading for heading, _ in headings if any(key == heading.key for _, key in cells)]
-    assert typed
     return Plan(tuple(entries), tuple(used), cells, counts, tuple(order))
 
 
@@ -113,26 +111,26 @@ def _headings(
     shared: dict[str, list[str]] = {}
     for model in models:
         shared.setdefault(identity(model).sizes, []).append(model)
-    found: list[tuple[Heading, str | None]] = []
+    headings: list[tuple[Heading, str | None]] = []
     kinds = {
         key: column for key, column in COLUMNS.items()
         if column.protocol == "baseline" or column.protocol in protocols
     }  # fmt: skip
     for key, column in kinds.items():
         if column.of == "data":
-            found.append((Heading(key, key, None, column.title), None))
+            headings.append((Heading(key, key, None, column.title), None))
         elif column.of == "sizes":
-            found += [
+            headings += [
                 (_shared(key, column, sizes, alike, names, len(shared) > 1), alike[0])
                 for sizes, alike in shared.items()
             ]
     for model in models:
-        found += [
+        headings += [
             (Heading(f"{key} {model}", key, names[model], _title(column, names[model])), model)
             for key, column in kinds.items()
             if column.of == "weights"
         ]
-    return found
+    return headings
 
 
 def _shared(
@@ -143,8 +141,8 @@ def _shared(
     names: Mapping[str, str],
     several: bool,
 ) -> Heading:
-    of_it = f" ({', '.join(names[model] for model in alike)})" if several else ""
-    return Heading(f"{key} {sizes}", key, None, column.title + of_it)
+    models = f" ({', '.join(names[model] for model in alike)})" if several else ""
+    return Heading(f"{key} {sizes}", key, None, column.title + models)
 
 
 def _title(column: Column, name: str) -> str:

@@ -130,8 +130,8 @@ def print_table(table: Table) -> None:
 
 def made_on(rows: Sequence[Row]) -> str:
     """On which devices and by which versions, in a sentence each."""
-    found = Counter(_machine(row["machine"]) for row in rows)
-    return "\n".join(f"{n} runs: {machine}." for machine, n in found.most_common())
+    machines = Counter(_machine(row["machine"]) for row in rows)
+    return "\n".join(f"{n} runs: {machine}." for machine, n in machines.most_common())
 
 
 def _machine(machine: Mapping[str, Any]) -> str:

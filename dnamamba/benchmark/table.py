@@ -128,17 +128,17 @@ class Table:
 
     def means(self) -> list[Mean]:
         """Of each metric that two or more whole lines have."""
-        found = []
+        means = []
         for metric in dict.fromkeys(line.metric for line in self.lines):
-            of_it = [line for line in self.lines if line.metric == metric]
-            keys = {key for line in of_it for key in line.cells}
+            lines = [line for line in self.lines if line.metric == metric]
+            keys = {key for line in lines for key in line.cells}
             whole = [
-                line for line in of_it
+                line for line in lines
                 if keys == {key for key, cell in line.cells.items() if cell.values}
             ]  # fmt: skip
             if len(whole) > 1:
-                found.append(_mean(metric, whole, keys))
-        return found
+                means.append(_mean(metric, whole, keys))
+        return means
 
 
 def deviation(values: Sequence[float]) -> float | None:
@@ -175,4 +175,4 @@ def _by_seed(values: Mapping[Run, float]) -> dict[int, float]:
     seeds: dict[int, list[float]] = {}
     for (seed, _), value in sorted(values.items()):
         seeds.setdefault(seed, []).append(value)
-    return {seed: statistics.fmean(of_it) for seed, of_it in seeds.items()}
+    return {seed: statistics.fmean(figures) for seed, figures in seeds.items()}

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmark_tables import SCRATCH, TUNED, small_table
+from benchmark_tables import FROZEN, KMERS, SCRATCH, TUNED, small_table
 
 from dnamamba.benchmark.chart import draw
 from dnamamba.benchmark.export import as_csv, as_json
 from dnamamba.benchmark.markdown import markdown, notes, page
+from dnamamba.benchmark.probes import probe_lines
 from dnamamba.benchmark.table import Cell, Line, Table
 
 
@@ -90,6 +91,27 @@ def test_the_page_has_every_section() -> None:
     assert re.search(r"factor 0 \| a, frozen \| MCC +\| +0.610 \| +0.800 \| +0.600 \| +– ", text)
     assert "- gue: as published" in text
     assert text.endswith("3 runs: CPU.\n")
+
+
+def test_the_mean_area_of_frozen_vectors_is_over_all_tasks() -> None:
+    def cell(area: float) -> Cell:
+        return Cell({}, 1, figures={"auroc": {(1, 0): area}, "forest/auroc": {(1, 0): area - 0.1}})
+
+    kmers = Cell({}, 1, figures={"auroc": {(1, 0): 0.7}})
+    lines = tuple(
+        Line(str(area), str(area), metric, {KMERS.key: kmers, FROZEN.key: cell(area)})
+        for area, metric in ((0.8, "mcc"), (0.9, "accuracy"))
+    )
+    head, rows = probe_lines(Table((KMERS, FROZEN, TUNED), lines))
+    assert head[3:] == [
+        "linear, figure", "linear, AUROC", "random forest, figure", "random forest, AUROC",
+    ]  # fmt: skip
+    assert rows[1] == ["0.8", "a, frozen", "MCC", "–", "0.800", "–", "0.700"]
+    assert rows[-2:] == [
+        ["mean of 2", "k-mers", "", "", "0.700", "", "–"],
+        ["mean of 2", "a, frozen", "", "", "0.850", "", "0.750"],
+    ]
+    assert probe_lines(Table((KMERS, TUNED), lines))[1] == []
 
 
 def test_csv_has_a_line_a_cell() -> None:
