@@ -22,6 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -92,10 +94,16 @@ def check(run: Run, count: int) -> dict[str, float]:
     Raises:
         AssertionError: it is more than ``LIMIT``.
     """
-    expected, errors = run_on(run, 1), {}
+    with ThreadPoolExecutor() as side_by_side:  # nothing is timed yet
+        alone = side_by_side.submit(run_on, run, 1)
+        shared = {
+            what: side_by_side.submit(run_on, replace(run, recompute=what), count)
+            for what in RECOMPUTE
+        }
+    expected, errors = alone.result(), {}
     assert expected is not None
-    for what in RECOMPUTE:
-        got = run_on(replace(run, recompute=what), count)
+    for what, pieces in shared.items():
+        got = pieces.result()
         assert got is not None
         worst = abs(got[0]["loss"] / expected[0]["loss"] - 1)
         for name, gradient in expected[1].items():
@@ -127,9 +135,8 @@ def longest(run: Run, count: int, between: list[int]) -> int:
 
 def measured(
     families: list[str], lengths: list[int], steps: int, counts: list[int], sizes: Run
-) -> list[list[Any]]:
+) -> Iterator[list[Any]]:
     """A row of the table for each family, length and recomputation."""
-    rows: list[list[Any]] = []
     for family in families:
         for length in lengths:
             for recompute in RECOMPUTE:
@@ -142,9 +149,7 @@ def measured(
                     ]  # fmt: skip
                 ratios = [after / before if before and after else None
                           for before, after in (row[3:6:2], row[4:7:2])]  # fmt: skip
-                rows.append(row + ratios)
-                print(rows[-1])
-    return rows
+                yield row + ratios
 
 
 def main() -> None:
@@ -177,11 +182,14 @@ def main() -> None:
         "largest_error": errors,
         "columns": columns,
     }
-    rows = measured(arguments.families, arguments.lengths, arguments.steps, [1, count], sizes)
-    results["rows"] = rows
+    rows = results["rows"] = []
+    counts = [1, count]
+    for row in measured(arguments.families, arguments.lengths, arguments.steps, counts, sizes):
+        rows.append(row)
+        print(row, flush=True)
+        write_results("pieces_gpu", results)  # what is cut off keeps its rows
     shown = [[*row[:3], *("full" if x is None else f"{x:.2f}" for x in row[3:])] for row in rows]
     print_table("one row", columns, shown)
-    write_results("pieces_gpu", results)
     if arguments.largest is not None:
         run = replace(sizes, recompute="everything", steps=1, warm_up=1)
         results["largest"] = {

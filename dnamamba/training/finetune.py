@@ -33,6 +33,8 @@ class ClassificationModule(FineTuneModule):
             ``mcc``.
         recompute: what each block computes again in the backward, for less memory and more time;
             see ``PretrainModule``.
+        hide: share of the bases that training hides behind the mask token, others each time that
+            a sequence is read; against learning few sequences by heart.
 
     Raises:
         ValueError: settings that do not fit together; names them.

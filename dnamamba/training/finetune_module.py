@@ -23,6 +23,7 @@ from dnamamba.training.callbacks import HeldOutReport
 from dnamamba.training.captured import bucketed_length
 from dnamamba.training.first_vectors import first_vectors
 from dnamamba.training.held_out import HeldOut, MeanLoss
+from dnamamba.training.hiding import Hiding
 from dnamamba.training.memory import activations
 from dnamamba.training.module import Batch, TrainedModule
 from dnamamba.training.optim import OptimizerConfig
@@ -59,6 +60,7 @@ class FineTuneModule(TrainedModule):
         class_weights: bool = False,
         monitor: str = "loss",
         recompute: Recompute = "nothing",
+        hide: float = 0.0,
     ) -> None:
         super().__init__()
         recomputes(recompute)  # refuses what it does not know, before anything is built
@@ -67,6 +69,7 @@ class FineTuneModule(TrainedModule):
         self.tuning = typed(TuningConfig, tuning)
         self.optimizer = typed(OptimizerConfig, optimizer)
         self.class_weights = class_weights
+        self.hiding = Hiding(hide, self.tokenizer) if hide else None
         if monitor not in HIGHER_IS_BETTER:
             raise ValueError(
                 f"model.monitor must be one of {', '.join(HIGHER_IS_BETTER)}, got {monitor!r}"
@@ -86,6 +89,7 @@ class FineTuneModule(TrainedModule):
                 "class_weights": class_weights,
                 "monitor": monitor,
                 "recompute": recompute,
+                "hide": hide,
             }
         )
         table = torch.frombuffer(bytearray(self.tokenizer.complement_table), dtype=torch.uint8)
@@ -153,6 +157,8 @@ class FineTuneModule(TrainedModule):
 
     def measure(self, batch: Batch) -> tuple[Tensor, ...]:
         """The mean loss, and each sample's (B,)."""
+        if self.hiding is not None:
+            batch = {**batch, "tokens": self.hiding.hidden(batch)}
         losses = self.model.head.losses(self(batch), batch["label"], self.label_weights)
         return losses.mean(), losses.detach()
 

@@ -41,7 +41,7 @@ class FullySharded(DDPStrategy):
     def connect(self, model: pl.LightningModule) -> None:
         """Raises:
         MisconfigurationException: it is to be trained with float16's loss scaling, with weights
-            in half precision, or compiled.
+            in half precision, compiled, or to a mean of its weights.
         """
         super().connect(model)
         if model.trainer.state.fn != TrainerFn.FITTING:
@@ -56,6 +56,11 @@ class FullySharded(DDPStrategy):
                 "strategy fsdp does not go with weights in half precision, of which some stay in "
                 "float32; set precision bf16-mixed (--trainer.precision bf16-mixed), or strategy "
                 "ddp."
+            )
+        if getattr(getattr(model, "optimizer", None), "average", 0):
+            raise MisconfigurationException(
+                "strategy fsdp does not go with a mean of the weights; set model.optimizer.average "
+                "0, or strategy ddp."
             )
         if any(part._compiled_call_impl for part in model.modules()):
             raise MisconfigurationException(

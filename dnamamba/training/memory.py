@@ -207,6 +207,8 @@ def _of_model(module: nn.Module, step: Step) -> int:
     trained = _size(x for x in parameters if x.requires_grad)
     # Gradients and AdamW's two running means.
     total = _size(parameters) + 3 * trained
+    if getattr(getattr(module, "optimizer", None), "average", 0):
+        total += trained
     # Weights as autocast has them.
     total += sum(x.numel() * step.itemsize for x in parameters if x.itemsize > step.itemsize)
     if step.captured:

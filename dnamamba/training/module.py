@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.model.footprint import Reading
 from dnamamba.training.callbacks import (
+    AverageWeights,
     RandomState,
     ResumePoint,
     RunningSums,
@@ -165,7 +166,7 @@ class TrainedModule(pl.LightningModule):
     def configure_callbacks(self) -> list[pl.Callback]:
         """Exact resume and the stop at NaN come with the module, whoever builds the trainer."""
         resume = [RandomState(), RunningSums(), ResumePoint(), StopTogether()]
-        return [*resume, StopOnNonFinite()]
+        return [*resume, StopOnNonFinite(), AverageWeights(self.optimizer.average)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses the weights of another model before torch complains of their shapes.

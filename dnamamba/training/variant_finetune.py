@@ -38,9 +38,10 @@ class VariantModule(FineTuneModule):
         class_weights: bool = False,
         monitor: str = "loss",
         recompute: Recompute = "nothing",
+        hide: float = 0.0,
     ) -> None:
         # The command line and Lightning's loading read the arguments off this signature.
-        settings = tuning, optimizer, class_weights, monitor, recompute
+        settings = tuning, optimizer, class_weights, monitor, recompute, hide
         super().__init__(pretrained, model, tokenizer, typed(VariantHeadConfig, head), *settings)
 
     def _inputs(self, batch: Batch, both_strands: bool = False) -> tuple[Tensor, ...]:

@@ -1,5 +1,6 @@
 """What happens around the training loop, one concern a file."""
 
+from dnamamba.training.callbacks.average import AverageWeights
 from dnamamba.training.callbacks.best_checkpoint import BEFORE, BestCheckpoint
 from dnamamba.training.callbacks.carried_lanes import CarriedLanes
 from dnamamba.training.callbacks.checkpoints import LastCheckpoint
@@ -16,6 +17,7 @@ from dnamamba.training.callbacks.summary import RunSummary
 
 __all__ = [
     "BEFORE",
+    "AverageWeights",
     "BestCheckpoint",
     "CarriedLanes",
     "ExportModel",
