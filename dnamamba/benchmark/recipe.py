@@ -67,7 +67,7 @@ class Recipe:
         warmup: share of the steps in which the learning rate rises.
         width: d_model at which learning rates are as written; another model's are multiplied by
             ``width / d_model``.
-        choices: dotted key -> values to try.
+        choices: dotted key, or several behind commas that take the same value -> values to try.
         settings: dotted key -> value; keys are those of a configuration of ``dnamamba fit``.
 
     Raises:
@@ -158,13 +158,17 @@ class Recipe:
             else:
                 _check_dotted(key)
                 values["settings"] = {**values["settings"], key: value}
-                values["choices"] = {k: v for k, v in values["choices"].items() if k != key}
+                choices: Mapping[str, Any] = values["choices"]
+                values["choices"] = {k: v for k, v in choices.items() if key not in _each(k)}
         return Recipe(**values)
 
     def options(self) -> list[dict[str, Any]]:
         """Every combination of the choices; one that says nothing where there are none."""
-        values = itertools.product(*self.choices.values())
-        return [dict(zip(self.choices, option, strict=True)) for option in values]
+        keys = [_each(names) for names in self.choices]
+        return [
+            {key: value for names, value in zip(keys, option, strict=True) for key in names}
+            for option in itertools.product(*self.choices.values())
+        ]
 
     def plan(self, items: int) -> Plan:
         """The length of a run on so many training items."""
@@ -197,6 +201,11 @@ class Recipe:
 
 
 _FIELDS = tuple(f.name for f in fields(Recipe))
+
+
+def _each(keys: str) -> list[str]:
+    """The settings that a choice is of."""
+    return [key.strip() for key in str(keys).split(",")]
 
 
 def _numbers(value: Any) -> Any:

@@ -7,6 +7,7 @@ import pytest
 
 from dnamamba.benchmark.recipe import RATE, Recipe
 
+STRANDS = "data.init_args.reverse_complement"
 OWN = Recipe.read()
 
 
@@ -14,7 +15,9 @@ def test_the_packages_own() -> None:
     assert OWN.options()
     assert RATE in OWN.choices
     assert OWN.section("trainer")["gradient_clip_val"] > 0
-    assert OWN.section("data") == {"init_args.reverse_complement": True}
+    assert OWN.section("data") == {}
+    for option in OWN.options():
+        assert option[STRANDS] is option["model.init_args.head.both_strands"]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +49,8 @@ def test_a_file_replaces_what_it_names(tmp_path: Path) -> None:
     assert recipe.epochs == 3
     assert recipe.steps == {"least": 5, "most": 6}
     assert recipe.settings == {**OWN.settings, "trainer.precision": "32-true", RATE: 2e-3}
-    assert recipe.options() == [{}]  # what is set is not chosen
+    assert RATE not in recipe.choices  # what is set is not chosen
+    assert all(RATE not in option for option in recipe.options())
     assert OWN.options() != [{}]
 
 
@@ -122,3 +126,14 @@ def test_a_file_that_is_no_recipe(text: str, tmp_path: Path) -> None:
         Recipe.read(file)
     with pytest.raises(ValueError, match=r"none\.yaml is no recipe"):
         Recipe.read(tmp_path / "none.yaml")
+
+
+def test_a_choice_of_several_settings_together() -> None:
+    tried = {f"{STRANDS}, trainer.deterministic": [True, False], RATE: [1e-3]}
+    recipe = OWN.changed({"choices": tried})
+    assert recipe.options() == [
+        {STRANDS: value, "trainer.deterministic": value, RATE: 1e-3} for value in (True, False)
+    ]
+    assert set(recipe.changed({STRANDS: True}).choices) == {RATE}
+    with pytest.raises(ValueError, match="unknown key 'epoch'"):
+        OWN.changed({"choices": {f"{RATE}, epoch": [3]}})

@@ -139,6 +139,8 @@ def _module(job: Job, recipe: Recipe, plan: Plan, start: Start) -> FineTuneModul
         "init_args.monitor": job.task.metric,
     }
     arguments = changed({}, settings)["init_args"]
+    if tokenizer.mask is None:
+        arguments.pop("hide", None)  # there is nothing to hide bases behind
     if start.pretrained is None:
         arguments |= {"model": config, "tokenizer": tokenizer}
     else:
