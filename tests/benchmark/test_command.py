@@ -21,6 +21,7 @@ from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.columns import COLUMNS
 from dnamamba.benchmark.job import Job, Row
+from dnamamba.benchmark.recipe import Recipe
 from dnamamba.benchmark.store import hash_of
 from dnamamba.benchmark.work import Work
 from dnamamba.cli import main
@@ -149,7 +150,7 @@ def test_an_own_table_and_two_models_give_the_whole_table(
         ("model", "ph-tiny"),
     ]
     assert {(line["runs"], line["test"]) for line in found.values()} == {("1", "16")}
-    assert set(json.loads(found["model", "ours"]["chosen"])) == {"model.init_args.optimizer.lr"}
+    assert json.loads(found["model", "ours"]["chosen"]) in Recipe.read().options()
     content = json.loads((tmp_path / "out" / "table.json").read_text())
     assert len(content["rows"]) == 10
     assert content["machine"]["device"] == "CPU"
