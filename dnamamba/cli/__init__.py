@@ -33,6 +33,7 @@ examples:
   dnamamba score runs/quickstart/model ref.fa scored.vcf --vcf variants.vcf
   dnamamba generate runs/quickstart/model out.fa --prompt ATGGCC --length 500
   dnamamba evaluate runs/quickstart/model genome.fa
+  dnamamba benchmark labelled.csv --models runs/quickstart/model -o out
 
 dnamamba COMMAND --help lists a command's options.
 --debug shows where an error came from."""

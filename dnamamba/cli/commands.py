@@ -14,6 +14,7 @@ class Command(NamedTuple):
         examples: lines as they are typed.
         shared: processes that torchrun starts divide its work.
         on_device: a device does it; takes ``--device``.
+        trains: by Lightning, which is imported first.
     """
 
     about: str
@@ -21,6 +22,7 @@ class Command(NamedTuple):
     examples: tuple[str, ...]
     shared: bool = True
     on_device: bool = True
+    trains: bool = False
 
 
 COMMANDS = {
@@ -101,5 +103,17 @@ COMMANDS = {
         "dnamamba.report.report:report",
         ("dnamamba report runs/quickstart",),
         shared=False,
+    ),
+    "benchmark": Command(
+        "models on labelled tasks, beside k-mers, random weights and training from scratch",
+        "dnamamba.benchmark.command:benchmark",
+        (
+            "dnamamba benchmark labelled.csv --models vertebrate-0.5m caduceus-folder -o out",
+            "dnamamba benchmark gue --models vertebrate-0.5m --data folder -o out --seeds 5",
+            "dnamamba benchmark gue/tf/0 gue/mouse --models model -o out --protocols frozen",
+            "dnamamba benchmark --list --data folder",
+        ),
+        shared=False,
+        trains=True,
     ),
 }

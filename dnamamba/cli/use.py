@@ -4,7 +4,7 @@ import argparse
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import docstring_parser
@@ -36,6 +36,8 @@ def run(command: str, arguments: list[str]) -> int:
         print(note, file=sys.stderr)
     settings = parser.instantiate_classes(parser.parse_args(arguments))
     _check_processes(command)
+    if COMMANDS[command].trains:
+        import_module("dnamamba.cli.lean").import_lightning()
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
     function(**{name: getattr(settings, name) for name in inspect.signature(function).parameters})
     return 0
@@ -54,8 +56,9 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
     """A parser by the signature and the docstring of a function.
 
     Parameters without a default are positional, a list among them takes one or more values; those
-    behind a ``*`` are flags that must be given. A switch that is off by default is set by its bare
-    flag. ``output`` is also ``-o``.
+    behind a ``*`` are flags that must be given. A ``Sequence[str]`` has a default: it takes one or
+    more values behind its flag, or before the ``*`` is positional and may be left out. A switch
+    that is off by default is set by its bare flag. ``output`` is also ``-o``.
     """
     text = docstring_parser.parse(function.__doc__ or "")
     about = {param.arg_name: param.description for param in text.params}
@@ -63,10 +66,12 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
     needed = [n for n, p in parameters.items() if p.default is p.empty]
     flags = [n for n in needed if parameters[n].kind is inspect.Parameter.KEYWORD_ONLY]
     lists = [n for n in needed if parameters[n].annotation == list[str]]
+    several = [n for n, p in parameters.items() if p.annotation == Sequence[str]]
+    free = [n for n in several if parameters[n].kind is not inspect.Parameter.KEYWORD_ONLY]
     switches = [n for n, p in parameters.items() if p.default is False]
     parser = CheckedParser(
         prog=f"dnamamba {command}",
-        usage=_usage(command, [n for n in needed if n not in flags], lists, flags),
+        usage=_usage(command, [n for n in needed if n not in flags], lists, flags, free),
         description=text.description,
         epilog="\n".join(["examples:", *(f"  {line}" for line in COMMANDS[command].examples)]),
         formatter_class=_Help,
@@ -75,10 +80,14 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
     for name in flags:
         parser.add_argument(f"--{name}", required=True, type=str, help=about.get(name))
     optional = ["output"] if "output" in parameters and "output" not in needed else []
-    skip: set[str | int] = {*lists, *switches, *flags, *optional}
+    skip: set[str | int] = {*lists, *several, *switches, *flags, *optional}
     parser.add_function_arguments(function, as_positional=True, as_group=False, skip=skip)
     for name in lists:
         parser.add_argument(name, nargs="+", help=about.get(name))
+    for name in several:
+        flag, nargs = (name, "*") if name in free else (f"--{name}", "+")
+        default = parameters[name].default
+        parser.add_argument(flag, nargs=nargs, default=default, help=about.get(name))
     for name in optional:
         parser.add_argument("-o", f"--{name}", type=str | None, help=about.get(name))
     for name in switches:
@@ -89,9 +98,12 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
     return parser
 
 
-def _usage(command: str, positional: list[str], lists: list[str], flags: list[str]) -> str:
+def _usage(
+    command: str, positional: list[str], lists: list[str], flags: list[str], free: list[str]
+) -> str:
     """The one spelling, as ``dnamamba score MODEL FASTA OUTPUT --vcf VCF [options]``."""
     words = [name.upper() for name in positional]
     words = [f"{word} [{word} ...]" if word.lower() in lists else word for word in words]
+    words += [f"[{name.upper()} ...]" for name in free]
     needed = [f"--{name} {name.upper()}" for name in flags]
     return " ".join(["dnamamba", command, *words, *needed, "[options]"])

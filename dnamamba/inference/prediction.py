@@ -22,7 +22,7 @@ from dnamamba.inference.streaming import each_batch, on_device, stream
 from dnamamba.model.classifier import Classifier, VariantClassifier, Windows
 from dnamamba.model.heads import prediction_columns
 
-__all__ = ["Alleles", "Pair", "Predictions", "predict", "predict_sources"]
+__all__ = ["Alleles", "Pair", "Predictions", "features_of_sources", "predict", "predict_sources"]
 
 Alleles = tuple[str | bytes, str | bytes, str | bytes, str | bytes]
 """Bases left of a variant, reference allele, alternative allele, bases right of it."""
@@ -140,6 +140,21 @@ def predict_sources(
     labels = model.settings.labels
     shown = probabilities.numpy()[:, : len(labels)]
     return Predictions(model.head.decide(probabilities, labels), shown, labels)
+
+
+def features_of_sources(
+    model: Classifier | VariantClassifier,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source] | Sequence[Pair],
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
+    device: str | torch.device | None = None,
+) -> NDArray[np.float32]:
+    """What the model's head reads of sources, averaged over both strands: (n, width) float32."""
+    windows = _windows(model, sources)
+    with evaluating(model, tokenizer, device) as target:
+        read = partial(_pooled, model, reading, target, None)
+        vectors = model.averaged_features(windows, read, partial(_opposite, tokenizer))
+        return vectors.cpu().numpy()
 
 
 def _windows(

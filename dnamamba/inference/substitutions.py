@@ -10,7 +10,7 @@ from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant, VariantChecks, read_variants
 from dnamamba.inference.effects import BASES
 
-__all__ = ["read_substitutions"]
+__all__ = ["is_substitution", "read_substitutions"]
 
 
 def read_substitutions(
@@ -31,7 +31,7 @@ def read_substitutions(
     skipped: Counter[str] = Counter()
     unknown = 0
     for variant in read_variants(vcf, genome, substitutions, skipped=skipped):
-        if _is_known(variant):
+        if is_substitution(variant):
             yield variant
         else:
             unknown += 1
@@ -45,6 +45,9 @@ def read_substitutions(
         warnings.warn(f"{vcf}: left out alleles: {unknown:,} that exchange N", stacklevel=2)
 
 
-def _is_known(variant: Variant) -> bool:
-    pairs = zip(variant.ref, variant.alt, strict=True)
-    return all(ref in BASES and alt in BASES for ref, alt in pairs if ref != alt)
+def is_substitution(variant: Variant) -> bool:
+    """Whether known bases are exchanged for as many known ones: what masked marginals score."""
+    pairs = zip(variant.ref, variant.alt, strict=False)
+    return len(variant.ref) == len(variant.alt) and all(
+        ref in BASES and alt in BASES for ref, alt in pairs if ref != alt
+    )

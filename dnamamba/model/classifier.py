@@ -94,11 +94,26 @@ class _Classifier(nn.Module, ABC):
         self, windows: Windows[Rows], read: Read[Rows], opposite: Callable[[Rows], Rows]
     ) -> Tensor:
         """``outputs_of`` averaged over the two strands; ``opposite`` gives rows' other strand."""
+        return self._averaged(self.outputs_of, windows, read, opposite)
+
+    def averaged_features(
+        self, windows: Windows[Rows], read: Read[Rows], opposite: Callable[[Rows], Rows]
+    ) -> Tensor:
+        """``features_of`` averaged over the two strands; arguments as of ``averaged``."""
+        return self._averaged(self.features_of, windows, read, opposite)
+
+    def _averaged(
+        self,
+        made: Callable[[Windows[Rows], Read[Rows]], Tensor],
+        windows: Windows[Rows],
+        read: Read[Rows],
+        opposite: Callable[[Rows], Rows],
+    ) -> Tensor:
         if self.reads_once:
-            return self.outputs_of(windows, read)
+            return made(windows, read)
         # Of the other strand what lay behind the variant lies before it.
         turned = Windows(opposite(windows.rows), windows.right, windows.position)
-        return (self.outputs_of(windows, read) + self.outputs_of(turned, read)) / 2
+        return (made(windows, read) + made(turned, read)) / 2
 
     def _pooled(self, rows: _Padded, first: Tensor | None) -> Tensor:
         hidden = self.backbone.read(rows.tokens, rows.lengths)

@@ -10,7 +10,7 @@ from pathlib import Path
 from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, text_lines
 from dnamamba.data.labelled.rows import Row, place
 
-__all__ = ["delimited_rows"]
+__all__ = ["delimited_header", "delimited_rows"]
 
 _SEPARATORS = (",", "\t", ";", "|", " ")
 # A quote that is never closed makes one field of all that follows.
@@ -63,6 +63,16 @@ def delimited_rows(path: Path, columns: Sequence[str], usual: str) -> Iterator[R
         raise ValueError(f"{path}, line {reader.line_num}: {what}") from error
     finally:
         csv.field_size_limit(before)
+
+
+def delimited_header(path: Path, columns: Sequence[str], usual: str) -> list[str]:
+    """Names of the columns; ``columns`` are those to expect, of which some may be absent.
+
+    Raises:
+        ValueError: see ``tables.read_rows``.
+    """
+    _, first, separator = _header_line(_Lines(path), columns, usual)
+    return _names(first, separator)
 
 
 class _Lines:

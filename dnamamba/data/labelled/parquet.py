@@ -7,7 +7,7 @@ from typing import Any
 from dnamamba.data.labelled.rows import Row, place
 from dnamamba.extras import library
 
-__all__ = ["parquet_rows"]
+__all__ = ["parquet_header", "parquet_rows"]
 
 _ROWS_AT_ONCE = 4096
 
@@ -44,6 +44,17 @@ def parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                 for values in zip(*cells, strict=True):
                     number += 1
                     yield Row(f"{path}, row {number}", values)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"cannot read Parquet {path}: {error}") from error
+
+
+def parquet_header(path: Path) -> list[str]:
+    """Names of the columns. Raises: see ``parquet_rows``."""
+    pa, parquet = (
+        library(name, "io", f"reading {path}") for name in ("pyarrow", "pyarrow.parquet")
+    )
+    try:
+        return list(parquet.read_schema(path).names)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"cannot read Parquet {path}: {error}") from error
 

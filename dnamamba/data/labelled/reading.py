@@ -17,16 +17,17 @@ from dnamamba.data.labelled.splits import (
     stratified_parts,
 )
 
-__all__ = ["Examples", "leaks", "read_splits"]
+__all__ = ["PART_NAMES", "Examples", "leaks", "read_splits"]
 
 Examples = dict[str, list[Example]]
 """``train``, ``validation`` and ``test``; a split without examples is an empty list."""
 
-_NAMES = {
+PART_NAMES = {
     "train": "train", "training": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
     "test": "test",
 }  # fmt: skip
+"""What a split is called, in lower case -> its name here."""
 _SHARE = 0.1
 
 
@@ -83,10 +84,10 @@ def leaks(parts: Examples) -> list[str]:
 def _by_column(examples: list[Example], column: str) -> Examples:
     parts: Examples = {"train": [], "validation": [], "test": []}
     for example in examples:
-        name = _NAMES.get(example.part.lower())
+        name = PART_NAMES.get(example.part.lower())
         if name is None:
             raise ValueError(
-                f"{example.where}: column {column!r} must be one of {', '.join(_NAMES)}, got "
+                f"{example.where}: column {column!r} must be one of {', '.join(PART_NAMES)}, got "
                 f"{example.part!r}"
             )
         parts[name].append(example)

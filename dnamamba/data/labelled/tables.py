@@ -5,11 +5,11 @@ from pathlib import Path
 
 from dnamamba import arguments
 from dnamamba.data.genome.text import damage_first
-from dnamamba.data.labelled.delimited import delimited_rows
-from dnamamba.data.labelled.parquet import parquet_rows
+from dnamamba.data.labelled.delimited import delimited_header, delimited_rows
+from dnamamba.data.labelled.parquet import parquet_header, parquet_rows
 from dnamamba.data.labelled.rows import Row
 
-__all__ = ["Row", "is_table", "read_rows"]
+__all__ = ["Row", "header_of", "is_table", "read_rows"]
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 _PARQUET = (".parquet", ".pq")
@@ -18,6 +18,25 @@ _PARQUET = (".parquet", ".pq")
 def is_table(path: str | Path) -> bool:
     """True for names that end in .csv, .tsv, .tab (or these and .gz), .parquet or .pq."""
     return _kind(Path(path)) in (*_SEPARATORS, *_PARQUET)
+
+
+def header_of(path: str | Path, columns: Sequence[str]) -> list[str]:
+    """Names of all columns of a table.
+
+    Args:
+        path: as in ``read_rows``.
+        columns: names to expect, by which the separator is found; some may be absent.
+
+    Raises:
+        ValueError: see ``read_rows``.
+        ModuleNotFoundError: a Parquet file without pyarrow; names the extra.
+    """
+    path = arguments.path("the table", path)
+    kind = _kind(path)
+    if kind in _PARQUET:
+        return parquet_header(path)
+    with damage_first(path):
+        return delimited_header(path, columns, _SEPARATORS[kind])
 
 
 def read_rows(path: str | Path, columns: Sequence[str]) -> Iterator[Row]:

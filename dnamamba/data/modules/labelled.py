@@ -1,7 +1,8 @@
 """What every labelled DataModule shares: classes, their weights, and what a stage needs."""
 
 from abc import abstractmethod
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
@@ -50,6 +51,22 @@ class LabelledDataModule(ResumableDataModule):
     def codec(self) -> Codec:
         """Names and numbers of the labels, as training has them; reads the data if need be."""
         return self.read()
+
+    def dealt(self, global_batch_size: int, seed: int) -> Self:
+        """The same data, read no second time, in batches of another size and another order.
+
+        Args:
+            global_batch_size: samples in one optimiser step, over all devices.
+            seed: of order, strands and random pieces; not of the split.
+
+        Raises:
+            ValueError: a value out of range.
+        """
+        other = copy(self)
+        ResumableDataModule.__init__(
+            other, self.tokenizer, global_batch_size, seed, self.num_workers
+        )
+        return other
 
     def train_targets(self) -> NDArray[Any]:
         """Targets of the samples of a training epoch, in no order, as ``Codec.encode`` has them."""

@@ -52,6 +52,8 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
 
     length_setting: str = "data.length"
     """What bounds a sample's length, as a configuration sets it: this, a colon, a number."""
+    held_out_batch_size: int | None = None
+    """Samples of held-out parts that a device reads side by side; None: as many as in training."""
     stages: Stages
     """How many samples the steps of a run take: all as many, unless a subclass says otherwise."""
 
@@ -207,7 +209,7 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
 
     def _held_out(self, part: DataPart) -> SampleLoader:
         batch, (rank, world) = self._position.batch(self.trainer), rank_and_world(self.trainer)
-        dataset = self.dataset(part)
+        batch, dataset = self.held_out_batch_size or batch, self.dataset(part)
         if not len(dataset):
             raise ValueError(
                 "there is nothing to predict; name files for it in the data"

@@ -15,7 +15,7 @@ from Bio import bgzf
 
 from dnamamba.data.labelled import delimited
 from dnamamba.data.labelled.examples import read_fasta
-from dnamamba.data.labelled.tables import is_table, read_rows
+from dnamamba.data.labelled.tables import header_of, is_table, read_rows
 
 
 def bgzip(text: bytes) -> bytes:
@@ -244,3 +244,24 @@ def test_parquet_without_pyarrow_names_the_extra(
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'dnamamba\[io\]'"):
         list(read_rows(tmp_path / "t.parquet", ["a"]))
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.csv.gz", "t.parquet"])
+def test_the_header_is_told_without_the_rows(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.endswith(".parquet"):
+        pq.write_table(pa.table({"seq": ["A"], "y": [1]}), path)
+    else:
+        path.write_bytes(
+            gzip.compress(b"seq;y\nA;1\n") if name.endswith(".gz") else b"seq;y\nA;1\n"
+        )
+    assert header_of(path, ["sequence", "seq", "label", "y"]) == ["seq", "y"]
+
+
+def test_a_header_that_is_not_there_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("\n\n")
+    with pytest.raises(ValueError, match=r"t\.csv has no header"):
+        header_of(tmp_path / "t.csv", ["sequence"])
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"cannot read Parquet .*t\.parquet"):
+        header_of(tmp_path / "t.parquet", ["sequence"])

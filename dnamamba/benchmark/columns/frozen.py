@@ -1,0 +1,68 @@
+"""Frozen features, of a pretrained model and of one that has learned nothing: nothing is tuned.
+
+Vectors (see ``features``) are standardised by the training part; a logistic regression and a
+random forest with fixed settings learn from it (see ``learners``), and are tested. The validation
+part is not used. All parts are read as the test part is.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dnamamba.benchmark.columns.data import data_of, samples
+from dnamamba.benchmark.columns.features import Reader, features, new_reader
+from dnamamba.benchmark.columns.learners import LEARNERS, check_metric, metrics_of, probabilities
+from dnamamba.benchmark.job import Job, Row
+from dnamamba.benchmark.models import opened
+from dnamamba.benchmark.work import Work
+from dnamamba.checkpoint import Opened
+from dnamamba.data.modules.labelled import LabelledDataModule
+
+__all__ = ["initialised", "standardised", "trained"]
+
+
+def trained(job: Job, work: Work) -> Row:
+    """By the features of the model as it is."""
+    assert job.model is not None
+    model = opened(job.model)
+    data = data_of(job, model.tokenizer, test=True)
+    reader = new_reader(model.model.config, data)
+    reader.backbone.load_state_dict(model.model.backbone.state_dict())
+    return _row(job, work, model, data, reader)
+
+
+def initialised(job: Job, work: Work) -> Row:
+    """By the features of a model of the same configuration with new weights, by the job's seed."""
+    assert job.model is not None
+    model = opened(job.model)
+    data = data_of(job, model.tokenizer, test=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(job.seed)
+        reader = new_reader(model.model.config, data)
+    return _row(job, work, model, data, reader)
+
+
+def _row(job: Job, work: Work, model: Opened, data: LabelledDataModule, reader: Reader) -> Row:
+    check_metric(data.codec, job.task.metric)
+    train = features(reader, model.tokenizer, data, "train", work.device)
+    held_out = features(reader, model.tokenizer, data, "test", work.device)
+    rows = standardised(train.vectors, train.vectors)
+    asked = standardised(held_out.vectors, train.vectors)
+    figures: dict[str, float] = {}
+    for name, make in LEARNERS.items():
+        learner = partial(make, data.codec.kind, len(rows), work.threads)
+        said = probabilities(learner, data.codec, rows, train.labels, asked)
+        metrics = metrics_of(data.codec, said, held_out.labels)
+        prefix = "" if name == "linear" else f"{name}/"
+        figures |= {f"{prefix}{metric}": value for metric, value in metrics.items()}
+    return {"figures": figures, "samples": samples(data)}
+
+
+def standardised(vectors: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:
+    """In deviations from the mean of others; an entry that never varies is only centred."""
+    deviation = by.std(0, dtype=np.float64)
+    scale = np.where(deviation > 0, deviation, 1)
+    standard = (vectors - by.mean(0, dtype=np.float64)) / scale
+    return standard.astype(np.float32)
