@@ -64,6 +64,8 @@ class Recipe:
         steps: ``least`` and ``most`` steps of a run.
         batch: number of training items -> items in a step, from that number on.
         validations: in a run; the weights of the best one are kept.
+        trial: share of a run's length in which each choice is tried, where there are several; the
+            best one is then run whole. 1: all are.
         warmup: share of the steps in which the learning rate rises.
         width: d_model at which learning rates are as written; another model's are multiplied by
             ``width / d_model``.
@@ -78,6 +80,7 @@ class Recipe:
     steps: Mapping[str, int]
     batch: Mapping[int, int]
     validations: int
+    trial: float
     warmup: float
     width: int
     choices: Mapping[str, list[Any]] = field(default_factory=dict)
@@ -98,6 +101,8 @@ class Recipe:
             raise ValueError(f"recipe: steps.least is above steps.most: {dict(self.steps)}")
         if not self.batch or not all(isinstance(items, int) for items in self.batch):
             raise ValueError(f"recipe: batch must be items: batch, got {dict(self.batch)}")
+        if not isinstance(self.trial, int | float) or not 0 < self.trial <= 1:
+            raise ValueError(f"recipe: trial must be a share of a run, got {self.trial!r}")
         if not isinstance(self.warmup, int | float) or not 0 <= self.warmup < 1:
             raise ValueError(f"recipe: warmup must be a share of the steps, got {self.warmup!r}")
         for key in self.settings:
@@ -170,12 +175,13 @@ class Recipe:
             for option in itertools.product(*self.choices.values())
         ]
 
-    def plan(self, items: int) -> Plan:
-        """The length of a run on so many training items."""
+    def plan(self, items: int, share: float = 1.0) -> Plan:
+        """The length of a run, or of a share of one, on so many training items."""
         known = [start for start in self.batch if start <= items] or [min(self.batch)]
         batch = min(self.batch[max(known)], items)
         steps = round(self.epochs * items / batch)
         steps = min(max(steps, self.steps["least"]), self.steps["most"])
+        steps = max(1, round(steps * share))
         every = max(1, steps // self.validations)
         steps = every * min(self.validations, steps)
         return Plan(batch, steps, every, round(self.warmup * steps))

@@ -1,8 +1,8 @@
 """Fine-tuning, of a pretrained model and of the same from scratch: their start alone differs.
 
-The first seed tries every choice of the recipe and takes the best by the validation part; the
-others do as it did. Of each run the weights of its best validation are kept. The test part is read
-once, by the weights of the run that was chosen.
+The first seed tries every choice of the recipe, each for a share of a whole run, takes the best by
+the validation part and runs it whole; the others do as it did. Of each run the weights of its best
+validation are kept. The test part is read once, by those of the whole run.
 """
 
 from typing import Any
@@ -31,6 +31,8 @@ def from_scratch(job: Job, work: Work) -> Row:
 
 def _row(job: Job, work: Work, start: Start) -> Row:
     best, tried = _best(job, work, start)
+    if best.share < 1:
+        best = trained(job, work, best.option, start)
     figures, test = tested(job, work, best)
     return {
         "figures": figures,
@@ -50,12 +52,13 @@ def _best(job: Job, work: Work, start: Start) -> tuple[Run, list[dict[str, Any]]
         ValueError: none of them can be validated.
     """
     options = work.recipe.options() if job.chosen is None else [dict(job.chosen)]
+    share = work.recipe.trial if len(options) > 1 else 1.0
     best: Run | None = None
     tried: list[dict[str, Any]] = []
     failed = ""
     for option in options:
         try:
-            run = trained(job, work, option, start)
+            run = trained(job, work, option, start, share)
         except NonFiniteError as error:
             failed = str(error)
             tried.append({"chosen": option, "validation": None, "curve": [], "failed": failed})

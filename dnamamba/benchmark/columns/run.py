@@ -52,6 +52,7 @@ class Run(NamedTuple):
 
     Attributes:
         option: the choice of the recipe by which it was made.
+        share: of the steps of a whole run.
         plan: its length.
         data: what it learned.
         module: whose weights are those of the last step.
@@ -59,6 +60,7 @@ class Run(NamedTuple):
     """
 
     option: Mapping[str, Any]
+    share: float
     plan: Plan
     data: LabelledDataModule
     module: FineTuneModule
@@ -85,8 +87,10 @@ def check_recipe(recipe: Recipe, task: Task) -> None:
             raise ValueError(f"recipe: {error}") from error
 
 
-def trained(job: Job, work: Work, option: Mapping[str, Any], start: Start) -> Run:
-    """Train by the recipe with one of its options.
+def trained(
+    job: Job, work: Work, option: Mapping[str, Any], start: Start, share: float = 1.0
+) -> Run:
+    """Train by the recipe with one of its options, for a share of the steps of a whole run.
 
     Raises:
         ValueError: a setting, the data or the model do not fit, or there is no validation part.
@@ -99,7 +103,7 @@ def trained(job: Job, work: Work, option: Mapping[str, Any], start: Start) -> Ru
             f"{job.task.key} has no validation part, by which fine-tuning chooses; give its files, "
             "or a share of the training part (split.validation)"
         )
-    plan = recipe.plan(len(data.dataset("train")))
+    plan = recipe.plan(len(data.dataset("train")), share)
     data = _dealt(data, plan, job, "validation")
     pl.seed_everything(job.seed, verbose=False)
     module = _module(job, recipe, plan, start)
@@ -115,7 +119,7 @@ def trained(job: Job, work: Work, option: Mapping[str, Any], start: Start) -> Ru
         num_sanity_val_steps=0,
     )
     trainer.fit(module, datamodule=data)
-    return Run(option, plan, data, module, best)
+    return Run(option, share, plan, data, module, best)
 
 
 def tested(job: Job, work: Work, run: Run) -> tuple[dict[str, float], LabelledDataModule]:

@@ -48,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    changes = {"steps.least": 8, "steps.most": 8, "validations": 4}
+    changes = {"steps.least": 8, "steps.most": 8, "validations": 4, "trial": 1}
     return Work(Recipe.read(changes=changes), "cpu", tmp_path / "out", tmp_path / "cache")
 
 

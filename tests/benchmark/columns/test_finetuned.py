@@ -55,6 +55,19 @@ def test_the_first_seed_tries_every_choice_and_tests_once(
     assert len(tests) == 1
 
 
+def test_choices_are_tried_in_shorter_runs(job: Make, work: Work, tests: list[run.Run]) -> None:
+    row = measured(job("model", "one"), with_changes(work, {"trial": 0.5}))
+    values = [each["validation"] for each in row["tried"]]
+    assert row["chosen"] == row["tried"][values.index(max(values))]["chosen"]
+    assert [[step for step, _ in each["curve"]] for each in row["tried"]] == [[1, 2, 3, 4]] * 4
+    assert [step for step, _ in row["curve"]] == [2, 4, 6, 8]
+    assert len(tests) == 1
+    assert tests[0].share == 1
+    # What is chosen already is run whole at once.
+    alone = measured(job("model", "one"), with_changes(work, {**row["chosen"], "trial": 0.5}))
+    assert alone["curve"] == row["curve"]
+
+
 def test_the_weights_of_the_best_validation_are_tested(
     job: Make, work: Work, tests: list[run.Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
