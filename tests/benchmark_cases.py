@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dnamamba.benchmark.task import Task
+from dnamamba.benchmark.tasks.task import Task
 
 __all__ = [
     "SEQUENCES",

@@ -1,6 +1,7 @@
 """A small table that tests of its forms share."""
 
-from dnamamba.benchmark.table import Cell, Heading, Line, Table
+from dnamamba.benchmark.runs.heading import Heading
+from dnamamba.benchmark.table.table import Cell, Line, Table
 
 __all__ = ["small_table"]
 

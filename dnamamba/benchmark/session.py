@@ -10,18 +10,18 @@ from pathlib import Path
 from dnamamba.benchmark import checks
 from dnamamba.benchmark.asked import Asked
 from dnamamba.benchmark.columns.data import data_of
-from dnamamba.benchmark.dispatch import store_of
-from dnamamba.benchmark.fill import filled
-from dnamamba.benchmark.markdown import notes
-from dnamamba.benchmark.plan import Plan, plan
-from dnamamba.benchmark.recipe import Recipe
-from dnamamba.benchmark.results import FILES, write_settings, write_table
-from dnamamba.benchmark.rounds import LOGS, run_missing
-from dnamamba.benchmark.shown import Progress, print_table, quiet
-from dnamamba.benchmark.store import Store
+from dnamamba.benchmark.jobs.recipe import Recipe
+from dnamamba.benchmark.jobs.work import Work, machine
+from dnamamba.benchmark.runs.dispatch import store_of
+from dnamamba.benchmark.runs.plan import Plan, plan
+from dnamamba.benchmark.runs.rounds import LOGS, run_missing
+from dnamamba.benchmark.runs.store import Store
+from dnamamba.benchmark.runs.workers import cores, workers_for
+from dnamamba.benchmark.table.fill import filled
+from dnamamba.benchmark.table.markdown import notes
+from dnamamba.benchmark.table.results import FILES, write_settings, write_table
+from dnamamba.benchmark.table.shown import Progress, print_table, quiet
 from dnamamba.benchmark.wanted import wanted
-from dnamamba.benchmark.work import Work, machine
-from dnamamba.benchmark.workers import cores, workers_for
 from dnamamba.data.genome.places import default_cache_dir
 from dnamamba.device import best_device
 from dnamamba.version import installed_version

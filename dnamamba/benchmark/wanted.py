@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from dnamamba.benchmark.catalogue import suites, tasks_of
-from dnamamba.benchmark.plan import Entry
-from dnamamba.benchmark.sources import at_hand, root_of
-from dnamamba.benchmark.table import METRICS
+from dnamamba.benchmark.runs.plan import Entry
+from dnamamba.benchmark.table.table import METRICS
+from dnamamba.benchmark.tasks.catalogue import suites, tasks_of
+from dnamamba.benchmark.tasks.sources import at_hand, root_of
 
 __all__ = ["Wanted", "listing", "wanted"]
 

@@ -20,10 +20,10 @@ from published import FOREIGN
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.columns import COLUMNS
-from dnamamba.benchmark.job import Job, Row
-from dnamamba.benchmark.recipe import Recipe
-from dnamamba.benchmark.store import hash_of
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job, Row
+from dnamamba.benchmark.jobs.recipe import Recipe
+from dnamamba.benchmark.jobs.work import Work
+from dnamamba.benchmark.runs.store import hash_of
 from dnamamba.cli import main
 from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier

@@ -4,10 +4,10 @@ import re
 import shlex
 from pathlib import Path
 
-from dnamamba.benchmark.catalogue import suites, tasks_of
 from dnamamba.benchmark.columns import COLUMNS
 from dnamamba.benchmark.command import benchmark
-from dnamamba.benchmark.results import FILES
+from dnamamba.benchmark.table.results import FILES
+from dnamamba.benchmark.tasks.catalogue import suites, tasks_of
 from dnamamba.cli.use import make_parser
 
 ROOT = Path(__file__).parents[2]

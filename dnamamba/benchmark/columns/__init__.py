@@ -15,11 +15,11 @@ from dnamamba.benchmark.columns.frozen import initialised, trained
 from dnamamba.benchmark.columns.kmers import baseline
 from dnamamba.benchmark.columns.run import check_recipe
 from dnamamba.benchmark.columns.zero_shot import untrained
-from dnamamba.benchmark.job import FIRST_SEED, Job, Row
-from dnamamba.benchmark.models import identity
-from dnamamba.benchmark.recipe import Recipe
-from dnamamba.benchmark.task import Task
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import FIRST_SEED, Job, Row
+from dnamamba.benchmark.jobs.models import identity
+from dnamamba.benchmark.jobs.recipe import Recipe
+from dnamamba.benchmark.jobs.work import Work
+from dnamamba.benchmark.tasks.task import Task
 
 __all__ = ["COLUMNS", "Column", "check_recipe", "job_of", "measured"]
 

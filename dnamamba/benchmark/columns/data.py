@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.benchmark.job import Job
-from dnamamba.benchmark.task import Task, changed
+from dnamamba.benchmark.jobs.job import Job
+from dnamamba.benchmark.tasks.task import Task, changed
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
 

@@ -26,8 +26,8 @@ from dnamamba.benchmark.columns.learners import (
     ridge,
 )
 from dnamamba.benchmark.columns.words import stacked, word_features
-from dnamamba.benchmark.job import Job, Row
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job, Row
+from dnamamba.benchmark.jobs.work import Work
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
 from dnamamba.model.heads import HIGHER_IS_BETTER

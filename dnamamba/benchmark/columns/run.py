@@ -15,10 +15,10 @@ import torch
 
 from dnamamba.benchmark.columns.best import BestWeights
 from dnamamba.benchmark.columns.data import data_of, is_of_variants
-from dnamamba.benchmark.job import Job
-from dnamamba.benchmark.recipe import RATE, Plan, Recipe
-from dnamamba.benchmark.task import Task, changed
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job
+from dnamamba.benchmark.jobs.recipe import RATE, Plan, Recipe
+from dnamamba.benchmark.jobs.work import Work
+from dnamamba.benchmark.tasks.task import Task, changed
 from dnamamba.checkpoint import Opened
 from dnamamba.config import MambaConfig
 from dnamamba.data.modules.labelled import LabelledDataModule

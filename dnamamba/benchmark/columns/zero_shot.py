@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.columns.data import PARTS, data_of
-from dnamamba.benchmark.job import Job, Row
-from dnamamba.benchmark.models import opened
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job, Row
+from dnamamba.benchmark.jobs.models import opened
+from dnamamba.benchmark.jobs.work import Work
 from dnamamba.checkpoint import Model
 from dnamamba.data.modules.resumable import DataPart
 from dnamamba.data.modules.variants import VariantDataModule

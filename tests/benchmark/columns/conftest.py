@@ -11,10 +11,10 @@ from benchmark_cases import SIZES, task_of, write_part
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.columns import job_of
-from dnamamba.benchmark.job import Job
-from dnamamba.benchmark.recipe import Recipe
-from dnamamba.benchmark.task import Task
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job
+from dnamamba.benchmark.jobs.recipe import Recipe
+from dnamamba.benchmark.jobs.work import Work
+from dnamamba.benchmark.tasks.task import Task
 from dnamamba.config import BiMambaConfig
 from dnamamba.model import LanguageModel
 

@@ -11,10 +11,10 @@ from benchmark_cases import SIZES, task_of, variant_task, write_part
 
 from dnamamba import checkpoint
 from dnamamba.benchmark.columns import check_recipe, measured, run
-from dnamamba.benchmark.job import Job
-from dnamamba.benchmark.recipe import RATE
-from dnamamba.benchmark.task import Task
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job
+from dnamamba.benchmark.jobs.recipe import RATE
+from dnamamba.benchmark.jobs.work import Work
+from dnamamba.benchmark.tasks.task import Task
 from dnamamba.data.modules.sequences import LabelledSequenceDataModule
 
 Make = Callable[..., Job]

@@ -15,8 +15,8 @@ from sklearn.metrics import matthews_corrcoef, roc_auc_score
 import dnamamba
 from dnamamba.benchmark.columns import frozen, learners, measured
 from dnamamba.benchmark.columns.learners import probabilities
-from dnamamba.benchmark.job import Job
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job
+from dnamamba.benchmark.jobs.work import Work
 from dnamamba.data.labelled.codec import Codec
 
 Make = Callable[..., Job]

@@ -11,8 +11,8 @@ from benchmark_cases import SIZES, task_of, write_part
 from dnamamba.alphabet import Tokenizer, complement_bases
 from dnamamba.benchmark.columns import features, kmers, measured
 from dnamamba.benchmark.columns.words import canonical_counts, word_features
-from dnamamba.benchmark.job import Job
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job
+from dnamamba.benchmark.jobs.work import Work
 
 Make = Callable[..., Job]
 SEQUENCES = [b"ACGTTGCANGTTACG", b"TTTTTTTTTTTTTTT", b"ACGNACGTAC"]

@@ -15,11 +15,11 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.columns import COLUMNS, job_of, kmers, learners, measured
 from dnamamba.benchmark.columns.data import data_of
 from dnamamba.benchmark.columns.features import features, new_reader
-from dnamamba.benchmark.job import Job
-from dnamamba.benchmark.models import opened
-from dnamamba.benchmark.recipe import RATE, Recipe
-from dnamamba.benchmark.task import Task
-from dnamamba.benchmark.work import Work
+from dnamamba.benchmark.jobs.job import Job
+from dnamamba.benchmark.jobs.models import opened
+from dnamamba.benchmark.jobs.recipe import RATE, Recipe
+from dnamamba.benchmark.jobs.work import Work
+from dnamamba.benchmark.tasks.task import Task
 from dnamamba.config import MambaConfig
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model import LanguageModel

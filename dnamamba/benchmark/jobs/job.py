@@ -1,0 +1,54 @@
+"""``Job``: one row to be made, of one task in one column."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dnamamba.benchmark.tasks.task import Task
+
+__all__ = ["FIRST_SEED", "Job", "Row"]
+
+FIRST_SEED = 1
+"""That of the run that tries the recipe's choices, and of columns in which nothing is random."""
+
+Row = dict[str, Any]
+"""What a job leaves behind, in plain values; see ``dnamamba.benchmark.columns.measured``."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row to be made; ``dnamamba.benchmark.columns.job_of`` makes one.
+
+    Two jobs are equal, and have one hash, if they lead to the same row.
+
+    Attributes:
+        key: text of everything that decides the row: the task's declaration and data, the column
+            and its version, the model's weights, the recipe, seed and fold.
+        task: what is to be told apart.
+        column: of ``dnamamba.benchmark.columns.COLUMNS``.
+        root: folder of the task's files.
+        model: as the user typed it; None where the column is of no model.
+        seed: of all that is random.
+        fold: of a cross-validation.
+        after: key of the job whose row says what to choose; None: this one chooses by itself.
+        chosen: dotted key -> value, from that row; None: to be chosen.
+    """
+
+    key: str
+    task: Task = field(compare=False)
+    column: str = field(compare=False)
+    root: Path = field(compare=False)
+    model: str | None = field(default=None, compare=False)
+    seed: int = field(default=FIRST_SEED, compare=False)
+    fold: int = field(default=0, compare=False)
+    after: str | None = field(default=None, compare=False)
+    chosen: Mapping[str, Any] | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        parts = [self.task.key, self.column, self.model, f"seed {self.seed}"]
+        if self.task.folds > 1:
+            parts.append(f"fold {self.fold}")
+        return ", ".join(filter(None, parts))

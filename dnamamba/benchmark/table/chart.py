@@ -1,0 +1,100 @@
+"""The table as one picture: a line a task, a mark a column."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dnamamba.benchmark.runs.heading import Heading
+from dnamamba.benchmark.table.table import METRICS, Line, Table
+from dnamamba.files import Opened, replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["draw"]
+
+# Of Okabe and Ito, told apart by the colour-blind; what no model made is grey.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_GREYS = ("#444444", "#888888", "#b0b0b0")
+_BASELINES = {"kmers": "D", "random": "o", "scratch": "o"}
+_LETTERS = 36  # in a line of a task's title
+_SHAPES = ("o", "s", "^", "v", "P", "X")
+
+
+def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
+    """Draw it; a file that stands there is replaced.
+
+    Filled marks are of what was trained on the task as a whole, open ones of frozen vectors; the
+    bar is the sample deviation over seeds and folds.
+
+    Args:
+        table: what there is.
+        output: the PNG.
+        opened: how the file is opened.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    headings = [h for h in table.headings if any(h.key in line.cells for line in table.lines)]
+    n = max(1, len(table.lines))
+    height = 1.3 + n * max(0.42, 0.1 * len(headings))
+    figure = Figure(figsize=(9, height), dpi=140, layout="constrained")
+    axes = figure.add_subplot()
+    metrics = {METRICS.get(line.metric, line.metric) for line in table.lines}
+    for i in range(0, n, 2):
+        axes.axhspan(i - 0.5, i + 0.5, color="0.96", zorder=0, linewidth=0)
+    for number, heading in enumerate(headings):
+        offset = 0.74 * ((number + 0.5) / len(headings) - 0.5)
+        _marks(axes, table, heading, offset, _style(heading, headings))
+    titles = [_title(line, several=len(metrics) > 1) for line in table.lines]
+    axes.set_yticks(range(len(titles)), titles, fontsize=9)
+    axes.set_ylim(n - 0.5, -0.5)
+    figure_name = metrics.pop() if len(metrics) == 1 else "the task's figure"
+    axes.set_xlabel(f"{figure_name} on the test part")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.88", linewidth=0.8)
+    axes.set_axisbelow(True)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside upper center", ncols=min(4, len(headings)), frameon=False)
+    with opened(output) as file:
+        FigureCanvasAgg(figure).print_png(file)
+
+
+def _title(line: Line, several: bool) -> str:
+    """Folded, so that marks have more room than words."""
+    metric = METRICS.get(line.metric, line.metric)
+    return textwrap.fill(f"{line.title} ({metric})" if several else line.title, _LETTERS)
+
+
+def _marks(axes: "Axes", table: Table, heading: Heading, offset: float, style: Any) -> None:
+    places, means, spreads = [], [], []
+    for i, line in enumerate(table.lines):
+        cell = line.cells.get(heading.key)
+        if cell is not None and cell.mean is not None:
+            places.append(i + offset)
+            means.append(cell.mean)
+            spreads.append(cell.deviation or 0.0)
+    axes.errorbar(
+        means, places, xerr=spreads, linestyle="none", markersize=5.5, elinewidth=1.2,
+        label=heading.title, **style,
+    )  # fmt: skip
+
+
+def _style(heading: Heading, headings: Sequence[Heading]) -> dict[str, Any]:
+    if heading.column in _BASELINES:
+        alike = [h.key for h in headings if h.column == heading.column]
+        colour = _GREYS[alike.index(heading.key) % len(_GREYS)]
+        shape = _BASELINES[heading.column]
+        filled = heading.column != "random"
+    else:
+        models = list(dict.fromkeys(h.model for h in headings if h.column not in _BASELINES))
+        number = models.index(heading.model)
+        colour, shape = _COLOURS[number % len(_COLOURS)], _SHAPES[number % len(_SHAPES)]
+        filled = heading.column == "model"
+        shape = "*" if heading.column == "zero_shot" else shape
+    return {
+        "color": colour, "marker": shape, "markerfacecolor": colour if filled else "white",
+        "markeredgewidth": 1.3,
+    }  # fmt: skip
