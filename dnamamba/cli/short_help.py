@@ -68,7 +68,10 @@ def _lines(action: argparse.Action) -> Iterable[str]:
     """A flag, what it is, and its default where it has one."""
     flag = next(name for name in action.option_strings if name.startswith("--"))
     about = _first_sentence(str(action.help or ""))
-    if action.default not in (None, argparse.SUPPRESS, False) and action.dest != "print_config":
+    if (
+        action.default not in (None, argparse.SUPPRESS, False, (), [])
+        and action.dest != "print_config"
+    ):
         about += f" ({action.default})"
     wrapped = textwrap.wrap(about, _WIDTH - _FLAG)
     yield f"  {flag:{_FLAG - 3}} {wrapped[0]}"
