@@ -7,6 +7,7 @@ from typing import Any
 
 import context_render
 import models_page
+import recipes_page
 from chart import Column, chart
 from matplotlib.figure import Figure
 from rows import RESULTS, matching
@@ -38,6 +39,7 @@ def page(folder: Path = RESULTS) -> str:
         remarks = remarks.replace(f"<!-- {name} -->", text)
     sections = {
         "MODELS": models_page.section(folder),
+        "RECIPES": recipes_page.section(folder),
         "CONTEXT": context_render.section(folder),
     }
     for name, text in sections.items():

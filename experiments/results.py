@@ -58,10 +58,11 @@ def package(arguments: Arguments) -> int:
 
 def render(arguments: Arguments) -> int:
     from context_render import drawings
+    from recipes_page import pictures
     from render import drawing, page
 
     (DOCS / "results.md").write_text(page())
-    for name, figure in {"results.png": drawing(), **drawings()}.items():
+    for name, figure in {"results.png": drawing(), **drawings(), **pictures()}.items():
         figure.savefig(DOCS / name, dpi=110)
     return 0
 
