@@ -57,8 +57,11 @@ class Column:
 
     @property
     def on_device(self) -> bool:
-        """Whether it is made on the device of the ``Work``, if there is a GPU."""
-        return self.per_model
+        """Whether the device of the ``Work`` does most of it, if that is a GPU.
+
+        A frozen model has read a task in a second; to learn from its vectors takes a core minutes.
+        """
+        return self.per_model and self.protocol != "frozen"
 
     @property
     def chooses(self) -> bool:

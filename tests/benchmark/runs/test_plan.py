@@ -164,12 +164,13 @@ def test_rows_of_shared_columns_serve_other_outputs(tmp_path: Path, model: str) 
 @pytest.mark.parametrize(
     ("cores", "memory", "asked", "workers"),
     [
-        (16, 139 << 30, None, (12, 4)),
-        (128, 139 << 30, None, (16, 16)),
-        (16, 11 << 30, None, (2, 4)),
+        (16, 139 << 30, None, (8, 8)),
+        (128, 139 << 30, None, (8, 16)),
+        (8, 139 << 30, None, (4, 4)),
+        (16, 11 << 30, None, (2, 2)),
         (2, 139 << 30, None, (1, 1)),
         (1, 2 << 30, None, (1, 1)),
-        (16, 139 << 30, 5, (5, 4)),
+        (16, 139 << 30, 5, (5, 8)),
     ],
 )
 def test_a_gpu_serves_as_many_as_cores_and_memory_allow(
