@@ -95,8 +95,8 @@ def run_in_processes(
     Args:
         ready: what can be done now, in order; asked anew after each. What is done must be gone.
         work: does it, in a worker; a module's function, or a ``partial`` of one.
-        on_device: whether it needs the device, and not just a core.
-        workers: processes for what needs the device, and for what needs a core alone; the first
+        on_device: whether the device does most of it, not a core.
+        workers: processes for what the device does, and for what a core does; the first
             help the others when nothing is left for them.
         seconds: from now on; what is being done then is lost.
         logs: folder of what the workers print.
