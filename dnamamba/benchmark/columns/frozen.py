@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from dnamamba.benchmark.columns.data import data_of, samples
+from dnamamba.benchmark.columns.device import released
 from dnamamba.benchmark.columns.features import Reader, features, new_reader
 from dnamamba.benchmark.columns.learners import LEARNERS, check_metric, metrics_of, probabilities
 from dnamamba.benchmark.jobs.job import Job, Row
@@ -48,6 +49,7 @@ def _row(job: Job, work: Work, model: Opened, data: LabelledDataModule, reader: 
     check_metric(data.codec, job.task.metric)
     train = features(reader, model.tokenizer, data, "train", work.device)
     held_out = features(reader, model.tokenizer, data, "test", work.device)
+    released(work.device)
     rows = standardised(train.vectors, train.vectors)
     asked = standardised(held_out.vectors, train.vectors)
     figures: dict[str, float] = {}
