@@ -1,27 +1,27 @@
 """How many runs go side by side.
 
 What the eight GUE tasks with a training part take on one H200, model, scratch and frozen, one seed,
-by a model of 4 x 256 (2 M) and the package's recipe, four choices tried in 0.3 of a run each:
+by a model of 4 x 256 (2 M) and the package's recipe, four choices tried in 0.2 of a run each:
 million bases, and seconds of a GPU that always has work, at 3.5 Mb/s in training and 12 in reading.
 
 ===========  =====  ============  =======  ========  ======  ========  =======  ====
 task         batch  steps: whole  a trial  training  frozen  held out  batches     s
 ===========  =====  ============  =======  ========  ======  ========  =======  ====
-tf/0           128          3600     1080     204.8    13.5      16.6      102    61
-tf/1           128          3600     1080     204.8    12.8      16.6      102    61
-tf/2           128          2960      890     168.6     8.1      16.6      102    50
-mouse/0         32          3600     1080      51.2     2.9      13.4      102    16
-mouse/2         32          1630      490      23.2     1.2       5.4      102     7
-core all       128          3600     1080     141.9    14.9      68.0      612    47
-core noTATA    128          3600     1080     141.9    13.4      60.9      612    47
-core TATA       32          3060      920      30.2     1.5       7.0      102     9
-all                                           966.6    68.3     204.5     1836   299
+tf/0           128          3600      720     167.6    13.5      16.6      102    50
+tf/1           128          3600      720     167.6    12.8      16.6      102    50
+tf/2           128          2960      590     137.7     8.1      16.6      102    41
+mouse/0         32          3600      720      41.9     2.9      13.4      102    13
+mouse/2         32          1630      320      18.8     1.2       5.4      102     6
+core all       128          3600      720     116.1    14.9      68.0      612    40
+core noTATA    128          3600      720     116.1    13.4      60.9      612    39
+core TATA       32          3060      610      24.7     1.5       7.0      102     8
+all                                           790.5    68.3     204.5     1836   249
 ===========  =====  ============  =======  ========  ======  ========  =======  ====
 
-Training is 113,000 steps, a launch each where they are captured as a graph. What is held out, 50
+Training is 92,000 steps, a launch each where they are captured as a graph. What is held out, 50
 validations and a test in each fine-tuned column, is read launch by launch, in so many batches: a
 fifteenth of the time. Steps of 32 rows do not fill a GPU, and take longer than their bases say. The
-longest chain, a trial and then the whole run, is 17 s of a GPU, so that all runs end together.
+longest chain, a trial and then the whole run, is 16 s of a GPU, so that all runs end together.
 
 Beside it a core learns a forest from the vectors of a large task in about 80 s, of all sixteen in
 970: 8 cores in 2 minutes. A core reads a task's files in 1 s, and counts its leaks in 4.
