@@ -95,6 +95,8 @@ def compile_kernel(kernel: Any, **options: Any) -> Any:
     signature, constants, attributes = {}, {}, {}
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
     block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
+    if kernel is adjoint_summary.adjoint_summary_kernel:
+        block, warps = block // warps, 1
     known = CONSTANTS | {"BLOCK_D": block, "SPREAD": True} | options
     for i, name in enumerate(kernel.arg_names):
         if known.get(name) in (MARKS, REACH):

@@ -98,8 +98,9 @@ def initial_gradient(scan: Scan, dy: Tensor, reach: Tensor | None = None) -> Ten
     whole = length % STEPS == 0 and groups * size == n_spans
     local = walk.decay.new_empty(batch, groups * size, p.states, channels)
     product = torch.empty_like(local)
-    arguments = walk.shared(p.block, p.warps) | walk.gated() | {"WHOLE": whole}
-    adjoint_summary_kernel[walk.programs(groups * size, p.block)](
+    block = p.block // p.warps  # a warp's: the fewer channels, the fewer spans they reach
+    arguments = walk.shared(block, 1) | walk.gated() | {"WHOLE": whole}
+    adjoint_summary_kernel[walk.programs(groups * size, block)](
         **arguments, STEPS=STEPS, SPREAD=p.spread, span=span, n_spans=groups * size,
         reach=None if p.n_spans == 1 else reach,
         dy=dy, dy_batch=dy.stride(0), DY_ROW=dy.stride(1), local=local, product=product,
