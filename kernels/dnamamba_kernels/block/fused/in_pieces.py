@@ -93,8 +93,8 @@ def _forward(
         begun.append(ahead.begin(side.scan(u, side.delta(selected), selected, gate)))
         read.append((u, selected))
     total, inside, of_sides = None, list[Inside](), list[Tensor | None]()
-    states_around = states_of(shared, sides, begun)
-    for side, halo, (entering, around) in zip(sides, halos, states_around, strict=True):
+    entered = states_of(shared, sides, begun)
+    for side, halo, (entering, around) in zip(sides, halos, entered, strict=True):
         reach = begun[0].reach() if keep_states and not shared.first(side) else None
         total, _, states = ahead.finish(begun.pop(0), entering, keep_states, total)
         inside.append(Inside(states, *read.pop(0)))
