@@ -74,7 +74,7 @@ build: $(TOOLS)  ## wheel and sdist into dist/
 	$(BIN)/python -m build --outdir dist
 
 # The oldest and newest Python that there are, and those between, in environments of their own.
-PYTHONS := $(foreach v,3.11 3.12 3.13,$(shell command -v python$(v)))
+PYTHONS := $(foreach v,3.11 3.12 3.13,$(shell python$(v) -c 'import sys; print(sys.executable)' 2>/dev/null))
 
 wheels: build  ## install the wheel on each Python 3.11 to 3.13 at hand, and look at it
 	@for python in $(PYTHONS); do \
