@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from dnamamba.benchmark.columns.data import data_of, samples
 from dnamamba.benchmark.columns.features import Reader, features, new_reader
-from dnamamba.benchmark.columns.learners import LEARNERS, check_metric, metrics_of, probabilities
 from dnamamba.benchmark.jobs.job import Job, Row
 from dnamamba.benchmark.jobs.models import opened
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.checkpoint import Opened
 from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.probing.learners import LEARNERS, check_metric, metrics_of, probabilities
 
 __all__ = ["initialised", "standardised", "trained"]
 

@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 
 from dnamamba.benchmark.columns.data import data_of, samples
 from dnamamba.benchmark.columns.features import batches
-from dnamamba.benchmark.columns.learners import (
+from dnamamba.benchmark.jobs.job import Job, Row
+from dnamamba.benchmark.jobs.work import Work
+from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.data.modules.resumable import DataPart
+from dnamamba.model.heads import HIGHER_IS_BETTER
+from dnamamba.probing.learners import (
     check_metric,
     logistic,
     metrics_of,
     probabilities,
     ridge,
 )
-from dnamamba.benchmark.columns.words import stacked, word_features
-from dnamamba.benchmark.jobs.job import Job, Row
-from dnamamba.benchmark.jobs.work import Work
-from dnamamba.data.modules.labelled import LabelledDataModule
-from dnamamba.data.modules.resumable import DataPart
-from dnamamba.model.heads import HIGHER_IS_BETTER
+from dnamamba.probing.words import stacked, word_features
 
 __all__ = ["LENGTHS", "STRENGTHS", "baseline"]
 

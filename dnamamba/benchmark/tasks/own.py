@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from dnamamba.benchmark.tasks.task import Task
-from dnamamba.benchmark.tasks.written import Written, written_in
 from dnamamba.data.labelled.reading import PART_NAMES
 from dnamamba.data.labelled.tables import is_table
+from dnamamba.probing.written import Written, written_in
 
 __all__ = ["own_tasks"]
 
