@@ -61,4 +61,6 @@ def scaled(parts: Sequence[Any]) -> list[Any]:
     mean, square = (np.asarray(x.mean(0)).ravel() for x in (parts[0], parts[0].multiply(parts[0])))
     deviation = np.sqrt(np.maximum(square - mean**2, 0))
     varied = np.flatnonzero(deviation > 0)
+    if not varied.size:  # nothing is to be learned, of one column that never varies
+        varied, deviation = np.zeros(1, np.int64), np.ones_like(deviation)
     return [rows[:, varied].multiply(1 / deviation[varied]).tocsr() for rows in parts]
