@@ -67,7 +67,8 @@ def _dots(axes: "Axes", rows: Sequence[Row], metric: str, features: Sequence[str
         at = features.index(row.features) + 0.36 * (number - (len(learners) - 1) / 2)
         values, (mean, deviation, _) = row.values(metric), row.spread(metric)
         colour, mark = _colour(row), _MARKS[number]
-        axes.plot(values, [at] * len(values), mark, color=colour, alpha=0.35, markersize=3.5)
+        below = [at + 0.1] * len(values)
+        axes.plot(values, below, mark, color=colour, alpha=0.5, markersize=3.5, linewidth=0)
         if mean is not None:
             axes.errorbar(
                 mean, at, xerr=deviation or 0, color=colour, marker=mark, markersize=8,
