@@ -17,7 +17,6 @@ __all__ = ["Divided", "divided", "parts"]
 Ints = NDArray[np.int64]
 
 _LEAST = 3  # numbers in a fold from which a correlation says something
-_FEWER = "take fewer folds, give more records, or let groups be none if they need not stay together"
 
 
 class Divided(NamedTuple):
@@ -29,6 +28,7 @@ class Divided(NamedTuple):
         strata: n; of each a fold gets its share.
         groups: n; those of one are in one fold.
         fold: (n,) the fold that tests each.
+        apart: what the groups are, or that records are none.
     """
 
     codec: Codec
@@ -36,6 +36,7 @@ class Divided(NamedTuple):
     strata: Sequence[Hashable]
     groups: list[str]
     fold: Ints
+    apart: str
 
 
 def divided(records: Records, folds: int, seed: int, apart: bool) -> Divided:
@@ -54,7 +55,7 @@ def divided(records: Records, folds: int, seed: int, apart: bool) -> Divided:
     codec, targets = _encoded(records)
     strata = strata_of(records.settings, records.labels, records.names)
     groups = _groups(records, apart)
-    called = "records" if not apart else "groups" if records.groups else "groups of relatives"
+    called = "record" if not apart else "group" if records.groups else "group of relatives"
     _check(records, codec, strata, groups, folds, called)
     fold = parts(strata, groups, folds, seed)
     for number in range(folds):
@@ -62,12 +63,12 @@ def divided(records: Records, folds: int, seed: int, apart: bool) -> Divided:
         empty = rest.all() or (codec.kind == "number" and (~rest).sum() < 2)
         lost = codec.kind == "class" and len(set(targets[rest].tolist())) < len(codec.classes)
         if empty or lost:
-            what = "hold next to nothing" if empty else "hold all records of a class"
+            what = "next to nothing" if empty else "all records of a class"
             raise ValueError(
-                f"{records.source}: the {called} are so unequal that fold {number + 1} of {folds} "
-                f"would {what}; {_FEWER}"
+                f"{records.source}: {_several(called)} are so unequal that fold {number + 1} of "
+                f"{folds} would hold {what}; {_remedy(folds, called)}"
             )
-    return Divided(codec, targets, strata, groups, fold)
+    return Divided(codec, targets, strata, groups, fold, _several(called))
 
 
 def parts(strata: Sequence[Hashable], groups: Sequence[str], folds: int, seed: int) -> Ints:
@@ -110,11 +111,12 @@ def _check(
 ) -> None:
     n, needed = len(set(groups)), folds * (_LEAST if codec.kind == "number" else 1)
     if n < folds or len(groups) < needed:
-        records_of = f"{len(groups):,} records" + (
-            "" if called == "records" else f" in {n:,} {called}"
-        )
+        within = "" if called == "record" else f" in {_count(n, called)}"
+        each = f" of {_LEAST} numbers each" if codec.kind == "number" else ""
+        remedy = _remedy(min(n, len(groups) * folds // needed), called)
         raise ValueError(
-            f"{records.source} holds {records_of}, too few for {folds} folds; {_FEWER}"
+            f"{records.source} holds {_count(len(groups), 'record')}{within}, too few for {folds} "
+            f"folds{each}; {remedy}"
         )
     if codec.kind != "class":
         return
@@ -122,8 +124,26 @@ def _check(
     for stratum, group in zip(strata, groups, strict=True):
         of_class[stratum].add(group)
     rarest = min(of_class, key=lambda name: len(of_class[name]))
-    if len(of_class[rarest]) < folds:
+    if (least := len(of_class[rarest])) < folds:
         raise ValueError(
-            f"{records.source}: class {rarest!r} has {len(of_class[rarest])} {called}, fewer than "
-            f"the {folds} folds; {_FEWER}, or leave the class out"
+            f"{records.source}: class {rarest!r} has {_count(least, called)}, fewer than the "
+            f"{folds} folds; leave the class out, or {_remedy(least, called)}"
         )
+
+
+def _remedy(most: int, called: str) -> str:
+    """What helps, where at most so many folds would do."""
+    ways = ["give more records"]
+    if most > 1:
+        ways.insert(0, "take fewer folds")
+    if called != "record":
+        ways.append("let groups be none, if relatives may be on both sides")
+    return ", or ".join(ways)
+
+
+def _count(n: int, called: str) -> str:
+    return f"{n:,} {called if n == 1 else _several(called)}"
+
+
+def _several(called: str) -> str:
+    return called.replace("record", "records").replace("group", "groups")

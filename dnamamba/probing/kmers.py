@@ -1,6 +1,7 @@
 """The linear model of k-mer counts: what there is to choose from, the choice, and its fit."""
 
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -39,7 +40,10 @@ def learned(codec: Codec, C: float, labels: NDArray[Any], rows: Any, held_out: A
     make: Callable[[], Any] = partial(logistic, C, solver="lbfgs", max_iter=ITERATIONS)
     if codec.kind == "number":
         make = partial(ridge, C)
-    return probabilities(make, codec, rows, labels, held_out)
+    with warnings.catch_warnings():
+        # What the weakest regularisation does not reach in these steps is worse by its figure.
+        warnings.filterwarnings("ignore", "lbfgs failed to converge")
+        return probabilities(make, codec, rows, labels, held_out)
 
 
 def across(

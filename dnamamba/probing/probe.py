@@ -223,8 +223,7 @@ def _remarks(
     subject: Subject, records: Records, data: Divided, settings: Settings
 ) -> tuple[str, ...]:
     n, together = len(records.names), len(set(data.groups))
-    by = "groups" if records.groups else "groups of relatives"
-    kept = f" in {together:,} {by}, each kept in one fold" if together < n else ""
+    kept = f" in {together:,} {data.apart}, each in one fold" if data.apart != "records" else ""
     counts = np.bincount(data.targets) if data.codec.kind == "class" else ()
     classes = ", ".join(f"{x} {c:,}" for x, c in zip(data.codec.classes, counts, strict=False))
     remarks = [
@@ -237,5 +236,5 @@ def _remarks(
             f"{subject.name} was fine-tuned (labels: {labels}), and its backbone is probed: if it "
             "has seen these records, its figures are too good"
         )
-        warnings.warn(remarks[-1], stacklevel=3)
+        warnings.warn(remarks[-1], stacklevel=4)
     return tuple(remarks)
