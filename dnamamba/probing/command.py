@@ -57,10 +57,10 @@ def probe(
         pooling: mean, max or last over a sequence's bases.
         both_strands: one vector for both strands, the mean of a sequence's and of its reverse
             complement's.
-        learners: of linear and forest.
+        learners: linear, forest or both.
         kmers: lengths among which k-mers are chosen; the word none for no such line.
         random_weights: put the same network with random weights beside the model.
-        folds: of the cross-validation.
+        folds: of the cross-validation, 2 at least.
         groups: what stays in one fold. auto: records that a column of groups says belong together
             (group, or fields.group), where there is none relatives, which share a quarter of their
             21-mers on either strand; relatives: these, whatever the column; none: nothing.

@@ -214,7 +214,7 @@ def _new_weights(subject: Subject, seed: int) -> nn.Module:
     """The same network, where the model is, that has learned nothing."""
     backbone = backbone_of(subject.model)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # those of GPUs stay as they are
         network = build(backbone.config)
     return network.to(next(subject.model.parameters()).device).eval()
 
