@@ -102,7 +102,10 @@ def probe(
     target = best_device(device)
     records = read_records(data, fields, labels, numbers, groups == "auto")
     split = divided(records, settings.folds, settings.seed, groups != "none")
-    found = probed(subject_of(model), records, split, settings, target, progress)
+    subject = subject_of(model)
+    if folder is not None:
+        _make(folder)
+    found = probed(subject, records, split, settings, target, progress)
     print(found)
     if folder is not None:
         found.write(folder)
@@ -124,6 +127,16 @@ def _folder(output: str, overwrite: bool) -> Path:
     if why := why_not_writable(folder / FILES[0]):
         raise ValueError(f"output {folder / FILES[0]} {why}")
     return folder
+
+
+def _make(folder: Path) -> None:
+    """Raises: ValueError: the folder cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"output {folder} cannot be made: {error.strerror}; name another folder"
+        ) from error
 
 
 def _kmers(kmers: Sequence[str]) -> tuple[int, ...]:
