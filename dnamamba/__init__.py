@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dnamamba.inference.prediction import predict
     from dnamamba.inference.scoring import score
     from dnamamba.model.mamba import Mamba
+    from dnamamba.probing.probe import probe
 
 __all__ = [
     "Mamba",
@@ -30,6 +31,7 @@ __all__ = [
     "generate",
     "load",
     "predict",
+    "probe",
     "score",
 ]
 
@@ -43,6 +45,7 @@ _HOMES = {
     "generate": "dnamamba.inference.generation",
     "load": "dnamamba.api",
     "predict": "dnamamba.inference.prediction",
+    "probe": "dnamamba.probing.probe",
     "score": "dnamamba.inference.scoring",
 }
 

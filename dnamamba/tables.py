@@ -1,4 +1,4 @@
-"""Tables of results: Parquet by the name, tab-separated text else; whole or not there."""
+"""Tables of results: files, Parquet by the name, tab-separated text else; and Markdown."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from typing import Any
 from dnamamba.extras import library
 from dnamamba.files import Opened, replacing
 
-__all__ = ["TABLE_ENDINGS", "check_table", "write_table"]
+__all__ = ["TABLE_ENDINGS", "aligned", "check_table", "write_table"]
 
 TABLE_ENDINGS = (".parquet", ".tsv")
 
@@ -57,3 +57,19 @@ def check_table(path: Path) -> None:
     """
     if path.suffix == ".parquet":
         library("pyarrow.parquet", "io", "writing Parquet", "name another output")
+
+
+def aligned(head: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1) -> str:
+    """A table as Markdown, columns as wide as their widest cells, ``left`` of them flush left."""
+    head, *lines = ([cell.replace("|", "\\|") for cell in row] for row in [head, *lines])
+    widths = [max(3, *map(len, column)) for column in zip(head, *lines, strict=True)]
+    rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
+
+    def row(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    return "\n".join([row(head), row(rule), *map(row, lines)])

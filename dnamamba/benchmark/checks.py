@@ -51,7 +51,8 @@ def check_models(models: Sequence[str]) -> list[str]:
         ValueError: none, one that does not load, one whose letters nobody knows, or one that was
             fine-tuned already: it may have seen what it is to be tested on.
     """
-    from dnamamba.benchmark.jobs.models import identity, opened
+    from dnamamba.benchmark.jobs.models import identity
+    from dnamamba.checkpoint.once import opened
     from dnamamba.model import LanguageModel
 
     if not models:

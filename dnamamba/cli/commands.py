@@ -111,6 +111,16 @@ COMMANDS = {
         ("dnamamba report runs/quickstart",),
         shared=False,
     ),
+    "probe": Command(
+        "what a frozen model's vectors know of labels, beside k-mers and random weights",
+        "dnamamba.probing.command:probe",
+        (
+            "dnamamba probe vertebrate-0.5m labelled.csv -o out",
+            "dnamamba probe runs/quickstart/model labelled.csv -o out --layers all",
+            "dnamamba probe model folder --folds 10 --groups none --learners linear",
+        ),
+        shared=False,
+    ),
     "benchmark": Command(
         "models on labelled tasks, beside k-mers, random weights and training from scratch",
         "dnamamba.benchmark.command:benchmark",

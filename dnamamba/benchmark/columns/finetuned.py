@@ -12,8 +12,8 @@ from typing import Any
 from dnamamba.benchmark.columns.data import samples
 from dnamamba.benchmark.columns.run import Run, Start, tested, trained
 from dnamamba.benchmark.jobs.job import Job, Row
-from dnamamba.benchmark.jobs.models import opened
 from dnamamba.benchmark.jobs.work import Work
+from dnamamba.checkpoint.once import opened
 from dnamamba.model.heads import HIGHER_IS_BETTER
 from dnamamba.training.callbacks.non_finite import NonFiniteError
 

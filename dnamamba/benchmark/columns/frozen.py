@@ -7,19 +7,23 @@ part is not used. All parts are read as the test part is.
 
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dnamamba.benchmark.columns.data import data_of, samples
 from dnamamba.benchmark.columns.device import released
 from dnamamba.benchmark.columns.features import Reader, features, new_reader
-from dnamamba.benchmark.columns.learners import LEARNERS, check_metric, metrics_of, probabilities
 from dnamamba.benchmark.jobs.job import Job, Row
-from dnamamba.benchmark.jobs.models import opened
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.checkpoint import Opened
+from dnamamba.checkpoint.once import opened
 from dnamamba.data.modules.labelled import LabelledDataModule
+from dnamamba.probing.learners import (
+    LEARNERS,
+    check_metric,
+    metrics_of,
+    probabilities,
+    standardised,
+)
 
 __all__ = ["initialised", "standardised", "trained"]
 
@@ -60,11 +64,3 @@ def _row(job: Job, work: Work, model: Opened, data: LabelledDataModule, reader: 
         prefix = "" if name == "linear" else f"{name}/"
         figures |= {f"{prefix}{metric}": value for metric, value in metrics.items()}
     return {"figures": figures, "samples": samples(data)}
-
-
-def standardised(vectors: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:
-    """In deviations from the mean of others; an entry that never varies is only centred."""
-    deviation = by.std(0, dtype=np.float64)
-    scale = np.where(deviation > 0, deviation, 1)
-    standard = (vectors - by.mean(0, dtype=np.float64)) / scale
-    return standard.astype(np.float32)

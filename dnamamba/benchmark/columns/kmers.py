@@ -8,9 +8,6 @@ to choose. The test part is read once, by what was chosen and learned from the w
 Splits and pieces are those of the networks, set up as for the test.
 """
 
-import math
-from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,30 +15,19 @@ from numpy.typing import NDArray
 
 from dnamamba.benchmark.columns.data import data_of, samples
 from dnamamba.benchmark.columns.features import batches
-from dnamamba.benchmark.columns.learners import (
-    check_metric,
-    logistic,
-    metrics_of,
-    probabilities,
-    ridge,
-)
-from dnamamba.benchmark.columns.words import stacked, word_features
 from dnamamba.benchmark.jobs.job import Job, Row
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
-from dnamamba.model.heads import HIGHER_IS_BETTER
+from dnamamba.probing.kmers import LENGTHS, STRENGTHS, Choice, across, chosen, learned, scaled
+from dnamamba.probing.learners import check_metric, metrics_of
+from dnamamba.probing.words import stacked, word_features
 
 __all__ = ["LENGTHS", "STRENGTHS", "baseline"]
 
-LENGTHS = (3, 4, 5, 6, 7, 8)
-STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 PIECES = 4  # of each training sequence, where the networks draw random ones
 FOLDS = 5
 CHOOSING_BASES = 8_000_000  # all of most tasks; each of 42 choices takes seconds for so many
-ITERATIONS = 300
-
-Floats = NDArray[np.float64]
 
 
 class _Part(NamedTuple):
@@ -59,21 +45,15 @@ class _Part(NamedTuple):
         return _Part(read, self.labels[:n], self.records[:n])
 
 
-class _Choice(NamedTuple):
-    k: int
-    C: float
-
-
 def baseline(job: Job, work: Work) -> Row:
     """Fit every k and strength, choose without the test part, and test once."""
     data = data_of(job, test=True)
     check_metric(data.codec, job.task.metric)
     train = _part(data, "train")
     tried = _tried(data, train.first(CHOOSING_BASES), job.task.metric)
-    sign = 1 if HIGHER_IS_BETTER[job.task.metric] else -1
-    best = max(tried, key=lambda c: -math.inf if math.isnan(tried[c]) else sign * tried[c])
+    best = chosen(tried, job.task.metric)
     test = _part(data, "test")
-    said = _learned(data, best.C, train.labels, *_counted(data, best.k, train, test))
+    said = learned(data.codec, best.C, train.labels, *_counted(data, best.k, train, test))
     return {
         "figures": metrics_of(data.codec, said, test.labels),
         "validation": tried[best],
@@ -83,7 +63,7 @@ def baseline(job: Job, work: Work) -> Row:
     }
 
 
-def _tried(data: LabelledDataModule, train: _Part, metric: str) -> dict[_Choice, float]:
+def _tried(data: LabelledDataModule, train: _Part, metric: str) -> dict[Choice, float]:
     """The metric by each choice."""
     validation = _part(data, "validation") if len(data.dataset("validation")) else None
     labels = (validation or train).labels
@@ -92,33 +72,11 @@ def _tried(data: LabelledDataModule, train: _Part, metric: str) -> dict[_Choice,
         rows = _counted(data, k, *filter(None, (train, validation)))
         for C in STRENGTHS:
             if validation is None:
-                said = _across(data, C, train, *rows)
+                said = across(data.codec, C, train.labels, train.records % FOLDS, *rows)
             else:
-                said = _learned(data, C, train.labels, *rows)
-            tried[_Choice(k, C)] = metrics_of(data.codec, said, labels)[metric]
+                said = learned(data.codec, C, train.labels, *rows)
+            tried[Choice(k, C)] = metrics_of(data.codec, said, labels)[metric]
     return tried
-
-
-def _across(data: LabelledDataModule, C: float, train: _Part, rows: Any) -> Floats:
-    """What is said of each training row by what was learned from the other folds."""
-    fold = train.records % FOLDS
-    said: Floats | None = None
-    for number in np.unique(fold):
-        out = fold == number
-        some = _learned(data, C, train.labels[~out], rows[~out], rows[out])
-        said = np.zeros((len(fold), some.shape[1])) if said is None else said
-        said[out] = some
-    assert said is not None
-    return said
-
-
-def _learned(
-    data: LabelledDataModule, C: float, labels: NDArray[Any], rows: Any, held_out: Any
-) -> Floats:
-    make: Callable[[], Any] = partial(logistic, C, solver="lbfgs", max_iter=ITERATIONS)
-    if data.codec.kind == "number":
-        make = partial(ridge, C)
-    return probabilities(make, data.codec, rows, labels, held_out)
 
 
 def _part(data: LabelledDataModule, part: DataPart) -> _Part:
@@ -135,7 +93,4 @@ def _counted(data: LabelledDataModule, k: int, train: _Part, *others: _Part) -> 
         stacked([word_features(batch, k, data.tokenizer) for batch in part.read])
         for part in (train, *others)
     ]
-    mean, square = (np.asarray(x.mean(0)).ravel() for x in (parts[0], parts[0].multiply(parts[0])))
-    deviation = np.sqrt(np.maximum(square - mean**2, 0))
-    varied = np.flatnonzero(deviation > 0)
-    return [rows[:, varied].multiply(1 / deviation[varied]).tocsr() for rows in parts]
+    return scaled(parts)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.columns.data import PARTS, data_of
 from dnamamba.benchmark.jobs.job import Job, Row
-from dnamamba.benchmark.jobs.models import opened
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.checkpoint import Model
+from dnamamba.checkpoint.once import opened
 from dnamamba.data.modules.resumable import DataPart
 from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.inference.substitutions import is_substitution

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from dnamamba.benchmark.runs.heading import Heading
 from dnamamba.benchmark.table.table import METRICS, Line, Table
 from dnamamba.files import Opened, replacing
+from dnamamba.probing.picture import COLOURS, GREYS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["draw"]
 
-# Of Okabe and Ito, told apart by the colour-blind; what no model made is grey.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_GREYS = ("#444444", "#888888", "#b0b0b0")
 _BASELINES = {"kmers": "D", "random": "o", "scratch": "o"}
 _LETTERS = 36  # in a line of a task's title
 _SHAPES = ("o", "s", "^", "v", "P", "X")
@@ -85,13 +83,13 @@ def _marks(axes: "Axes", table: Table, heading: Heading, offset: float, style: A
 def _style(heading: Heading, headings: Sequence[Heading]) -> dict[str, Any]:
     if heading.column in _BASELINES:
         alike = [h.key for h in headings if h.column == heading.column]
-        colour = _GREYS[alike.index(heading.key) % len(_GREYS)]
+        colour = GREYS[alike.index(heading.key) % len(GREYS)]
         shape = _BASELINES[heading.column]
         filled = heading.column != "random"
     else:
         models = list(dict.fromkeys(h.model for h in headings if h.column not in _BASELINES))
         number = models.index(heading.model)
-        colour, shape = _COLOURS[number % len(_COLOURS)], _SHAPES[number % len(_SHAPES)]
+        colour, shape = COLOURS[number % len(COLOURS)], _SHAPES[number % len(_SHAPES)]
         filled = heading.column == "model"
         shape = "*" if heading.column == "zero_shot" else shape
     return {

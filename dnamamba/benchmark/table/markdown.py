@@ -1,9 +1,8 @@
 """The table as Markdown, its columns aligned, so that a terminal shows it too."""
 
-from collections.abc import Sequence
-
 from dnamamba.benchmark.table.probes import probe_lines
 from dnamamba.benchmark.table.table import METRICS, Cell, Line, Mean, Table
+from dnamamba.tables import aligned
 
 __all__ = ["markdown", "notes", "page", "text_of"]
 
@@ -30,7 +29,7 @@ def page(table: Table, title: str, machine: str) -> str:
     parts += [f"{_ABOUT}\n{_MEAN}" if table.means() else _ABOUT]
     head, lines = probe_lines(table)
     if lines:
-        parts += ["## Frozen vectors, by both probes", _aligned(head, lines, left=3)]
+        parts += ["## Frozen vectors, by both probes", aligned(head, lines, left=3)]
     if table.sources:
         parts += ["## Published, by other protocols", _published(table)]
     if said := dict.fromkeys(line.note for line in table.lines if line.note):
@@ -42,7 +41,7 @@ def page(table: Table, title: str, machine: str) -> str:
 def markdown(table: Table) -> str:
     """A line a task, then one a mean."""
     head, lines = text_of(table)
-    return _aligned(head, lines, left=head.index("test"))
+    return aligned(head, lines, left=head.index("test"))
 
 
 def text_of(table: Table) -> tuple[list[str], list[list[str]]]:
@@ -90,7 +89,7 @@ def _published(table: Table) -> str:
         *((line.title, line) for line in table.lines if line.published),
         *((f"mean of {len(mean.tasks)}", mean) for mean in table.means() if mean.published),
     ]
-    return _aligned(
+    return aligned(
         ["task", "figure", *table.sources],
         [
             [
@@ -120,19 +119,3 @@ def _number(value: float | None) -> str:
 
 def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
-
-
-def _aligned(head: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Cells as wide as the widest of their column, the first columns to the left."""
-    head, *lines = ([cell.replace("|", "\\|") for cell in row] for row in [head, *lines])
-    widths = [max(3, *map(len, column)) for column in zip(head, *lines, strict=True)]
-    rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-
-    def row(cells: Sequence[str]) -> str:
-        padded = [
-            cell.ljust(width) if i < left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    return "\n".join([row(head), row(rule), *map(row, lines)])

@@ -13,10 +13,10 @@ from filelock import FileLock
 from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.tasks.cache import cache_folder
 from dnamamba.benchmark.tasks.layout import content_digest, named_files
-from dnamamba.benchmark.tasks.relatives import groups_of, sampling, sketch
 from dnamamba.data.labelled.examples import Fields, read_examples
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.files import replacing
+from dnamamba.probing.relatives import groups_of, sampling, sketch
 from dnamamba.settings import plain, typed
 
 __all__ = ["GROUPS_VERSION", "with_groups"]

@@ -9,11 +9,11 @@ import numpy as np
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.benchmark.tasks.cache import cache_folder
-from dnamamba.benchmark.tasks.relatives import groups_of, sampling, sketch, with_relatives
 from dnamamba.benchmark.tasks.task import Task
 from dnamamba.data.labelled.splits import canonical_digests
 from dnamamba.data.modules.variants import VariantDataModule
 from dnamamba.files import replacing
+from dnamamba.probing.relatives import groups_of, sampling, sketch, with_relatives
 
 __all__ = ["Leaks", "leaks_of"]
 

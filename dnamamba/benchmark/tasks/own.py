@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from dnamamba.benchmark.tasks.task import Task
-from dnamamba.benchmark.tasks.written import Written, written_in
 from dnamamba.data.labelled.reading import PART_NAMES
 from dnamamba.data.labelled.tables import is_table
+from dnamamba.probing.written import Written, is_fasta, stem, written_in
 
 __all__ = ["own_tasks"]
 
 _SEQUENCES = "dnamamba.data.modules.sequences.LabelledSequenceDataModule"
-_FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
 _SHARES = {"validation": 0.15, "test": 0.2}
 _DEEPEST = 2  # levels of folders below the one that is named
 _TABLES = ".csv, .tsv, .parquet or FASTA"
@@ -35,9 +34,9 @@ def own_tasks(path: Path) -> list[Task]:
         ValueError: neither; or no column of sequences or labels (lists the columns).
     """
     if not path.is_dir():
-        if not (is_table(path) or _is_fasta(path)):
+        if not (is_table(path) or is_fasta(path)):
             raise ValueError(f"{path} is no labelled data by its name; expected {_TABLES}")
-        return [_task(path.resolve().parent, _stem(path), {"train": path.name})]
+        return [_task(path.resolve().parent, stem(path), {"train": path.name})]
     tasks = list(_of_folder(path.resolve(), path.resolve().name))
     if not tasks:
         raise ValueError(
@@ -50,11 +49,11 @@ def own_tasks(path: Path) -> list[Task]:
 def _of_folder(folder: Path, name: str) -> Iterator[Task]:
     files = sorted(path for path in folder.iterdir() if path.is_file())
     parts = {
-        PART_NAMES[_stem(path).lower()]: path.name
+        PART_NAMES[stem(path).lower()]: path.name
         for path in files
-        if _stem(path).lower() in PART_NAMES and (is_table(path) or _is_fasta(path))
+        if stem(path).lower() in PART_NAMES and (is_table(path) or is_fasta(path))
     }
-    classes = {_stem(path): path.name for path in files if _is_fasta(path)}
+    classes = {stem(path): path.name for path in files if is_fasta(path)}
     if "train" in parts:
         yield _task(folder, name, parts)
     elif parts.keys() == {"validation", "test"}:  # its training part is not at hand
@@ -104,11 +103,3 @@ def _settings(files: Files, said: Written, split: dict[str, Any]) -> dict[str, A
     if split:
         settings["split"] = split
     return settings
-
-
-def _is_fasta(path: Path) -> bool:
-    return Path(path.name.lower().removesuffix(".gz")).suffix in _FASTA
-
-
-def _stem(path: Path) -> str:
-    return Path(path.name.removesuffix(".gz")).stem

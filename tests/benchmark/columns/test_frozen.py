@@ -13,11 +13,12 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import matthews_corrcoef, roc_auc_score
 
 import dnamamba
-from dnamamba.benchmark.columns import frozen, learners, measured
-from dnamamba.benchmark.columns.learners import probabilities
+from dnamamba.benchmark.columns import frozen, measured
 from dnamamba.benchmark.jobs.job import Job
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.data.labelled.codec import Codec
+from dnamamba.probing import learners
+from dnamamba.probing.learners import probabilities
 
 Make = Callable[..., Job]
 FILES = {part: f"{part}.csv" for part in SIZES}

@@ -10,9 +10,9 @@ from benchmark_cases import SIZES, task_of, write_part
 
 from dnamamba.alphabet import Tokenizer, complement_bases
 from dnamamba.benchmark.columns import features, kmers, measured
-from dnamamba.benchmark.columns.words import canonical_counts, word_features
 from dnamamba.benchmark.jobs.job import Job
 from dnamamba.benchmark.jobs.work import Work
+from dnamamba.probing.words import canonical_counts, word_features
 
 Make = Callable[..., Job]
 SEQUENCES = [b"ACGTTGCANGTTACG", b"TTTTTTTTTTTTTTT", b"ACGNACGTAC"]

@@ -12,18 +12,19 @@ from published import FOREIGN
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
-from dnamamba.benchmark.columns import COLUMNS, job_of, kmers, learners, measured
+from dnamamba.benchmark.columns import COLUMNS, job_of, kmers, measured
 from dnamamba.benchmark.columns.data import data_of
 from dnamamba.benchmark.columns.features import features, new_reader
 from dnamamba.benchmark.jobs.job import Job
-from dnamamba.benchmark.jobs.models import opened
 from dnamamba.benchmark.jobs.recipe import RATE, Recipe
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.benchmark.tasks.task import Task
+from dnamamba.checkpoint.once import opened
 from dnamamba.config import MambaConfig
 from dnamamba.inference.variant_scores import score_variants
 from dnamamba.model import LanguageModel
 from dnamamba.model.strand import reverse_complement
+from dnamamba.probing import learners
 
 
 @pytest.fixture(autouse=True)

@@ -28,6 +28,7 @@ __all__ = [
     "metrics_of",
     "probabilities",
     "ridge",
+    "standardised",
 ]
 
 STRENGTH = 1.0  # C of the logistic regression, and alpha of the ridge regression
@@ -79,6 +80,14 @@ def _forest(kind: str, rows: int, threads: int) -> Any:
 
 LEARNERS: dict[str, Callable[[str, int, int], Any]] = {"linear": _linear, "forest": _forest}
 """Makes a learner, of the kind of labels, the number of training rows and the threads."""
+
+
+def standardised(vectors: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:
+    """In deviations from the mean of others; an entry that never varies is only centred."""
+    deviation = by.std(0, dtype=np.float64)
+    scale = np.where(deviation > 0, deviation, 1)
+    standard = (vectors - by.mean(0, dtype=np.float64)) / scale
+    return standard.astype(np.float32)
 
 
 def probabilities(

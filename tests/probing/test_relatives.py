@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from benchmark_data import bases, mutated
 
-from dnamamba.benchmark.tasks import relatives
-from dnamamba.benchmark.tasks.relatives import groups_of, sampling, sketch, with_relatives
+from dnamamba.probing import relatives
+from dnamamba.probing.relatives import groups_of, sampling, sketch, with_relatives
 from dnamamba.report.kmers import canonical_kmers
 
 

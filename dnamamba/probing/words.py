@@ -1,5 +1,6 @@
 """How often each k-mer or its reverse complement stands in sequences, and in variants."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -7,15 +8,18 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.extras import library
+from dnamamba.probing.relatives import stretches
+from dnamamba.report.kmers import base_codes, canonical_kmers, run_lengths
 
 if TYPE_CHECKING:
     from scipy import sparse
 
-__all__ = ["canonical_counts", "shares", "stacked", "word_features"]
+__all__ = ["canonical_counts", "shares", "stacked", "word_features", "word_shares"]
 
 Ints = NDArray[np.int64]
 
 _NO_BASE = 255
+_PIECE = 1 << 20  # bases of a long sequence that are counted at a time
 
 
 def word_features(
@@ -72,6 +76,32 @@ def shares(counts: "sparse.csr_matrix") -> "sparse.csr_matrix":
 def stacked(rows: "list[sparse.csr_matrix]") -> "sparse.csr_matrix":
     """(n, width) of several batches."""
     return _sparse().vstack(rows).tocsr()
+
+
+def word_shares(sequences: Sequence[bytes], k: int) -> "sparse.csr_matrix":
+    """(n, 4^k) what shares the canonical k-mers of sequences have; see ``canonical_counts``.
+
+    Args:
+        sequences: n, of any lengths; memory grows with what is counted, not with their bases.
+        k: length.
+    """
+    counts = [_counts(block, k) for _, block in stretches(sequences)]
+    return shares(stacked(counts))
+
+
+def _counts(block: Sequence[bytes], k: int) -> "sparse.csr_matrix":
+    """The counts of neighbours, read together in pieces that overlap."""
+    joined = b"N".join(block)
+    ends = np.cumsum([len(sequence) + 1 for sequence in block])
+    total = _sparse().csr_matrix((len(block), 4**k))
+    for first in range(0, len(joined), _PIECE):
+        piece = joined[first : first + _PIECE + k - 1]
+        words = canonical_kmers(piece, k).astype(np.int64)
+        last = np.flatnonzero(run_lengths(base_codes(piece)) >= k) + first  # where each ends
+        owner = np.searchsorted(ends, last, "right")
+        places = (np.ones(len(words)), (owner, words))
+        total += _sparse().csr_matrix(places, shape=total.shape)
+    return total
 
 
 def _sparse() -> Any:

@@ -1,18 +1,18 @@
 """What a user's table or FASTA says of itself: its columns, its split, the kind of its labels."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dnamamba.data.labelled.cells import number
-from dnamamba.data.labelled.examples import read_fasta
+from dnamamba.data.labelled.examples import Fields, read_fasta
 from dnamamba.data.labelled.reading import PART_NAMES
 from dnamamba.data.labelled.tables import header_of, is_table, read_rows
 from dnamamba.missing import is_missing
 
-__all__ = ["Written", "written_in"]
+__all__ = ["Written", "are_numbers", "is_fasta", "stem", "written_in"]
 
 _ROLES = {
     "sequence": ("sequence", "seq", "sequences", "dna", "dna_sequence"),
@@ -21,6 +21,7 @@ _ROLES = {
     "split": ("split", "partition", "set"),
 }
 _HEADERS = (r"\b(?:label|class)=(?P<label>[^\s;|]+)", r"\|\s*(?P<label>[^\s|]+)\s*$")
+_FASTA = (".fa", ".fasta", ".fna", ".ffn", ".fas")
 _MOST_CLASSES = 20  # of whole numbers; more of them are a measure
 
 
@@ -43,12 +44,29 @@ class Written:
     numbers: bool = False
 
 
-def written_in(root: Path, file: str | dict[str, str]) -> Written:
+def is_fasta(path: Path) -> bool:
+    """True for names of FASTA files, with or without .gz."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix in _FASTA
+
+
+def stem(path: Path) -> str:
+    """The name without .gz and its ending."""
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+def written_in(
+    root: Path,
+    file: str | dict[str, str],
+    fields: Fields = Fields(),  # noqa: B008 (frozen)
+    remedy: str = "declare the task in a YAML file with fields",
+) -> Written:
     """Look at the training file.
 
     Args:
         root: its folder.
         file: a table, a FASTA, or class -> FASTA.
+        fields: what the user says of it; where that is the default, it is found out.
+        remedy: of a missing column; a dot and what it is for are put behind it.
 
     Raises:
         ValueError: no column of sequences or labels (lists the columns), or a FASTA whose headers
@@ -57,23 +75,25 @@ def written_in(root: Path, file: str | dict[str, str]) -> Written:
     if not isinstance(file, str):
         return Written({})
     path = root / file
-    return _table(path) if is_table(path) else _fasta(path)
+    if is_table(path):
+        return _table(path, fields, remedy)
+    return Written({"header": fields.header}) if fields.header else _fasta(path)
 
 
-def _table(path: Path) -> Written:
+def _table(path: Path, fields: Fields, remedy: str) -> Written:
+    named = _named(fields)
     names = [name for role in _ROLES.values() for name in role]
-    header = header_of(path, names)
+    header = header_of(path, [*names, *named.values()])
     lower = {name.lower(): name for name in reversed(header)}
     column = {
-        role: next((lower[name] for name in known if name in lower), "")
+        role: named.get(role) or next((lower[name] for name in known if name in lower), "")
         for role, known in _ROLES.items()
     }
     for role in ("sequence", "label"):
         if not column[role]:
             raise ValueError(
                 f"{path} has no column of {role}s ({', '.join(_ROLES[role])}); it has "
-                f"{', '.join(header) or 'none'}. Rename one, or declare the task in a YAML file "
-                f"with fields.{role}"
+                f"{', '.join(header) or 'none'}. Rename one, or {remedy}.{role}"
             )
     labels: set[str] = set()
     parts: set[str] = set()
@@ -81,19 +101,27 @@ def _table(path: Path) -> Written:
     for row in read_rows(path, read):
         labels.add(row.values[0])
         parts.update(row.values[1:])
-    named = {PART_NAMES.get(part.lower(), "") for part in parts if not is_missing(part)}
-    split = column["split"] if "train" in named else ""  # a slip in it is the reader's to tell
-    fields = {role: column[role] for role in ("sequence", "label", "group") if column[role]}
+    parts_named = {PART_NAMES.get(part.lower(), "") for part in parts if not is_missing(part)}
+    # A slip in it is the reader's to tell.
+    split = column["split"] if "train" in parts_named else ""
+    columns = {role: column[role] for role in ("sequence", "label", "group") if column[role]}
     return Written(
-        fields,
+        columns,
         bool(column["group"]),
         split,
-        frozenset(named - {""}) if split else frozenset(),
-        _are_numbers([label for label in labels if not is_missing(label)]),
+        frozenset(parts_named - {""}) if split else frozenset(),
+        are_numbers([label for label in labels if not is_missing(label)]),
     )
 
 
-def _are_numbers(labels: Sequence[str]) -> bool:
+def _named(fields: Fields) -> dict[str, str]:
+    """The columns that the user names, by what they are for."""
+    values = {"sequence": fields.sequence, "label": fields.labels[0], "group": fields.group}
+    usual = Fields()
+    return {role: x for role, x in values.items() if x and x != getattr(usual, role)}
+
+
+def are_numbers(labels: Iterable[str]) -> bool:
     """Whether labels are a measure: numbers, and fractions or very many among them."""
     try:
         values = {number(label, "") for label in labels}

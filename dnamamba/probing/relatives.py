@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from dnamamba.data.labelled.splits import canonical_digests
 from dnamamba.report.kmers import base_codes, canonical_kmers, run_lengths
 
-__all__ = ["Sketches", "groups_of", "sampling", "sketch", "with_relatives"]
+__all__ = ["Sketches", "groups_of", "sampling", "sketch", "stretches", "with_relatives"]
 
 K = 21
 SHARED = 0.25
@@ -63,7 +63,7 @@ def sketch(sequences: Sequence[bytes], one_of: int = 1) -> Sketches:
         one_of: see ``sampling``.
     """
     hashes, owners = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for first, block in _stretches(sequences):
+    for first, block in stretches(sequences):
         joined = b"N".join(block)
         values = _mixed(canonical_kmers(joined, K))
         low = values <= np.uint64((2**64 - 1) // one_of)
@@ -78,7 +78,7 @@ def sketch(sequences: Sequence[bytes], one_of: int = 1) -> Sketches:
     return _sorted(np.concatenate(hashes), np.concatenate(owners), len(sequences))
 
 
-def _stretches(sequences: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
+def stretches(sequences: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
     """Neighbours that have so many bases together, and the number of the first."""
     first = bases = 0
     for number, sequence in enumerate(sequences):

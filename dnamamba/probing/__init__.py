@@ -1,0 +1,1 @@
+"""What frozen vectors know of labels: learners, k-mers, relatives, and the probe made of them."""
