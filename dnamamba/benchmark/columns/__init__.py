@@ -3,7 +3,8 @@
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -161,16 +162,23 @@ def measured(job: Job, work: Work) -> Row:
         ValueError: the task's data or the model do not fit.
     """
     began = time.monotonic()
-    _quiet()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             row = COLUMNS[job.column].measure(job, work)
     finally:
         released(work.device)
     return {"metric": job.task.metric, **row, "seconds": round(time.monotonic() - began, 2)}
 
 
-def _quiet() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """No advice of Lightning's, in a log of many short runs."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
