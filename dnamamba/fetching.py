@@ -1,11 +1,13 @@
 """Files from the net: whole and as they should be, or not there; what broke off is gone on with."""
 
+import errno
 import hashlib
 import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,7 +80,7 @@ def fetch(
     pooch.get_logger().setLevel(logging.WARNING)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
-    with FileLock(part.with_name(f".{target.name}.lock")):
+    with _alone(part.with_name(f".{target.name}.lock")):
         if target.exists() and (checksum is None or checksum.of(target) == checksum.value):
             return target
         own = checksum is not None and checksum.kind == "sum"
@@ -88,6 +90,16 @@ def fetch(
             target.unlink(missing_ok=True)  # pooch, which knows no such checksum, would keep it
         pooch.retrieve(address, known, target.name, target.parent, downloader=download)
     return target
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """While the block lasts no other process is in one of the same lock."""
+    try:
+        with FileLock(lock):
+            yield
+    except NotImplementedError as error:
+        raise OSError(errno.ENOLCK, f"files in {lock.parent} cannot be locked") from error
 
 
 def text_of(address: str, extra: str) -> str:

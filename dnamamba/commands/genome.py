@@ -19,6 +19,7 @@ from dnamamba.spelling import closest
 __all__ = ["fetch_genome"]
 
 _EXTRA = "genomes"
+_GZIP = b"\x1f\x8b"
 _MISSING = 404
 
 
@@ -73,12 +74,16 @@ def _fetched(assembly: Assembly, target: Path) -> Path:
     """Where it lies; fetched if need be."""
     if target == assembly.file and (file := assembly.at_hand):
         return file  # it has been checked when it came
+    checksum = None
     try:
         checksum = _checksum(assembly)
         if target != assembly.file and target.exists():
             return _same(assembly, target, checksum)
         with _progress(assembly.name) as shown:
-            return fetch(assembly.address, target, checksum, _EXTRA, shown)
+            fetch(assembly.address, target, checksum, _EXTRA, shown)
+        if checksum is None:
+            _refuse_other_than_gzip(target)
+        return target
     except FileExistsError:
         raise
     except Cut as error:
@@ -89,12 +94,22 @@ def _fetched(assembly: Assembly, target: Path) -> Path:
                 f"{assembly.name}: cannot write {target}: {error}; make room, or name another "
                 "place with -o or $DNAMAMBA_CACHE"
             ) from error
-        wrong = isinstance(error, ValueError)
-        what = f"what came has another checksum than {assembly.checksums} says" if wrong else error
+        what = str(error)
+        if isinstance(error, ValueError) and checksum is not None:
+            what = f"what came has another checksum than {assembly.checksums} says"
         raise FileNotFoundError(
             f"{assembly.name}: cannot fetch {assembly.address}: {what}. Get the file by hand and "
             f"put it at {target}"
         ) from error
+
+
+def _refuse_other_than_gzip(target: Path) -> None:
+    """Throw away what a server gives in a file's place, as a page that asks for a password."""
+    with open(target, "rb") as file:
+        if file.read(2) == _GZIP:
+            return
+    target.unlink()
+    raise ValueError("what came is not compressed by gzip")
 
 
 def _same(assembly: Assembly, target: Path, checksum: Checksum | None) -> Path:

@@ -96,6 +96,16 @@ def test_without_a_checksum_it_is_said(served: Served, listed: bytes | None) -> 
         assert main(["genome", "hg38"]) == 0
 
 
+def test_a_page_in_the_place_of_the_file_is_refused(
+    tmp_path: Path, served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    served.files = dict.fromkeys(served.files, b"<html>Sign in</html>")
+    with pytest.warns(UserWarning, match="its length alone is checked"):
+        assert main(["genome", "hg38"]) == 1
+    assert "what came is not compressed by gzip. Get the file by hand" in capsys.readouterr().err
+    assert not (tmp_path / "cache" / "genomes" / "hg38.fa.gz").exists()
+
+
 def test_what_cannot_be_fetched_may_be_put_there_by_hand(
     tmp_path: Path,
     served: Served,
