@@ -63,14 +63,17 @@ class Synonyms:
 
     def meant(self, name: str) -> Meant:
         """What a name means that is none of the FASTA's."""
-        contigs: list[str] = []
-        remarks: list[str] = []
+        fitting: dict[str, str] = {}
+        refused = ""
         for other in sorted(_alike(name)):
             if other in self._contigs:
                 fits, remark = self._fits(name, other)
-                remarks += [remark] if remark else []
-                contigs += [other] if fits else []
-        return Meant(contigs, remarks[0] if remarks and len(contigs) < 2 else "")
+                if fits:
+                    fitting[other] = remark
+                else:
+                    refused = refused or remark
+        remarks = [*fitting.values()] if fitting else [refused]
+        return Meant([*fitting], remarks[0] if len(remarks) == 1 else "")
 
     def refusal(self, name: str) -> str:
         """What to tell a user whose name means no contig, or more than one."""

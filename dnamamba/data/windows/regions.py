@@ -106,22 +106,25 @@ class Contigs:
 
     def _rename(self, name: str) -> list[int]:
         """Numbers of the contigs that go by another name in their genomes."""
-        numbers, refusals, remark = [], [], ""
+        numbers, remarks, doubts, refusals = [], [], [], []
         for genome, synonyms in self._synonyms.items():
             bare = name.removeprefix(f"{genome}:")
-            contigs, remark_ = synonyms.meant(bare)
+            contigs, remark = synonyms.meant(bare)
             numbers += [self._numbers[f"{genome}:{contig}"][0] for contig in contigs]
-            remark = remark or remark_
-            if len(contigs) > 1 or (remark_ and not contigs):
-                refusals.append(synonyms.refusal(bare))
-        if not numbers or (len(numbers) > 1 and refusals):
-            why = refusals[0] if refusals else nearest_name(name, self._numbers)
+            if len(contigs) == 1:
+                remarks.append(remark)
+            elif contigs:
+                doubts.append(synonyms.refusal(bare))
+            elif remark:
+                refusals.append(remark)
+        if doubts or not numbers:
+            why = [*doubts, *refusals, nearest_name(name, self._numbers)][0]
             raise ValueError(f"no genome has a contig {name!r}; {why}")
         if len(numbers) == 1:
             if not self._renamed:
                 genome = self.genomes[self.genome[numbers[0]]]
                 known = self.names[numbers[0]]
-                warnings.warn(spoken(genome, name, known, remark), stacklevel=3)
+                warnings.warn(spoken(genome, name, known, remarks[0]), stacklevel=3)
             self._renamed[name] = numbers
         return numbers
 

@@ -34,6 +34,8 @@ PIG = {"chr1": 274_330_532}  # of no assembly in the table, and longer than huma
         (GRCH37, "NC_000001.10", "1"),
         (GRCH37, "NC_012920.1", "MT"),
         (HG19, "NC_001807.4", "chrM"),
+        (HG19 | {"chrMT": 16_569}, "MT", "chrMT"),
+        (HG19 | {"chrMT": 16_569}, "M", "chrM"),
         (HS1, "NC_060925.1", "chr1"),
         (HS1, "MT", "chrM"),
         (NCBI, "1", "NC_000001.11"),

@@ -173,3 +173,6 @@ def test_a_name_of_two_genomes_is_read_where_it_is_meant() -> None:
     contigs = Contigs.of({"hg": {"chr1": 9}, "mm": {"chr1": 8}})
     with pytest.warns(UserWarning, match="mm spells contigs otherwise"):
         assert parse_region("mm:1:0-5", contigs).contig.tolist() == [1]
+    contigs = Contigs.of({"hg19": {"chrM": 16_571}, "own": {"chrM": 9}})
+    with pytest.warns(UserWarning, match="^own spells .* 'MT' is read as 'chrM', others likewise$"):
+        assert parse_region("MT:0-5", contigs).contig.tolist() == [1]
