@@ -52,6 +52,7 @@ PIG = {"chr1": 274_330_532}  # of no assembly in the table, and longer than huma
         (FLY, "chrM", "mitochondrion_genome"),
         (MOUSE, "NC_000067.7", "1"),
         (MOUSE, "chrM", "MT"),
+        ({"1": 260_522_016}, "NC_051336.1", "1"),
         (THALE, "1", "Chr1"),
         (THALE, "NC_003070.9", "Chr1"),
         (THALE, "Pt", "ChrC"),
