@@ -53,7 +53,7 @@ INPUT: list[tuple[str, str, Spoil, str]] = [
     ("protein", "g.fa", b">p\nMKVLAA\n", "p, position 3 (0-based): 'L' is no nucleotide"),
     ("gaps", "g.fa", b">a\nAC-T\n", "'-' is a gap"),
     ("BED missing", "some.bed", Path.unlink, "No such file"),
-    ("BED, unknown contig", "some.bed", b"1\t0\t9\n", "did you mean 'chr1'? The prefix 'chr'"),
+    ("BED, unknown contig", "some.bed", b"ch1\t0\t9\n", "did you mean 'chr1'?"),
     ("BED, start behind end", "some.bed", b"chr1\t9\t3\n", "start 9 is not below end 3"),
     ("BED, out of range", "some.bed", b"chr1\t0\t2000\n", "'chr1' has 1,000 bases"),
     ("BED, no integers", "some.bed", b"chr1\t0\t1e2\n", "end must be an integer"),

@@ -105,6 +105,13 @@ COMMANDS = {
         shared=False,
         on_device=False,
     ),
+    "genome": Command(
+        "a reference genome by its name, as hg38, fetched and checked",
+        "dnamamba.commands.genome:fetch_genome",
+        ("dnamamba genome hg38", "dnamamba genome TAIR10 -o thale.fa.gz", "dnamamba genome --list"),
+        shared=False,
+        on_device=False,
+    ),
     "report": Command(
         "table, figures and samples of a finished run",
         "dnamamba.report.report:report",

@@ -16,6 +16,7 @@ from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
 from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
+from dnamamba.data.genome.assemblies import located
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.device import best_device
 from dnamamba.files import replacing
@@ -88,7 +89,7 @@ def evaluate_fasta(
         fasta = [texts] if isinstance(texts, str) else texts
         if not fasta:
             raise ValueError("no FASTA is named; name at least one")
-        each_once("fasta", fasta)
+        each_once("fasta", [located(path) for path in fasta])
         if bed is not None and len(fasta) != 1:
             raise ValueError(f"bed goes with one FASTA file, got {len(fasta)}")
         if output is not None:

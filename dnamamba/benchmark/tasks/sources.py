@@ -1,13 +1,11 @@
 """Where a task's files lie: in the user's data folder, or in the cache, fetched once."""
 
-import logging
 from pathlib import Path
-from typing import Any
 
 from dnamamba.benchmark.tasks.cache import cache_folder
 from dnamamba.benchmark.tasks.layout import named_files, stored
 from dnamamba.benchmark.tasks.task import Task
-from dnamamba.extras import library
+from dnamamba.fetching import Checksum, fetch
 
 __all__ = ["at_hand", "root_of"]
 
@@ -84,11 +82,8 @@ def _held_out(task: Task) -> list[str]:
 
 def _fetch(task: Task, name: str, data: Path | None) -> None:
     target, source = _cache(task) / name, task.files[name]
-    pooch: Any = library("pooch", "benchmark", f"fetching {name}", f"put it at {target} by hand")
-    pooch.get_logger().setLevel(logging.WARNING)
-    checksum = f"sha256:{source['sha256']}"
     try:
-        pooch.retrieve(source["address"], checksum, target.name, target.parent)
+        fetch(source["address"], target, Checksum("sha256", source["sha256"]), "benchmark")
     except (OSError, ValueError) as error:
         wrong = isinstance(error, ValueError)
         what = f"what it gives has another sha256 than {source['sha256']}" if wrong else str(error)

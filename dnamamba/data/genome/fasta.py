@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from dnamamba import arguments
 from dnamamba.alphabet import Tokenizer, complement_bases
+from dnamamba.data.genome.assemblies import located
 from dnamamba.data.genome.build import open_cache
 from dnamamba.data.genome.names import nearest_name
 from dnamamba.data.genome.places import default_cache_dir
@@ -36,7 +37,7 @@ class Genome:
     warning.
 
     Args:
-        path: the FASTA file.
+        path: the FASTA file, or the name of a reference that has been fetched, as hg38.
         cache_dir: where caches lie; ``$DNAMAMBA_CACHE``, else ``~/.cache/dnamamba``. A cache
             takes one byte a base. Without room for it a plain FASTA is read by its index, at
             about a third of the speed, and its lines must have one width; a compressed one is
@@ -56,7 +57,7 @@ class Genome:
     """
 
     def __init__(self, path: str | Path, cache_dir: str | Path | None = None) -> None:
-        self.path = arguments.path("the FASTA", path).absolute()
+        self.path = Path(located(arguments.path("the FASTA", path))).absolute()
         folder = default_cache_dir()
         if cache_dir is not None:
             folder = arguments.path("cache_dir", cache_dir).absolute()

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dnamamba.arguments import each_once, path_texts
+from dnamamba.data.genome.assemblies import located
 from dnamamba.data.genome.fasta import Genome
 
 __all__ = ["open_genomes"]
@@ -21,6 +22,7 @@ def open_genomes(
     paths = [texts] if isinstance(texts, str) else texts
     if not paths:
         raise ValueError("no genome given; name at least one FASTA file in data.genomes")
+    paths = [located(path) for path in paths]
     each_once("data.genomes", paths)
     genomes = [Genome(path, cache_dir) for path in paths]
     names = [genome.name for genome in genomes]

@@ -43,7 +43,8 @@ class GenomeDataModule(ResumableDataModule):
     are as ``TapeDataset`` says.
 
     Args:
-        genomes: FASTA files (plain, bgzip or gzip). A list takes every window once an epoch; a
+        genomes: FASTA files (plain, bgzip or gzip), or names of references that ``dnamamba
+            genome`` has fetched, as hg38. A list takes every window once an epoch; a
             dictionary path -> weight mixes the genomes: of an epoch's samples each genome has a
             share in proportion to its weight, and runs through its own windows at its own pace.
         tokenizer: byte -> id.

@@ -9,6 +9,7 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import each_once, path_text, path_texts
+from dnamamba.data.genome.assemblies import located
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.labelled.codec import Codec
@@ -108,7 +109,7 @@ class SpeciesDataModule(LabelledDataModule):
 
     def read_labelled(self) -> Codec:
         """Open the genomes and decide all windows; gives the species' numbers."""
-        each_once("data.species", self.species.values())
+        each_once("data.species", [located(path) for path in self.species.values()])
         genomes = {name: Genome(path) for name, path in self.species.items()}
         weights = [1.0] * len(self.species) if self.balanced else None
         where = self.length, self.window_config, self.split

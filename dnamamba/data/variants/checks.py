@@ -1,10 +1,12 @@
 """Can a VCF record be used? Its place and REF against the genome, its alleles as bases."""
 
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.synonyms import Synonyms, spoken
 from dnamamba.data.variants.vcf import Record
 
 __all__ = ["Nearby", "Problem", "VariantChecks", "allele_problem", "format_problem", "site_problem"]
@@ -34,7 +36,8 @@ class VariantChecks:
             to REF.
         kinds: which of ``snv``, ``mnv`` and ``indel`` to keep; None for all.
         contig_names: ``add_chr`` reads 17 as chr17 and MT as chrM, ``drop_chr`` the reverse;
-            or name in the VCF -> name in the FASTA (others stay as they are).
+            or name in the VCF -> name in the FASTA (others stay as they are). A name that the
+            FASTA lacks is looked up among the other names of its contigs (1, chr1, NC_000001.11).
         malformed: the line is no record of a VCF: its columns, POS, QUAL, the letters of REF or
             ALT, the INFO field that is read.
 
@@ -93,6 +96,27 @@ class Nearby:
     def __init__(self, genome: Genome) -> None:
         self.genome = genome
         self._contig, self._start, self._bases = "", 0, b""
+        self._synonyms = Synonyms(genome.contigs)
+        self._renamed: dict[str, str] = {}
+
+    def known(self, name: str) -> str:
+        """The FASTA's name of a contig that goes by another; a warning says so, the first time.
+
+        Raises:
+            ValueError: it has none; suggests the nearest name.
+        """
+        if name in self.genome.contigs:
+            return name
+        if name not in self._renamed:
+            contigs, remark = self._synonyms.meant(name)
+            if len(contigs) != 1:
+                why = self._synonyms.refusal(name)
+                raise ValueError(f"{self.genome.path} has no contig {name!r}; {why}")
+            if not self._renamed:
+                line = spoken(self.genome.path.name, name, contigs[0], remark)
+                warnings.warn(line, stacklevel=2)
+            self._renamed[name] = contigs[0]
+        return self._renamed[name]
 
     def fetch(self, contig: str, start: int, end: int) -> bytes:
         """``Genome.fetch`` of a known contig's bases [start, end), within it."""
@@ -136,7 +160,7 @@ def site_problem(
 
     Args:
         record: from ``read_records``.
-        contig: the FASTA's name of its contig.
+        contig: its contig, as the FASTA names it or by another name (see ``Nearby.known``).
         nearby: reads the reference.
         checks: the policies.
     """
@@ -151,7 +175,7 @@ def site_problem(
             )
         return format_problem(f"REF {record.ref[:40]!r} {_LETTERS}", checks)
     try:
-        genome.number(contig)
+        contig = nearby.known(contig)
     except ValueError as error:
         return Problem(
             f"{error}; set checks.contig_names (add_chr, drop_chr or a table), or leave such "

@@ -154,6 +154,7 @@ def _alleles(
     if problem := site_problem(record, contig, nearby, checks):
         _leave_out(record, problem, left_out)
         return
+    contig = nearby.known(contig)
     written = "" if record.contig == contig else record.contig
     for number, alt in enumerate(record.alts or ["."], 1):
         if problem := allele_problem(record, alt, checks, longest):

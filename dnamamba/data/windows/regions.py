@@ -4,6 +4,7 @@ Coordinates are 0-based and half-open, as in BED. Everything is a few sorted arr
 intervals are combined in a fraction of a second.
 """
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.data.genome.names import nearest_name
+from dnamamba.data.genome.synonyms import Synonyms, spoken
 
 __all__ = ["Contigs", "Regions", "covers", "difference", "intersection", "union", "widened"]
 
@@ -88,18 +90,55 @@ class Contigs:
     def number(self, name: str) -> int:
         """A contig's number, by ``contig`` or ``genome:contig``.
 
+        A name that no genome has may be another one for a contig (see ``Synonyms``): a warning
+        says so, the first time.
+
         Raises:
             ValueError: no such contig (suggests the nearest name), or several genomes have one.
         """
-        numbers = self._numbers.get(name, [])
+        numbers = self._numbers.get(name)
+        if numbers is None:
+            numbers = self._renamed.get(name) or self._rename(name)
         if len(numbers) == 1:
             return numbers[0]
-        if numbers:
-            several = [f"{self.genomes[self.genome[i]]}:{name}" for i in numbers]
-            raise ValueError(
-                f"several genomes have a contig {name!r}; write {' or '.join(several)}"
-            )
-        raise ValueError(f"no genome has a contig {name!r}; {nearest_name(name, self._numbers)}")
+        several = [f"{self.genomes[self.genome[i]]}:{self.names[i]}" for i in numbers]
+        raise ValueError(f"several genomes have a contig {name!r}; write {' or '.join(several)}")
+
+    def _rename(self, name: str) -> list[int]:
+        """Numbers of the contigs that go by another name in their genomes."""
+        numbers, remarks, doubts, refusals = [], [], [], []
+        for genome, synonyms in self._synonyms.items():
+            bare = name.removeprefix(f"{genome}:")
+            contigs, remark = synonyms.meant(bare)
+            numbers += [self._numbers[f"{genome}:{contig}"][0] for contig in contigs]
+            if len(contigs) == 1:
+                remarks.append(remark)
+            elif contigs:
+                doubts.append(synonyms.refusal(bare))
+            elif remark:
+                refusals.append(remark)
+        if doubts or not numbers:
+            why = [*doubts, *refusals, nearest_name(name, self._numbers)][0]
+            raise ValueError(f"no genome has a contig {name!r}; {why}")
+        if len(numbers) == 1:
+            if not self._renamed:
+                genome = self.genomes[self.genome[numbers[0]]]
+                known = self.names[numbers[0]]
+                warnings.warn(spoken(genome, name, known, remarks[0]), stacklevel=3)
+            self._renamed[name] = numbers
+        return numbers
+
+    @cached_property
+    def _renamed(self) -> dict[str, list[int]]:
+        """Names of other spellings, as they come, and the contig of each."""
+        return {}
+
+    @cached_property
+    def _synonyms(self) -> dict[str, Synonyms]:
+        lengths: dict[str, dict[str, int]] = {genome: {} for genome in self.genomes}
+        for name, genome, length in zip(self.names, self.genome, self.length, strict=True):
+            lengths[self.genomes[genome]][name] = int(length)
+        return {genome: Synonyms(contigs) for genome, contigs in lengths.items()}
 
     @cached_property
     def _numbers(self) -> dict[str, list[int]]:

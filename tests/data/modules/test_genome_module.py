@@ -326,3 +326,18 @@ def test_batches_travel_as_bytes_and_examples_are_made_on_the_device(
         for tensor, on_host in zip(made[:3], expected[:3], strict=True):
             assert tensor.device.type == "cuda"
             assert torch.equal(tensor.cpu(), on_host)
+
+
+def test_references_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str]
+) -> None:
+    monkeypatch.setenv("DNAMAMBA_CACHE", str(tmp_path))
+    named = {"sacCer3": 1.0, paths[1]: 2.0}
+    with pytest.raises(ValueError, match="run `dnamamba genome sacCer3`"):
+        module(named).prepare_data()
+    (tmp_path / "genomes").mkdir()
+    (tmp_path / "genomes" / "sacCer3.fa").write_text(Path(paths[0]).read_text())
+    data = module(named)
+    data.setup("fit")
+    assert list(data.genomes) == ["sacCer3", "two"]
+    assert data.hparams["genomes"] == named

@@ -241,3 +241,19 @@ def test_warnings_of_vcfpy_stay_away(genome: Genome, tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(list(read_variants(write(tmp_path, text), genome, info="UNDECLARED"))) == 1
+
+
+def test_contigs_by_other_names_are_said_once(genome: Genome, tmp_path: Path) -> None:
+    lines = [row(1, "A", "C", contig="1"), row(1, "A", "G", contig="1"), row(1, "A", "T")]
+    path = write(tmp_path, HEADER + "".join(lines))
+    said = r"^ref\.fa spells contigs otherwise: '1' is read as 'chr1', others likewise$"
+    with pytest.warns(UserWarning, match=said) as warned:
+        variants = list(read_variants(path, genome))
+    assert len(warned) == 1
+    assert [(v.contig, v.vcf_contig) for v in variants] == [("chr1", "1")] * 2 + [("chr1", "chr1")]
+
+
+def test_an_accession_on_a_contig_of_another_length_is_said(genome: Genome, tmp_path: Path) -> None:
+    path = write(tmp_path, HEADER + row(1, "A", "C", contig="NC_000001.11"))
+    with pytest.warns(UserWarning, match=r"'chr1' has 40 bases, and NC_000001\.11 248,956,422"):
+        assert [v.name for v in read_variants(path, genome)] == ["chr1:1:A:C"]

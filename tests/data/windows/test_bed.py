@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dnamamba.data.windows.bed import bed_rows, read_bed
+from dnamamba.data.windows.bed import bed_rows, parse_region, read_bed
 from dnamamba.data.windows.regions import Contigs
 
 CONTIGS = Contigs.of({"g": {"chr1": 1000, "chr2": 500}})
@@ -50,7 +50,7 @@ def test_compressed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("1\t10\t20", "no genome has a contig '1'; did you mean 'chr1'.*chr1 and 1 differ"),
+        ("ch1\t10\t20", "no genome has a contig 'ch1'; did you mean 'chr1'"),
         ("chrX\t10\t20", "no genome has a contig 'chrX'"),
         ("chr1\t20\t20", "start 20 is not below end 20.*half-open"),
         ("chr1\t30\t20", "start 30 is not below end 20"),
@@ -139,3 +139,40 @@ def test_damage_is_named(tmp_path: Path, content: bytes, message: str) -> None:
 
 def test_a_file_of_headers_holds_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, "# comment\ntrack name=x\nbrowser hide all\n").regions.bases == 0
+
+
+def test_contigs_by_other_names_are_said_once(tmp_path: Path) -> None:
+    contigs = Contigs.of({"ref": {"chr1": 1000, "chrM": 500}})
+    (path := tmp_path / "some.bed").write_text("1\t0\t9\nMT\t0\t9\n1\t5\t9\nref:1\t5\t9\n")
+    said = "^ref spells contigs otherwise: '1' is read as 'chr1', others likewise$"
+    with pytest.warns(UserWarning, match=said) as warned:
+        rows = read_bed(path, contigs)
+    assert len(warned) == 1
+    assert rows.regions.contig.tolist() == [0, 1, 0, 0]
+    assert parse_region("M:3-7", contigs).contig.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("genomes", "name", "message"),
+    [
+        ({"hg": {"chr1": 9}, "mm": {"chr1": 8}}, "1", "write hg:chr1 or mm:chr1"),
+        ({"hg": {"chr1": 9}, "mm": {"NC_000067.7": 8}}, "1", "write hg:chr1 or mm:NC_000067.7"),
+        ({"hg": {"chrM": 9, "MT": 8}}, "M", "it may be 'MT' or 'chrM'; write which"),
+        ({"hg": {"chr1": 9}, "mm": {"chr1": 8}}, "mm:2", "no genome has a contig 'mm:2'"),
+        ({"hg": {"chrM": 16_571}}, "MT", "'chrM' is GRCh37's NC_001807.4 .*another sequence"),
+    ],
+)
+def test_other_names_that_are_not_certain(
+    genomes: dict[str, dict[str, int]], name: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_region(f"{name}:0-5", Contigs.of(genomes))
+
+
+def test_a_name_of_two_genomes_is_read_where_it_is_meant() -> None:
+    contigs = Contigs.of({"hg": {"chr1": 9}, "mm": {"chr1": 8}})
+    with pytest.warns(UserWarning, match="mm spells contigs otherwise"):
+        assert parse_region("mm:1:0-5", contigs).contig.tolist() == [1]
+    contigs = Contigs.of({"hg19": {"chrM": 16_571}, "own": {"chrM": 9}})
+    with pytest.warns(UserWarning, match="^own spells .* 'MT' is read as 'chrM', others likewise$"):
+        assert parse_region("MT:0-5", contigs).contig.tolist() == [1]

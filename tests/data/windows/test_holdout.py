@@ -166,3 +166,13 @@ def test_errors_name_the_rows(tmp_path: Path, build, message: str) -> None:
 def test_settings_check_themselves(build, message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         build()
+
+
+def test_parts_may_name_contigs_by_other_names() -> None:
+    contigs = Contigs.of({"ref": {"chr1": 1000, "chr2": 1000, "chrM": 500}})
+    split = GenomeSplit(validation=Part(contigs=("2",)), test=Part(contigs=("MT",)), guard=0)
+    with pytest.warns(UserWarning, match="'2' is read as 'chr2'") as warned:
+        parts = divide(contigs.whole, contigs, split, 100, 0)
+    assert len(warned) == 1
+    assert parts["validation"].contig.tolist() == [1]
+    assert parts["test"].contig.tolist() == [2]
