@@ -46,8 +46,10 @@ TOLERATED = {"issued": 1.1, "special": 1.1, "memory": 1.1, "registers": 1.1, "sp
 HALF = ["u", "delta", "z", "y", "dy", "dz", "du", "ddelta"]
 N = 16
 MARKS = "*u8"  # of ``cuts``, where there are marks
+REACH = "*i32"  # of the adjoint's summary
 CONSTANTS = {
     "cuts": None,
+    "reach": REACH,
     "N": N,
     "STEPS": STEPS,
     "SOFTPLUS": True,
@@ -93,10 +95,12 @@ def compile_kernel(kernel: Any, **options: Any) -> Any:
     signature, constants, attributes = {}, {}, {}
     p, back = plan(1, 2**20, 512, N), kernel is backward.adjoint_kernel
     block, warps = (p.back_block, p.back_warps) if back else (p.block, p.warps)
+    if kernel is adjoint_summary.adjoint_summary_kernel:
+        block, warps = block // warps, 1
     known = CONSTANTS | {"BLOCK_D": block, "SPREAD": True} | options
     for i, name in enumerate(kernel.arg_names):
-        if known.get(name) == MARKS:
-            signature[name] = MARKS
+        if known.get(name) in (MARKS, REACH):
+            signature[name] = known[name]
             attributes[(i,)] = [["tt.divisibility", 16]]
         elif name in known:
             signature[name] = "constexpr"
@@ -191,7 +195,6 @@ def counts() -> dict[str, Count]:
     border = 4 * N / STEPS
     shares = 2 * 4 * N / 32  # of dB and dC
     second = {"REVERSE": True, "ADD": True}
-    summed = {"local": None, "product": None}  # over pieces: before
     marked = {"cuts": MARKS}  # rows of several segments
     output, swept = forward.output_kernel, prepare.prepare_kernel
     return {
@@ -206,7 +209,6 @@ def counts() -> dict[str, Count]:
             ("… and y", swept, 12 + border, {}),  # within a block
             ("… first, and y", swept, 10 + border, {"dz": None}),
             ("… second, and y", swept, 14 + border, second),
-            ("… summed before, and y", swept, 12 + border, summed),
             ("adjoint summary", adjoint_summary.adjoint_summary_kernel, 6, {}),
             ("adjoint", backward.adjoint_kernel, 12 + border + 2 * shares, {}),
             ("summary, with marks", forward.summary_kernel, 4, marked),

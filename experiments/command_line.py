@@ -2,23 +2,25 @@
 
 import argparse
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pool import Job, run_jobs
 from rows import pack
+
+from dnamamba.benchmark.runs.outcomes import Outcome, Runnable
+from dnamamba.benchmark.runs.pool import run_in_processes
 
 __all__ = ["add_run_options", "do_missing"]
 
 
-def add_run_options(command: argparse.ArgumentParser, workers: int) -> None:
+def add_run_options(command: argparse.ArgumentParser, workers: int | None) -> None:
     """``output``, ``seconds``, ``workers``, ``pack`` and ``set``.
 
     Args:
         command: the parser.
-        workers: runs side by side, unless the user says otherwise.
+        workers: runs side by side, unless the user says otherwise; None: the script decides.
     """
     command.add_argument("--output", type=Path, required=True)
     command.add_argument("--seconds", type=float, default=1e9, help="then stop, whatever runs")
@@ -32,29 +34,48 @@ def add_run_options(command: argparse.ArgumentParser, workers: int) -> None:
 
 def do_missing(
     arguments: argparse.Namespace,
-    missing: Callable[[], Collection[Any]],
-    work: Callable[[Job], None],
+    missing: Callable[[], Sequence[Runnable]],
+    work: Callable[[Any], None],
 ) -> int:
-    """Do what has no row yet, side by side, as the options say.
+    """Do what has no row yet, side by side, as the options say; what fails is not tried again.
 
     Args:
         arguments: with those of ``add_run_options``.
-        missing: the jobs that are left.
-        work: does one.
+        missing: the jobs that are left, in order.
+        work: does one, in a worker; a module's function, or a ``partial`` of one.
 
     Returns:
         0 where none is left, else 1.
     """
     began, output = time.monotonic(), arguments.output.resolve()
+    logs, failed = output / "logs", 0
+    workers = (min(arguments.workers, len(missing())), 0)
+    outcomes = run_in_processes(missing, work, _any, workers, arguments.seconds, logs)
     try:
-        failed = run_jobs(missing, work, arguments.workers, arguments.seconds, output / "logs")
+        for outcome in outcomes:
+            _show(outcome, logs)
+            failed += outcome.error is not None
     finally:
         if arguments.pack:
             packed = pack(output, arguments.pack)
             print("packed:", *(f"{path.name} {path.stat().st_size:,}" for path in packed))
     left = len(missing())
-    print(f"{time.monotonic() - began:.0f} s; {left} runs left, {len(failed)} failed")
+    print(f"{time.monotonic() - began:.0f} s; {left} runs left, {failed} failed")
     return 1 if left else 0
+
+
+def _any(job: Runnable) -> bool:
+    """Every worker may do it."""
+    return True
+
+
+def _show(outcome: Outcome, logs: Path) -> None:
+    """A line of what has ended; an error is written whole into the logs, too."""
+    line = f"{outcome.seconds:7.1f} s  {outcome.name}"
+    if outcome.error is not None:
+        (logs / f"{outcome.name}.error").write_text(outcome.error)
+        line += f" FAILED: {outcome.error.rstrip().splitlines()[-1]}"
+    print(line, flush=True)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -12,15 +12,16 @@ import numpy as np
 import yaml
 from context_labels import CONFIG, data_settings
 from context_plan import Context, KmersJob, LabelsJob
-from finetuning import built
-from kmers import canonical_counts, canonical_words
 from numpy.typing import NDArray
-from plan import changed
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-__all__ = ["kmers"]
+from dnamamba.benchmark.columns.words import canonical_counts
+from dnamamba.benchmark.tasks.task import changed
+from dnamamba.data.modules import SpeciesDataModule
+
+__all__ = ["canonical_words", "kmers"]
 
 LENGTHS = (4, 6)
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -37,10 +38,10 @@ def kmers(job: KmersJob, context: Context) -> dict[str, Any]:
     """Fit every k and C, choose, fit again, test once."""
     settings = data_settings(job.length, LabelsJob(job.length).batch)
     section = changed(yaml.safe_load(CONFIG.read_text()), settings)["data"]
-    data = built(section)
+    data = SpeciesDataModule(**section["init_args"])
     count = min(MOST, context.steps(job.length))
     label, fitted, choosing = _sides(data, count)
-    rows = {k: _features(data.dataset("train"), count, job.length, k) for k in LENGTHS}
+    rows = {k: _features(data, "train", count, job.length, k) for k in LENGTHS}
     tried = {
         (k, strength): _accuracy(_fit(rows[k][fitted], label[fitted], strength), rows[k][choosing],
                                  label[choosing])
@@ -52,7 +53,7 @@ def kmers(job: KmersJob, context: Context) -> dict[str, Any]:
     tested = data.dataset("test")
     where = data.windows("test").samples(np.arange(len(tested)))
     truth = data.plans.contigs.genome[where.contig]
-    predicted = model.predict(_features(tested, len(tested), job.length, k))
+    predicted = model.predict(_features(data, "test", len(tested), job.length, k))
     names = list(data.species)
     windows = Counter(names[i] for i in truth.tolist())
     right = Counter(names[i] for i in truth[predicted == truth].tolist())
@@ -78,16 +79,24 @@ def _sides(data: Any, count: int) -> tuple[Ints, NDArray[np.bool_], NDArray[np.b
     return label, fitted, choosing
 
 
-def _features(dataset: Any, count: int, length: int, k: int) -> Floats:
+def _features(data: Any, part: str, count: int, length: int, k: int) -> Floats:
     """(count, canonical k-mers) shares."""
-    canonical = canonical_words(k)
+    canonical, dataset = canonical_words(k), data.dataset(part)
     parts = []
     for numbers in np.array_split(np.arange(count), max(1, count * length // AT_ONCE)):
         batch = dataset[numbers]
-        counts = canonical_counts(batch["tokens"].numpy(), batch["lengths"].numpy(), k)
+        tokens, lengths = batch["tokens"].numpy(), batch["lengths"].numpy()
+        counts = canonical_counts(tokens, lengths, k, data.tokenizer)
         own = counts[:, canonical].toarray().astype(np.float32)
         parts.append(own / np.maximum(own.sum(1, keepdims=True), 1))
     return np.concatenate(parts)
+
+
+def canonical_words(k: int) -> Ints:
+    """The columns of ``canonical_counts`` that may hold counts."""
+    word = np.arange(4**k)
+    reverse = sum((3 - word // 4**i % 4) * 4 ** (k - 1 - i) for i in range(k))
+    return np.flatnonzero(word <= reverse)
 
 
 def _fit(rows: Floats, label: Ints, strength: float) -> Pipeline:

@@ -8,7 +8,8 @@ from typing import Any
 
 from context_data import spanning
 from context_plan import CONFIGS, Context, LabelsJob
-from context_runs import arguments, fit, logged_rate
+from context_runs import fit
+from fitting import arguments, logged_rate
 
 from dnamamba.cli import main
 

@@ -6,7 +6,8 @@ import torch
 from context_data import contigs_of
 from context_distance import by_distance
 from context_plan import CONFIGS, Context, LanesJob
-from context_runs import fit, logged_rate
+from context_runs import fit
+from fitting import logged_rate
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer

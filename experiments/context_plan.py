@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plan import ROOT
+from places import CONFIGS
 
 __all__ = [
     "BATCHES",
@@ -27,7 +27,6 @@ GROUPS = {
         *("bosTau8", "loxAfr3", "echTel2", "dasNov3", "monDom5", "galGal4"),
     ),
 }
-CONFIGS = ROOT / "configs" / "results"
 LANE_GROUPS = ("vertebrates", "bacteria")  # those whose contigs are long enough for lanes
 TRAINED = ("windows", "lanes")  # values of ``data.rows`` that are held against each other
 # Bases in a window -> windows in a step: the longer, the fewer steps, but never few.

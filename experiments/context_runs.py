@@ -1,10 +1,7 @@
 """``dnamamba fit`` and ``test`` on a configuration with changes, and the row that a run leaves."""
 
 import contextlib
-import csv
 import gc
-import json
-import statistics
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,13 +11,15 @@ from typing import Any
 import torch
 import yaml
 from context_plan import Context, KmersJob, LabelsJob, LanesJob
-from plan import changed
+from fitting import arguments
 from rows import write_row
-from work import machine
 
+from dnamamba.benchmark.jobs.work import machine
+from dnamamba.benchmark.tasks.task import changed
 from dnamamba.cli import main
+from dnamamba.device import best_device
 
-__all__ = ["arguments", "do_job", "fit", "logged_rate"]
+__all__ = ["do_job", "fit"]
 
 Job = LanesJob | LabelsJob | KmersJob
 
@@ -38,8 +37,8 @@ def do_job(context: Context, job: Job) -> None:
         row = kinds[type(job)](job, context)
         seconds = round(time.monotonic() - began, 1)
     kind = job.name.partition(".")[0]
-    about = {"kind": kind, **asdict(job), **row, "seconds": seconds, "machine": machine()}
-    write_row(context.output, job.name, about)
+    about = {"kind": kind, **asdict(job), **row, "seconds": seconds}
+    write_row(context.output, job.name, {**about, "machine": machine(best_device("auto"))})
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -61,20 +60,3 @@ def fit(
     if main(["fit", *arguments(config, run, more), "--overwrite"]):
         raise RuntimeError("dnamamba fit failed; the worker's log says why")
     return run, data, steps
-
-
-def arguments(config: Path, run: Path, settings: Mapping[str, Any]) -> list[str]:
-    """Flags of a command."""
-    flags = [
-        f"--{key}={value if isinstance(value, str) else json.dumps(value)}"
-        for key, value in settings.items()
-    ]
-    fixed = ["--config", str(config), "--run_dir", str(run), "--trainer.enable_progress_bar=false"]
-    return [*fixed, *flags]
-
-
-def logged_rate(run: Path, column: str) -> float:
-    """The median of a column of ``metrics.csv``, without the first, in which kernels compile."""
-    with (run / "metrics.csv").open(newline="") as file:
-        rates = [float(row[column]) for row in csv.DictReader(file) if row.get(column)]
-    return statistics.median(rates[1:] or rates)

@@ -1,95 +1,103 @@
-"""A pretraining: ``dnamamba fit`` itself, then the perplexity of every species held out."""
+"""A pretraining: ``dnamamba fit`` itself, then what every genome held out costs the model."""
 
-import csv
-import json
+import contextlib
 import time
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from plan import ROOT, Job, changed, configuration
-from work import Work
+from fitting import arguments, logged_rate
+from model_table import PretrainJob, Work
+from rows import write_row
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.benchmark.jobs.work import machine
 from dnamamba.cli import main
 from dnamamba.data.modules import GenomeDataModule
+from dnamamba.device import best_device
 from dnamamba.inference.evaluation import evaluate
 from dnamamba.inference.intervals import Interval
 from dnamamba.model import LanguageModel
 
-__all__ = ["pretrain"]
+__all__ = ["do_job"]
 
-CONFIG = "pretrain.yaml"
-CALIBRATION = 60  # steps by which the throughput is measured
-RESERVE = 25  # seconds to measure a model after its training
-RATE = "train/bases_per_second"
+DATA = ("length", "global_batch_size", "soft_mask_weight")  # of the settings what a card says
+RESERVE = 90  # seconds to measure a model after its training
 
 
-def pretrain(job: Job, work: Work) -> dict[str, Any]:
+def do_job(work: Work, job: PretrainJob) -> None:
+    """Do the job, and leave its row."""
+    device = best_device("auto")
+    with contextlib.chdir(work.data):
+        began = time.monotonic()
+        row = pretrain(job, work, device)
+        seconds = round(time.monotonic() - began, 1)
+    about = {"kind": "pretrain", **asdict(job), "config": work.models[job.model].config}
+    write_row(
+        work.output, job.name, {**about, **row, "seconds": seconds, "machine": machine(device)}
+    )
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()  # the other workers need it
+
+
+def pretrain(job: PretrainJob, work: Work, device: str) -> dict[str, Any]:
     """Train, export, and measure."""
-    run = work.output / "runs" / job.name
-    settings = changed(configuration(CONFIG), work.set)
-    bases_per_step = int(settings["data"]["length"] * settings["data"]["global_batch_size"])
-    tokens = work.pretrain_tokens.get(job.size)
-    if tokens is None:
-        trial = run.with_name(f"{run.name}.calibration")
-        _fit(job, work, trial, CALIBRATION, "--trainer.limit_val_batches=0")
-        rate = float(np.median(logged(trial / "metrics.csv", RATE)[1:]))
-        tokens = work.pretrain_seconds[job.size] * rate
-    steps = max(1, int(tokens / bases_per_step))
-    left = timedelta(seconds=max(0, round(work.until - time.time()) - RESERVE))
-    days, clock = left.days, timedelta(seconds=left.seconds)
-    _fit(job, work, run, steps, "--ckpt_path=last", f"--trainer.max_time={days:02}:{clock!s:0>8}")
+    recipe, run = work.models[job.model], work.output / "runs" / job.name
+    settings = recipe.settings(work.set)
+    _fit(job, work, run)
     last = torch.load(run / "checkpoints" / "last.ckpt", map_location="cpu", weights_only=True)
-    done = int(last["global_step"])
+    steps = int(last["global_step"])
     model, tokenizer = checkpoint.load(run / "model")
     assert isinstance(model, LanguageModel)
-    model.to("cuda" if torch.cuda.is_available() else "cpu")
-    metrics = perplexities(model, tokenizer, GenomeDataModule(**settings["data"]))
-    folder = checkpoint.save(work.model(job), model, tokenizer, overwrite=True)
+    data = GenomeDataModule(**settings["data"])
+    metrics = perplexities(model.to(device), tokenizer, data)
+    folder = checkpoint.save(work.folder(job), model, tokenizer, overwrite=True)
     (folder / "metrics.csv").write_bytes((run / "metrics.csv").read_bytes())
+    lengths = {name: sum(genome.contigs.values()) for name, genome in data.genomes.items()}
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "steps": done,
-        "steps_planned": steps,
-        "tokens": done * bases_per_step,
-        "bases_per_second": float(np.median(logged(run / "metrics.csv", RATE))),
+        "steps": steps,
+        "steps_planned": settings["trainer"]["max_steps"],
+        "tokens": steps * settings["data"]["length"] * settings["data"]["global_batch_size"],
+        "bases_per_second": logged_rate(run, "train/bases_per_second"),
+        "genomes": lengths,
+        "settings": {
+            "data": {key: settings["data"][key] for key in DATA},
+            "model": settings["model"],
+            "trainer": settings["trainer"],
+        },
         "figures": metrics,
     }
 
 
-def _fit(job: Job, work: Work, run: Path, steps: int, *more: str) -> None:
-    size = work.table.sizes[job.size]
-    arguments = [
-        *("--config", str(ROOT / "configs" / "results" / CONFIG)),
-        *("--run_dir", str(run), "--overwrite", f"--seed_everything={job.seed}"),
-        *(f"--data.seed={job.seed}", f"--model.optimizer.lr={size.pretrain_lr}"),
-        *(f"--model.model.{name}={value}" for name, value in size.model.items()),
-        *(f"--{key}={_written(value)}" for key, value in work.set.items()),
-        *(f"--trainer.max_steps={steps}", f"--trainer.val_check_interval={max(1, steps // 4)}"),
-        "--trainer.enable_progress_bar=false",
-    ]
-    if main(["fit", *arguments, *more]):
+def _fit(job: PretrainJob, work: Work, run: Path) -> None:
+    recipe = work.models[job.model]
+    left = timedelta(seconds=max(0, round(work.until - time.time()) - RESERVE))
+    days, clock = left.days, timedelta(seconds=left.seconds)
+    settings = {
+        **recipe.set,
+        "seed_everything": job.seed,
+        "data.seed": job.seed,
+        **work.set,
+        "ckpt_path": "last",
+        "trainer.max_time": f"{days:02}:{clock!s:0>8}",
+    }
+    if main(["fit", *arguments(recipe.path, run, settings), "--overwrite"]):
         raise RuntimeError("dnamamba fit failed; the worker's log says why")
-
-
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def logged(metrics: Path, column: str) -> list[float]:
-    """A column of ``metrics.csv``, without its empty cells."""
-    with metrics.open(newline="") as file:
-        return [float(row[column]) for row in csv.DictReader(file) if row.get(column)]
 
 
 def perplexities(
     model: LanguageModel, tokenizer: Tokenizer, data: GenomeDataModule
 ) -> dict[str, float]:
-    """Of the validation windows, in fp32: of all of them, and of each genome's."""
+    """Of the validation windows, in fp32: of all of them, and of each genome's.
+
+    What a causal model says of a base, it says given those before it; a model that reads both
+    ways given both sides, the base itself hidden (see ``dnamamba.inference.pseudo_likelihood``).
+    """
     genomes = list(data.genomes.items())
     pieces: dict[str, list[Interval]] = {}
     for number, contig, start, end in data.plans.places("validation"):
@@ -97,8 +105,8 @@ def perplexities(
         piece = Interval(genome, tokenizer, contig, contig, start, end)
         pieces.setdefault(name, []).append(piece)
     nats, bases = {}, {}
-    for name, those in pieces.items():
-        scores = evaluate(model, tokenizer, those, batch_size=256)
+    for name, windows in pieces.items():
+        scores = evaluate(model, tokenizer, windows, batch_size=256)
         nats[name] = -float(scores.log_likelihood.sum())
         bases[name] = int(scores.bases.sum())
     of_each = {name: float(np.exp(nats[name] / bases[name])) for name in pieces}

@@ -3,13 +3,13 @@
 import json
 import math
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dnamamba.files import replacing
 
-__all__ = ["machine_of", "matching", "merge", "pack", "read_rows", "write_row"]
+__all__ = ["machine_of", "matching", "merge", "pack", "read_row", "read_rows", "write_row"]
 
 Row = dict[str, Any]
 
@@ -27,7 +27,16 @@ def _plain(value: Any) -> Any:
     """JSON has no NaN and no infinity: what could not be measured is null."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_row(folder: Path, name: str) -> Row:
+    """A job's row; empty if it has none."""
+    path = folder / "rows" / f"{name}.json"
+    row: Row = json.loads(path.read_text()) if path.is_file() else {}
+    return row
 
 
 def read_rows(folder: Path) -> dict[str, Row]:
@@ -64,7 +73,7 @@ def pack(folder: Path, into: Path) -> list[Path]:
     return written
 
 
-def matching(rows: Iterable[Row], /, **wanted: Any) -> list[Row]:
+def matching(rows: Iterable[Mapping[str, Any]], /, **wanted: Any) -> list[Any]:
     """The rows that say all of this."""
     return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
 

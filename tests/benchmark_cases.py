@@ -1,11 +1,15 @@
 """Small tasks of a benchmark, for the tests that measure them."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from dnamamba.benchmark.columns import COLUMNS, measured
+from dnamamba.benchmark.jobs.job import Job, Row
+from dnamamba.benchmark.jobs.work import Work
 from dnamamba.benchmark.tasks.task import Task
 
 __all__ = [
@@ -14,6 +18,7 @@ __all__ = [
     "VARIANTS",
     "read_part",
     "task_of",
+    "tuned",
     "variant_task",
     "write_part",
     "write_variants",
@@ -40,6 +45,14 @@ def write_part(path: Path, n: int, seed: int, swapped: bool = False) -> None:
 def task_of(arguments: dict[str, Any], metric: str = "mcc", **more: Any) -> Task:
     return Task("own", "small", "Small", {"class_path": SEQUENCES, "init_args": arguments}, metric,
                 **more)  # fmt: skip
+
+
+def tuned(job: Job, work: Work) -> Row:
+    """The row of a first seed, behind the trials that it needs."""
+    options = len(work.recipe.options()) if COLUMNS[job.column].chooses else 1
+    trials = range(options) if options > 1 else ()
+    rows = tuple(measured(replace(job, choice=i), work) for i in trials)
+    return measured(replace(job, rows=rows), work)
 
 
 def read_part(path: Path) -> tuple[list[str], list[int]]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.distributed as dist
 from kernels_cases import Case, block_case
 from layer_cases import bidirectional_case
 from pieces_models import counted
-from pieces_ops import FUSED, Shared, case, op_in_pieces
+from pieces_ops import FUSED, LARGER, Shared, case, op_in_pieces
 
 from dnamamba_kernels.selective_scan.fused import carry
 from dnamamba_kernels.selective_scan.fused import plan as fused_plan
@@ -50,20 +51,10 @@ def fused_in_pieces(whole: Case, shared: Shared, recompute: bool = False) -> Non
     assert passes == 2
 
 
-def larger(shared: Shared) -> list[tuple[int, int, int, torch.dtype]]:
-    """B, L, options and dtype of more cases, where they take no time."""
-    if shared.device.type == "cpu":
-        return []
-    return [(2, 301, 8, torch.float32), (3, 64, 0, torch.float32), (2, 130, 5, torch.bfloat16)]
-
-
 @case("fused block", FUSED)
 def _(shared: Shared) -> None:
     of_two = dist.get_world_size(shared.group) == 2
     fused_in_pieces(block_case(1, 21), shared, recompute=of_two)
-    for sizes in larger(shared):
-        fused_in_pieces(block_case(*sizes), shared)
-        fused_in_pieces(block_case(*sizes), shared, recompute=True)
 
 
 @case("fused bidirectional block", FUSED)
@@ -73,8 +64,20 @@ def _(shared: Shared) -> None:
     padded = {"lengths": torch.tensor([5 if of_two else 8], dtype=torch.int32)}
     whole = replace(whole, options=whole.options | padded)
     fused_in_pieces(whole, shared, recompute=not of_two)
-    for sizes in larger(shared):
-        fused_in_pieces(bidirectional_case(*sizes), shared)
-        fused_in_pieces(bidirectional_case(*sizes), shared, recompute=True)
-    if shared.device.type == "cuda":  # of a width that is padded: the rest is not sent
-        fused_in_pieces(bidirectional_case(2, 50, sizes=(70, 70)), shared)
+
+
+def larger(whole: Case, shared: Shared) -> None:
+    fused_in_pieces(whole, shared)
+    fused_in_pieces(whole, shared, recompute=True)
+
+
+# B, L, options and dtype.
+for sizes in ((2, 301, 8, torch.float32), (3, 64, 0, torch.float32), (2, 130, 5, torch.bfloat16)):
+    LARGER[f"fused block of {sizes[1]}"] = partial(larger, block_case(*sizes))
+    LARGER[f"fused bidirectional block of {sizes[1]}"] = partial(larger, bidirectional_case(*sizes))
+
+
+@case("fused bidirectional block of 70 channels", LARGER)
+def _(shared: Shared) -> None:
+    """A width that is padded: the rest is not sent."""
+    fused_in_pieces(bidirectional_case(2, 50, sizes=(70, 70)), shared)

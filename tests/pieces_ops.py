@@ -13,7 +13,7 @@ from torch import Tensor
 from dnamamba_kernels import pieces
 from dnamamba_kernels.pieces import Pieces, cut, over
 
-__all__ = ["CASES", "FUSED", "Shared", "added", "alone", "case", "close", "op_in_pieces"]
+__all__ = ["CASES", "FUSED", "LARGER", "Shared", "added", "alone", "case", "close", "op_in_pieces"]
 
 POSITIONS = {"u", "delta", "B", "C", "z", "x", "residual", "y", "branch", "stream"}
 STATES = {"initial_state", "conv_state", "ssm_state", "state"}
@@ -31,6 +31,8 @@ Run = Callable[[Shared], None]
 CASES: dict[str, Run] = {}
 FUSED: dict[str, Run] = {}
 """Those that run on Triton alone."""
+LARGER: dict[str, Run] = {}
+"""Those that run on GPUs alone: the interpreter would take minutes."""
 
 
 @contextmanager

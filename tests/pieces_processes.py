@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["Ends", "on"]
@@ -13,8 +14,8 @@ DRIVER = Path(__file__).parent / "kernels" / "pieces_driver.py"
 Ends = list[dict[str, str]]
 
 
-def on(folder: Path, processes: int, device: str) -> Ends:
-    """Of each process how each case ended; ``device`` as the driver takes it."""
+def on(folder: Path, processes: int, device: str, cases: Sequence[str] = ()) -> Ends:
+    """Of each process how each case ended; ``device`` and ``cases`` as the driver takes them."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
     if device == "cpu":
         environment["DNAMAMBA_BACKEND"] = "torch"  # numba would compile in each process
@@ -23,7 +24,7 @@ def on(folder: Path, processes: int, device: str) -> Ends:
     started = [
         subprocess.Popen(
             [sys.executable, "-W", "error", str(DRIVER), str(folder), str(rank), str(processes),
-             device],
+             device, *cases],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,

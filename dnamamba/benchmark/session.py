@@ -14,9 +14,10 @@ from dnamamba.benchmark.jobs.recipe import Recipe
 from dnamamba.benchmark.jobs.work import Work, machine
 from dnamamba.benchmark.runs.dispatch import store_of
 from dnamamba.benchmark.runs.plan import Plan, plan
+from dnamamba.benchmark.runs.pool import prepare
 from dnamamba.benchmark.runs.rounds import LOGS, run_missing
 from dnamamba.benchmark.runs.store import Store
-from dnamamba.benchmark.runs.workers import cores, workers_for
+from dnamamba.benchmark.runs.workers import IN_THIS_PROCESS, cores, workers_for
 from dnamamba.benchmark.table.fill import filled
 from dnamamba.benchmark.table.markdown import notes
 from dnamamba.benchmark.table.results import FILES, write_settings, write_table
@@ -43,6 +44,8 @@ def run(asked: Asked, output: Path) -> None:
     recipe = Recipe.read(Path(asked.recipe) if asked.recipe else None, asked.changes)
     device = best_device(asked.device)
     workers = workers_for(device, asked.workers)
+    if workers != IN_THIS_PROCESS:
+        prepare()
     models = checks.check_models(asked.models)
     what = wanted(asked.tasks, asked.data)
     for reason in what.skipped.values():

@@ -35,7 +35,7 @@ examples:
   dnamamba evaluate runs/quickstart/model genome.fa
   dnamamba benchmark labelled.csv --models runs/quickstart/model -o out
 
-dnamamba COMMAND --help lists a command's options.
+dnamamba COMMAND --help lists a command's options, and of what trains --help-all all of them.
 --debug shows where an error came from."""
 
 _python_warning = warnings.formatwarning
@@ -78,7 +78,7 @@ def _run(command: str, arguments: list[str]) -> int:
     logging.getLogger("dnamamba").setLevel(logging.INFO)
     warnings.formatwarning = _warning
     wait_asleep()
-    if "-h" not in arguments and "--help" not in arguments:
+    if not {"-h", "--help", "--help-all"} & {*arguments}:
         hash_triton()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:

@@ -98,6 +98,13 @@ COMMANDS = {
         shared=False,
         on_device=False,
     ),
+    "doctor": Command(
+        "versions, devices, kernels tried, folders: what an issue report needs",
+        "dnamamba.commands.doctor:doctor",
+        ("dnamamba doctor",),
+        shared=False,
+        on_device=False,
+    ),
     "report": Command(
         "table, figures and samples of a finished run",
         "dnamamba.report.report:report",

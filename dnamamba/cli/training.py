@@ -7,6 +7,7 @@ that names a ``class_path`` takes that class instead, with its arguments in ``in
 
 import dataclasses
 import sys
+from argparse import HelpFormatter
 from contextlib import ExitStack
 from typing import Any
 
@@ -28,6 +29,7 @@ from dnamamba.cli.run_config import SaveConfig, changes
 from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
+from dnamamba.cli.short_help import ALL, short_help
 from dnamamba.cli.strategies import made
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.data.modules.resumable import ResumableDataModule
@@ -72,7 +74,17 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
 
 
 class _Parser(CheckedParser, LightningArgumentParser):
-    """Lightning's, with the checks of all commands."""
+    """Lightning's, with the checks of all commands, and a help of the flags that come first."""
+
+    def __init__(self, *args: Any, command: str = "", whole: bool = False, **kwargs: Any) -> None:
+        self._short = "" if whole else command
+        super().__init__(*args, **kwargs)
+
+    def format_help(self, formatter: HelpFormatter | None = None) -> str:
+        if self._short:
+            return short_help(self, self._short)
+        text: str = super().format_help(formatter)
+        return text
 
 
 class TrainingCLI(LightningCLI):
@@ -86,6 +98,8 @@ class TrainingCLI(LightningCLI):
 
     def __init__(self, command: str, arguments: list[str], stack: ExitStack | None = None) -> None:
         self.command, self.stack = command, stack
+        whole = ALL in arguments
+        arguments = ["--help" if argument == ALL else argument for argument in arguments]
         self.sections = sections(arguments)
         named = {name: names_a_class(name, arguments, self.sections) for name in ("model", "data")}
         self.fixed = not any(named.values())
@@ -100,6 +114,8 @@ class TrainingCLI(LightningCLI):
             seed_everything_default=1,
             parser_class=_Parser,
             parser_kwargs={
+                "command": command,
+                "whole": whole,
                 "prog": f"dnamamba {command}",
                 "description": _ABOUT[command],
                 "allow_abbrev": False,

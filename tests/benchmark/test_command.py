@@ -87,8 +87,10 @@ class Toys:
         if job.name in self.wrong:
             raise ValueError("it went wrong")
         self.ran.append(job)
-        chosen = {"lr": 0.001} if job.chosen is None else dict(job.chosen)
-        about = {"chosen": chosen} if COLUMNS[job.column].chooses else {}
+        chosen = job.rows[-1]["chosen"] if job.rows else {"lr": job.choice}
+        about = {"chosen": chosen, "validation": 0.5} if COLUMNS[job.column].chooses else {}
+        if job.choice is not None:
+            return about
         return {"figures": {job.task.metric: 0.5 + 0.1 * job.seed}, "samples": {}, **about}
 
     @property
@@ -132,8 +134,9 @@ def test_an_own_table_and_two_models_give_the_whole_table(
 ) -> None:
     assert benchmark(table, [model, PUBLISHED], *SHORT) == 0
     said = capsys.readouterr()
-    assert "10 runs on 1 task" in said.err
-    assert "10 of 10" in said.err
+    assert "26 runs on 1 task" in said.err
+    assert "26 of 26" in said.err
+    assert re.search(r"own/motif, scratch, .*, choice 4: MCC -?\d\.\d{3} on validation\n", said.err)
     assert re.search(r"own/motif, kmers, seed 1: MCC -?\d\.\d{3}\n", said.err)
     assert said.out.startswith("| task (MCC) | test | groups | copies | relatives | k-mers |")
 
@@ -152,7 +155,7 @@ def test_an_own_table_and_two_models_give_the_whole_table(
     assert {(line["runs"], line["test"]) for line in found.values()} == {("1", "16")}
     assert json.loads(found["model", "ours"]["chosen"]) in Recipe.read().options()
     content = json.loads((tmp_path / "out" / "table.json").read_text())
-    assert len(content["rows"]) == 10
+    assert len(content["rows"]) == 26
     assert content["machine"]["device"] == "CPU"
     assert content["recipe"]["steps"] == {"least": 4, "most": 4}
     page = (tmp_path / "out" / "table.md").read_text()
@@ -161,7 +164,7 @@ def test_an_own_table_and_two_models_give_the_whole_table(
     assert (tmp_path / "out" / "chart.png").stat().st_size > 10_000
 
     assert benchmark(table, [model, PUBLISHED], *SHORT) == 0
-    assert "10 runs on 1 task; 10 done before\n" in capsys.readouterr().err
+    assert "26 runs on 1 task; 26 done before\n" in capsys.readouterr().err
 
 
 def test_a_stopped_benchmark_goes_on_and_runs_nothing_twice(
@@ -169,13 +172,13 @@ def test_a_stopped_benchmark_goes_on_and_runs_nothing_twice(
 ) -> None:
     toys.stop = 4
     assert benchmark(table, model, "--seeds", "3") == 130
-    assert "stopped: 4 of 12 runs are done; the same command goes on" in capsys.readouterr().err
+    assert "stopped: 4 of 20 runs are done; the same command goes on" in capsys.readouterr().err
     toys.stop = -1
     assert benchmark(table, model, "--seeds", "3") == 0
-    assert "12 runs on 1 task; 4 done before" in capsys.readouterr().err
-    assert len(toys.names) == len(set(toys.names)) == 11  # and what counts the leaks
+    assert "20 runs on 1 task; 4 done before" in capsys.readouterr().err
+    assert len(toys.names) == len(set(toys.names)) == 19  # and what counts the leaks
     assert benchmark(table, model, "--seeds", "4") == 0  # more seeds: these alone
-    assert {job.seed for job in toys.ran[11:]} == {4}
+    assert {job.seed for job in toys.ran[19:]} == {4}
 
 
 def test_a_run_that_fails_leaves_the_others(
@@ -191,7 +194,7 @@ def test_a_run_that_fails_leaves_the_others(
     said = capsys.readouterr()
     assert f"own/motif, model, {model}, seed 1: FAILED: ValueError: it went wrong" in said.err
     assert said.err.rstrip().endswith("and what waited for them, again")
-    assert "1 of 9 runs failed" in said.err
+    assert "1 of 17 runs failed" in said.err
     assert "- motif, ours: 0 of 2 runs, 1 failed" in said.out
     assert "failed |" in said.out
     (log,) = (tmp_path / "out" / "logs").iterdir()
@@ -211,8 +214,52 @@ def test_later_seeds_do_as_the_first_has_chosen(
     table: str, model: str, benchmark: Benchmark, toys: Toys
 ) -> None:
     assert benchmark(table, model, "--seeds", "2") == 0
-    chosen = {(job.column, job.seed): job.chosen for job in toys.ran if job.after}
-    assert chosen == {("scratch", 2): {"lr": 0.001}, ("model", 2): {"lr": 0.001}}
+    runs = {(job.column, job.seed): job.rows for job in toys.ran if job.after}
+    chosen = {run: [row["chosen"] for row in rows] for run, rows in runs.items()}
+    trials = [{"lr": choice} for choice in range(4)]
+    assert chosen == {
+        ("scratch", 1): trials, ("model", 1): trials,
+        ("scratch", 2): trials[-1:], ("model", 2): trials[-1:],
+    }  # fmt: skip
+
+
+def test_a_trial_that_fails_is_said_of_its_column(
+    tmp_path: Path,
+    table: str,
+    model: str,
+    benchmark: Benchmark,
+    toys: Toys,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    toys.wrong = {f"own/motif, scratch, {model}, seed 1, choice 2"}
+    assert benchmark(table, model, "--seeds", "2") == 1
+    said = capsys.readouterr()
+    assert "seed 1, choice 2: FAILED: ValueError: it went wrong" in said.err
+    assert "- motif, from scratch: 0 of 2 runs, 1 failed" in said.out
+    assert cells(tmp_path)["model", "ours"]["failed"] == "0"
+    before = len(toys.ran)
+    toys.wrong = set()
+    assert benchmark(table, model, "--seeds", "2") == 0
+    assert [(job.seed, job.choice) for job in toys.ran[before:]] == [(1, 1), (1, None), (2, None)]
+
+
+def test_trials_are_reused_and_not_missed(
+    tmp_path: Path, table: str, model: str, benchmark: Benchmark, toys: Toys
+) -> None:
+    """Of another list of choices the new ones alone are tried; of what is chosen none is."""
+    rate = "choices.model.init_args.optimizer.lr"
+    fine_tuned = ["--protocols", "fine-tuned"]
+    assert benchmark(table, model, *fine_tuned, "--set", f"{rate}=[0.1]") == 0
+    before = len(toys.ran)
+    assert benchmark(table, model, *fine_tuned, "--set", f"{rate}=[0.2,0.1]") == 0
+    new = [job.choice for job in toys.ran[before:]]
+    assert sorted(new, key=str) == [0, 0, 1, 1, None, None]
+    for path in (tmp_path / "out" / "rows").iterdir():
+        if "choice" in json.loads(path.read_text()):
+            path.unlink()
+    before = len(toys.ran)
+    assert benchmark(table, model, *fine_tuned, "--set", f"{rate}=[0.2,0.1]") == 0
+    assert toys.ran[before:] == []
 
 
 def test_models_of_equal_sizes_share_what_knows_no_weights(
@@ -222,7 +269,7 @@ def test_models_of_equal_sizes_share_what_knows_no_weights(
     assert benchmark(table, [model, other]) == 0
     columns = [job.column for job in toys.ran]
     assert {name: columns.count(name) for name in columns} == {
-        "kmers": 1, "random": 1, "scratch": 1, "frozen": 2, "model": 2,
+        "kmers": 1, "random": 1, "scratch": 5, "frozen": 2, "model": 10,
     }  # fmt: skip
     before = len(toys.ran)
     assert benchmark(table, [other]) == 0  # the rows are the weights', whatever they are called
@@ -247,7 +294,7 @@ def test_the_time_ends_it_and_what_there_is_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert benchmark(table, model, "--seconds", "1e-9") == 0
-    assert "6 runs are left; the same command goes on" in capsys.readouterr().out
+    assert "14 runs are left; the same command goes on" in capsys.readouterr().out
     assert cells(tmp_path)["kmers", "k-mers"]["runs"] == "0"
 
 
@@ -359,7 +406,7 @@ def test_a_model_under_two_names_has_its_columns_once(
     shutil.copytree(model, tmp_path / "copy")
     assert benchmark(table, [model, model, str(tmp_path / "copy")]) == 0
     assert f"{tmp_path / 'copy'} is the same model as {model}" in capsys.readouterr().err
-    assert [job.column for job in toys.ran].count("model") == 1
+    assert [(job.column, job.choice) for job in toys.ran].count(("model", None)) == 1
 
 
 def test_a_damaged_row_is_named(

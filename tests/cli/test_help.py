@@ -11,6 +11,7 @@ import pytest
 
 from dnamamba.cli import main
 from dnamamba.cli.commands import COMMANDS as USE
+from dnamamba.cli.short_help import FIRST
 from dnamamba.cli.spellings import one_spelling
 from dnamamba.cli.use import make_parser
 
@@ -82,3 +83,33 @@ def test_inference_does_not_wait_for_lightning() -> None:
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("dnamamba 0.")
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+def test_what_a_user_sets_first_is_on_one_page(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {}
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as stop:
+            main([command, flag])
+        assert stop.value.code == 0
+        said[flag] = capsys.readouterr().out
+    assert len(said["--help"].splitlines()) < 100
+    assert max(map(len, said["--help"].splitlines())) <= 100
+    for name in [name for names in FIRST.values() for name in names]:
+        for text in said.values():
+            assert f"--{name}" in text
+    assert "--trainer.detect_anomaly" in said["--help-all"]
+    assert "--trainer.detect_anomaly" not in said["--help"]
+
+
+def test_of_a_class_the_page_says_where_its_settings_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", str(ROOT / "configs/finetune-sequence.yaml"), "--help"])
+    said = capsys.readouterr().out
+    assert "--run_dir" in said
+    assert "--trainer.max_steps" in said
+    assert "--model.help" in said

@@ -1,17 +1,12 @@
-"""The page and the packaged model, from rows."""
+"""The page, from rows."""
 
 import json
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
-
-from dnamamba import checkpoint
-from dnamamba.alphabet import Tokenizer
-from dnamamba.config import MambaConfig
-from dnamamba.model import LanguageModel
 
 Script = Callable[[str], ModuleType]
 
@@ -19,59 +14,63 @@ Script = Callable[[str], ModuleType]
 @pytest.fixture
 def results(script: Script, tmp_path: Path) -> Path:
     """A folder with one row of every run there is."""
-    plan = script("plan")
-    table, rows = plan.Table.read(), {}
+    table, rows = script("table"), []
     about = {"machine": {"device": "a card", "torch": "1"}, "seconds": 1.0, "steps": 10}
     figures = {"mcc": 0.5, "accuracy": 0.75, "auroc": 0.875, "macro_f1": None, "auprc": 0.5}
-    for job in table.pretraining():
-        found = {"perplexity": 3.5, "perplexity hg38.fa": 3.25}
-        parameters = {"small": 468_000, "large": 3_500_000}[job.size]
-        counts = {"parameters": parameters, "tokens": 600_000_000, "bases_per_second": None}
-        rows[job.name] = {**vars(job), **about, **counts, "figures": found}
-    while jobs := table.missing(rows):
-        for job in jobs:
-            found = {**figures, "all": 0.5, "test": 0.625}
-            samples = {"train": 2, "validation": 1, "test": 1}
-            outcome = {"validation": 0.5, "figures": found, "samples": samples}
-            rows[job.name] = {**vars(job), **about, **outcome}
-    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    samples = {"train": 2, "validation": 1, "test": 1}
+    outcome = {**about, "figures": {**figures, "all": 0.5, "test": 0.625}, "samples": samples}
+    for size, seeds in (("small", (1, 2, 3)), ("large", (1,))):
+        counts = {"parameters": {"small": 468_000, "large": 3_500_000}[size], "tokens": 600_000_000}
+        told = {"perplexity": 3.5, "perplexity hg38.fa": 3.25}
+        for seed in seeds:
+            run = {"size": size, "seed": seed}
+            pretrained = {**run, **about, **counts, "bases_per_second": None, "figures": told}
+            rows.append({"kind": "pretrain", **pretrained})
+            rows.append({"kind": "zero_shot", "task": "brca1", **run, **outcome})
+        for task, start in product(table.read_tasks(), table.STARTS):
+            folds = 5 if task.startswith("promoters") else 1
+            if size == "large" and task == "promoters_apart":
+                continue
+            for number in range(max(folds, len(seeds))):
+                run = {"size": size, "seed": seeds[number % len(seeds)], "fold": number % folds}
+                tuned = {"kind": "finetune", "task": task, "start": start, **run, **outcome}
+                rows.append({**tuned, "rate": 1e-3, "validation": 0.5})
+                if size == "small" and not number:
+                    rows.append({**tuned, "rate": 4e-3, "validation": 0.25})
+    (tmp_path / "rows.json").write_text(json.dumps(dict(enumerate(rows))))
     return tmp_path
 
 
 def test_the_page_holds_every_task(script: Script, results: Path) -> None:
-    table = script("plan").Table.read()
-    page = script("render").page(table, results)
+    page = script("render").page(results)
     lines = page.splitlines()
-    for task in table.tasks.values():
+    for name, task in script("table").read_tasks().items():
         (line, *_) = [line for line in lines if line.startswith(f"| {task.title} |")]
-        several = 4 if task.folds > 1 and not task.sizes else 2  # from pretrained and from scratch
+        several = 4 if name == "promoters" else 2  # from pretrained and from scratch
         assert line.count("±") == several
+        assert f"| {task.title} | 10 | {task.batch} | 0.001 | 0.001 |" in lines
     assert "| 468,000 | 3 | 600 ± 0 Mb |" in page
     assert "<!--" not in page
 
 
+def test_the_better_rate_on_the_validation_part_counts(script: Script, results: Path) -> None:
+    rows = json.loads((results / "rows.json").read_text())
+    chosen = script("table").chosen_rate
+    assert chosen(rows, "tf0", "scratch") == 1e-3
+    better = [r for r in rows.values() if r.get("rate") == 4e-3 and r["task"] == "tf0"]
+    better[0]["validation"] = 0.75
+    assert chosen(rows, "tf0", better[0]["start"]) == 4e-3
+    assert chosen(rows, "none", "scratch") is None
+
+
 def test_the_chart_shows_every_task_and_column(script: Script, results: Path) -> None:
-    table = script("plan").Table.read()
-    (axes,) = script("render").drawing(table, results).axes
+    table = script("table")
+    (axes,) = script("render").drawing(results).axes
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert [label.partition(" (")[0] for label in labels] == [t.title for t in table.tasks.values()]
+    titles = [task.title for task in table.read_tasks().values()]
+    assert [label.partition(" (")[0] for label in labels] == titles
     _, legend = axes.get_legend_handles_labels()
-    assert len(legend) == 1 + 2 * len(table.sizes)
-
-
-def test_the_model_is_packaged_with_its_card(
-    script: Script, results: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    card: Any = script("model_card")
-    monkeypatch.setattr(card, "RESULTS", results)
-    model = LanguageModel(MambaConfig(d_model=8, n_layers=1, d_state=2))
-    checkpoint.save(results / "pretrained" / "small-seed1", model, Tokenizer())
-    folder = card.package(results, 1, results / "home")
-    assert checkpoint.load(folder)[0].config == model.config
-    text = (folder / "README.md").read_text()
-    assert "468,000 parameters" in text
-    assert "| hg38 | 3.250 |" in text
-    assert "$" not in text
+    assert len(legend) == 1 + 2 * len(table.SIZES)
 
 
 def test_rows_are_packed_and_merged(
@@ -90,6 +89,5 @@ def test_rows_are_packed_and_merged(
 
 
 def test_the_committed_page_is_what_the_committed_rows_give(script: Script) -> None:
-    plan = script("plan")
-    page = (plan.ROOT / "docs" / "results.md").read_text()
-    assert page == script("render").page(plan.Table.read())
+    page = (script("places").DOCS / "results.md").read_text()
+    assert page == script("render").page()

@@ -1,11 +1,11 @@
 """Sequences over all of some processes, and over pairs of them; a script, started for each.
 
-    python pieces_driver.py FOLDER RANK PROCESSES DEVICE
+    python pieces_driver.py FOLDER RANK PROCESSES DEVICE [CASE...]
 
 DEVICE is "cpu", "cuda" or "interpreted", which is the CPU where Triton is interpreted.
 
-A start costs seconds: all cases share it. Each process writes ``RANK.json`` into FOLDER: of each
-case how it ended, nothing where it is right.
+A start costs seconds: all cases share it, or those that are named. Each process writes
+``RANK.json`` into FOLDER: of each case how it ended, nothing where it is right.
 """
 
 import json
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own
 import pieces_models  # noqa: F401  (adds its cases)
 import torch
 import torch.distributed as dist
-from pieces_ops import CASES, FUSED, Shared
+from pieces_ops import CASES, FUSED, LARGER, Shared
 
 from dnamamba_kernels.pieces import Pieces
 
@@ -42,14 +42,14 @@ def main(folder: Path, rank: int, processes: int) -> None:
     groups = {2: pairs[rank // 2], processes: dist.group.WORLD}
     torch.use_deterministic_algorithms(True)  # memory of torch.empty holds NaN
     ends = {}
-    cases = {"cpu": CASES, "cuda": CASES | FUSED, "interpreted": FUSED}[KIND]
-    for k, (name, run) in enumerate(cases.items()):
+    cases = {"cpu": CASES, "cuda": CASES | FUSED | LARGER, "interpreted": FUSED}[KIND]
+    for k, name in enumerate(sys.argv[5:] or cases):
         for count, group in groups.items():
             if KIND == "interpreted" and count < processes and k % len(pairs) != rank // 2:
                 continue  # slow: the pairs share them
             try:
                 assert group is not None
-                run(Shared(group, device))
+                cases[name](Shared(group, device))
                 ends[f"{name}-{count}"] = ""
             except BaseException:  # pytest's failures are no exceptions
                 ends[f"{name}-{count}"] = traceback.format_exc()

@@ -117,12 +117,16 @@ def test_scan_of_a_piece(L: int, reverse: bool, compiled: set[str]) -> None:
     assert "adjoint_summary_kernel" in compiled
     from dnamamba_kernels.selective_scan.fused import ahead
 
-    assert ahead.finish(ahead.begin(scan), state, True)[2].shape == states.shape
+    begun = ahead.begin(scan)
+    assert ahead.finish(begun, state, True)[2].shape == states.shape
+    reach = begun.reach()
+    assert reach.shape == (1, 48)
+    assert ahead.initial_gradient(scan, u, reach).shape == state.shape
     if L == 301:
         return  # the rest knows no ends
     for dz in [torch.empty_like(u), u.new_empty(0)][L == 512 :]:  # of one direction, first of two
-        chain, out = ahead.adjoint_chain(scan, u), scan.gradients(True, z=dz)
-        fused.run_backward(scan, states, u, state, out, torch.empty_like(u), chain=chain)
+        out = scan.gradients(True, z=dz)
+        fused.run_backward(scan, states, u, fused.known(state), out, torch.empty_like(u))
     assert {"prepare_kernel", "adjoint_kernel"} <= compiled
 
 

@@ -11,7 +11,7 @@ from pieces_processes import on
 from torch import Tensor
 
 from dnamamba_kernels import pieces, selective_scan
-from dnamamba_kernels.selective_scan.fused import carry
+from dnamamba_kernels.selective_scan.fused import ahead, carry, plan
 from dnamamba_kernels.selective_scan.op import implementation
 from dnamamba_kernels.selective_scan.scan import Scan
 from dnamamba_kernels.selective_scan.summary import initial_gradient, summary
@@ -76,6 +76,34 @@ def test_summaries_join_to_the_whole(
     )
     assert marks is None or bool(marks.any())
     assert_close({"adjoint": adjoint}, {"adjoint": expected}, scale=2)
+
+
+@pytest.mark.parametrize(("delta", "mark", "spans"), [(8.0, None, 2), (0.1, 20, 4), (0.1, None, 8)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_nothing_is_read_that_no_state_reaches(
+    reverse: bool, delta: float, mark: int | None, spans: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "MIN_CHUNK", 8)
+    monkeypatch.setattr(carry, "LINKS", 2)  # groups of two spans of 8, the last not full
+    random = torch.Generator().manual_seed(0)
+    u, B, C, dy = (torch.randn(1, 53, n, generator=random).to(DEVICE) for n in (9, 4, 4, 9))
+    A = -torch.arange(1.0, 5.0, device=DEVICE).expand(9, 4).contiguous()
+    resets = None
+    if mark is not None:
+        resets = torch.zeros(1, 53, dtype=torch.bool, device=DEVICE)
+        resets[:, 53 - mark if reverse else mark] = True
+    steps = torch.full_like(u, delta)
+    scan = Scan(u, steps, A, B, C, None, None, None, None, resets, True, reverse)
+    reach = ahead.begin(scan).reach()
+    assert reach.unique().tolist() == [spans]
+    behind = slice(0, max(0, 53 - 8 * spans)) if reverse else slice(8 * spans, 53)
+    dy[:, behind] = 0.0
+    torch_scan = implementation("torch")
+    *_, states = torch_scan.forward(scan, True)
+    *_, expected = torch_scan.backward(scan, states, dy, None, True)
+    dy[:, behind] = torch.nan
+    actual = ahead.initial_gradient(scan, dy, reach)
+    assert_close({"gradient": actual}, {"gradient": expected}, scale=2)
 
 
 def test_ops_over_a_piece() -> None:

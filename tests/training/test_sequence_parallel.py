@@ -5,9 +5,14 @@ import json
 import os
 import runpy
 import shutil
+import socket
 import subprocess
 import sys
+import time
 import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -37,22 +42,21 @@ def written(folder: Path) -> None:
     (folder / "l.csv").write_text("\n".join(lines))
 
 
-def over(folder: Path, processes: int, accelerator: str, *cases: str) -> None:
+def over(folder: Path, processes: int, *cases: str) -> None:
     written(folder)
-    command = [sys.executable, str(DRIVER), str(folder), str(processes), accelerator, *cases]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    if accelerator == "cpu":
-        env["DNAMAMBA_BACKEND"] = "torch"  # numba would compile in each process
+    command = [sys.executable, str(DRIVER), str(folder), str(processes), "cpu", *cases]
+    # numba would compile in each process
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "DNAMAMBA_BACKEND": "torch"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 
 
-def alone(folder: Path, case: str, accelerator: str = "cpu") -> Path:
+def alone(folder: Path, case: str) -> Path:
     """What one device makes of a case."""
     written(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        runpy.run_path(str(DRIVER))["train"](folder, 1, accelerator, case, 1)
+        runpy.run_path(str(DRIVER))["train"](folder, 1, "cpu", case, 1)
     return folder / f"{case}-1"
 
 
@@ -65,7 +69,7 @@ def lanes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def four(lanes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("four")
     shutil.copyfile(lanes / "third.ckpt", folder / "lanes-2.ckpt")
-    over(folder, 4, "cpu", *CASES, "lanes:4", "lanes:2")
+    over(folder, 4, *CASES, "lanes:4", "lanes:2")
     return folder
 
 
@@ -122,14 +126,66 @@ def test_a_run_of_one_device_goes_on_over_pieces_and_back(
     learnt(alone(tmp_path, "lanes"), lanes, "model.")
 
 
-two_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+ON_GPUS = ("windows", "packed", "lanes", "masked", "symmetric", "labelled")
+
+
+def over_gpus(folder: Path, processes: int, case: str, port: int) -> Path:
+    """What a case trains over so many GPUs, whose processes are started all at once."""
+    written(folder)
+    command = [sys.executable, str(DRIVER), str(folder), str(processes), "gpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if processes > 1:
+        environment |= {"NODE_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    with ExitStack() as ends:
+        logs, started = [], []
+        for rank in range(processes):
+            own = {"LOCAL_RANK": str(rank)} if processes > 1 else {}
+            logs.append(ends.enter_context((folder / f"{rank}.log").open("w+")))
+            process = subprocess.Popen(
+                [*command, f"{case}:{processes}"],
+                env=environment | own, stdout=logs[-1], stderr=logs[-1],
+            )  # fmt: skip
+            ends.callback(process.kill)
+            started.append(process)
+        end, statuses = time.monotonic() + 300, [process.poll() for process in started]
+        while None in statuses and not any(statuses) and time.monotonic() < end:
+            time.sleep(0.1)
+            statuses = [process.poll() for process in started]
+        said = [(folder / f"{rank}.log").read_text()[-5000:] for rank in range(processes)]
+    assert statuses == [0] * processes, "\n".join(said)
+    return folder / f"{case}-{processes}"
+
+
+def free_ports(count: int) -> list[int]:
+    with ExitStack() as ends:
+        every = [ends.enter_context(socket.socket()) for _ in range(count)]
+        for each in every:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in every]
+
+
+@pytest.fixture(scope="module")
+def on_gpus(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, list[Future[Path]]]]:
+    """Where lies what each case has trained over two GPUs, and on one.
+
+    All at the same time: of each most is the start, and compilation.
+    """
+    ports = free_ports(len(ON_GPUS))
+    with ThreadPoolExecutor(2 * len(ON_GPUS)) as side_by_side:
+        yield {
+            case: [
+                side_by_side.submit(over_gpus, tmp_path_factory.mktemp(case), count, case, port)
+                for count in (2, 1)
+            ]
+            for case, port in zip(ON_GPUS, ports, strict=True)
+        }
 
 
 @pytest.mark.gpu
-@two_gpus
-def test_on_two_gpus(tmp_path: Path) -> None:
-    cases = ("windows", "packed", "lanes", "masked", "symmetric", "labelled")
-    over(tmp_path / "two", 2, "gpu", *(f"{case}:2" for case in cases))
-    for case in cases:
-        one = alone(tmp_path / "one", case, "gpu")
-        same(tmp_path / "two" / f"{case}-2", one, within=1e-4)
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("case", ON_GPUS)
+def test_on_two_gpus(case: str, on_gpus: dict[str, list[Future[Path]]]) -> None:
+    two, one = (run.result() for run in on_gpus[case])
+    same(two, one, within=1e-4)

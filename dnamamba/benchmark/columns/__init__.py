@@ -57,12 +57,15 @@ class Column:
 
     @property
     def on_device(self) -> bool:
-        """Whether it is made on the device of the ``Work``, if there is a GPU."""
-        return self.per_model
+        """Whether the device of the ``Work`` does most of it, if that is a GPU.
+
+        A frozen model has read a task in a second; to learn from its vectors takes a core minutes.
+        """
+        return self.per_model and self.protocol != "frozen"
 
     @property
     def chooses(self) -> bool:
-        """Whether the first seed of each fold chooses for the others."""
+        """Whether there are choices, which the first seed of each fold makes for the others."""
         return self.protocol == "fine-tuned"
 
     def is_for(self, task: Task, root: Path) -> bool:
@@ -96,8 +99,11 @@ def job_of(
     model: str | None = None,
     seed: int = FIRST_SEED,
     fold: int = 0,
+    choice: int | None = None,
 ) -> Job:
     """A job, with its key; reads the task's files and the model for it, once in a process.
+
+    The trial of a choice is one that all recipes with this option and the same lengths share.
 
     Args:
         task: what is to be told apart.
@@ -107,6 +113,7 @@ def job_of(
         model: as the user typed it; not for a column that is of no model.
         seed: of what is random; ``FIRST_SEED`` where nothing is.
         fold: of a cross-validation.
+        choice: number of the recipe's option that is to be tried; None: a whole run.
 
     Raises:
         ValueError: the model cannot be read, or a file of the task is damaged.
@@ -114,24 +121,41 @@ def job_of(
     kind = COLUMNS[column]
     assert (model is not None) == kind.per_model
     assert kind.seeded or seed == FIRST_SEED
+    assert choice is None or (kind.chooses and seed == FIRST_SEED)
     parts = [task.key, task.digest(root), f"{column} {kind.version}"]
     if model is not None:
         parts.append(getattr(identity(model), kind.of))
-    if kind.chooses:
-        parts.append(recipe.digest)
-    keys = [" ".join([*parts, f"fold {fold}", f"seed {x}"]) for x in (FIRST_SEED, seed)]
-    after = keys[0] if kind.chooses and seed != FIRST_SEED else None
-    return Job(keys[1], task, column, root, model, seed, fold, after)
+
+    def key(of: int, choice: int | None) -> str:
+        tuned = [_settings(recipe, choice)] if kind.chooses else []
+        return " ".join([*parts, *tuned, f"fold {fold}", f"seed {of}"])
+
+    after: tuple[str, ...] = ()
+    if kind.chooses and seed != FIRST_SEED:
+        after = (key(FIRST_SEED, None),)
+    elif kind.chooses and choice is None and (options := len(recipe.options())) > 1:
+        after = tuple(key(FIRST_SEED, i) for i in range(options))
+    return Job(key(seed, choice), task, column, root, model, seed, fold, choice, after)
+
+
+def _settings(recipe: Recipe, choice: int | None) -> str:
+    """What a key says of the recipe."""
+    if choice is None:
+        return recipe.digest
+    return f"trial {recipe.with_option(recipe.options()[choice]).digest}"
 
 
 def measured(job: Job, work: Work) -> Row:
     """Make the row of a job.
 
+    A job of a column that chooses needs its ``rows`` first, unless it is a trial.
+
     Returns:
         ``metric``, the task's; ``figures``, name -> value on the test part, that of the metric
         among them; ``samples``, part -> number; ``seconds``; and what the column adds:
         ``validation``, the metric there; ``chosen``; ``curve``, [step, metric] of each
-        validation; ``tried``, the same three of every choice.
+        validation; ``tried``, the same three of every choice. A trial's has these three, without
+        ``figures``, or ``failed``, where its loss is no number any more.
 
     Raises:
         ValueError: the task's data or the model do not fit.

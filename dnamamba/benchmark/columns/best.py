@@ -29,10 +29,6 @@ class BestWeights(pl.Callback):
         self.weights: Mapping[str, Tensor] = {}
         self.curve: list[tuple[int, float]] = []
 
-    def beats(self, other: "BestWeights | None") -> bool:
-        """Whether it has a metric, and a better one than another run."""
-        return self._beats(self.value, math.nan if other is None else other.value)
-
     def _beats(self, value: float, other: float) -> bool:
         return not math.isnan(value) and not self._sign * value <= self._sign * other
 

@@ -10,6 +10,7 @@ from functools import partial
 import torch
 
 from dnamamba.benchmark.columns.data import data_of, samples
+from dnamamba.benchmark.columns.device import released
 from dnamamba.benchmark.columns.features import Reader, features, new_reader
 from dnamamba.benchmark.jobs.job import Job, Row
 from dnamamba.benchmark.jobs.work import Work
@@ -52,6 +53,7 @@ def _row(job: Job, work: Work, model: Opened, data: LabelledDataModule, reader: 
     check_metric(data.codec, job.task.metric)
     train = features(reader, model.tokenizer, data, "train", work.device)
     held_out = features(reader, model.tokenizer, data, "test", work.device)
+    released(work.device)
     rows = standardised(train.vectors, train.vectors)
     asked = standardised(held_out.vectors, train.vectors)
     figures: dict[str, float] = {}

@@ -1,6 +1,5 @@
 """``Job``: one row to be made, of one task in one column."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from dnamamba.benchmark.tasks.task import Task
 __all__ = ["FIRST_SEED", "Job", "Row"]
 
 FIRST_SEED = 1
-"""That of the run that tries the recipe's choices, and of columns in which nothing is random."""
+"""That of the runs that try the recipe's choices, and of columns in which nothing is random."""
 
 Row = dict[str, Any]
 """What a job leaves behind, in plain values; see ``dnamamba.benchmark.columns.measured``."""
@@ -31,8 +30,10 @@ class Job:
         model: as the user typed it; None where the column is of no model.
         seed: of all that is random.
         fold: of a cross-validation.
-        after: key of the job whose row says what to choose; None: this one chooses by itself.
-        chosen: dotted key -> value, from that row; None: to be chosen.
+        choice: number of the recipe's option that this trial is of; None: a whole run.
+        after: keys of the jobs whose rows it needs: of the first seed the trials, of the others
+            the first.
+        rows: these rows, in this order, once they are there; the best of them says what to choose.
     """
 
     key: str
@@ -42,8 +43,9 @@ class Job:
     model: str | None = field(default=None, compare=False)
     seed: int = field(default=FIRST_SEED, compare=False)
     fold: int = field(default=0, compare=False)
-    after: str | None = field(default=None, compare=False)
-    chosen: Mapping[str, Any] | None = field(default=None, compare=False)
+    choice: int | None = field(default=None, compare=False)
+    after: tuple[str, ...] = field(default=(), compare=False)
+    rows: tuple[Row, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -51,4 +53,6 @@ class Job:
         parts = [self.task.key, self.column, self.model, f"seed {self.seed}"]
         if self.task.folds > 1:
             parts.append(f"fold {self.fold}")
+        if self.choice is not None:
+            parts.append(f"choice {self.choice + 1}")
         return ", ".join(filter(None, parts))

@@ -29,5 +29,6 @@ def do_job(work: Work, job: Job) -> None:
         "model": job.model,
         "seed": job.seed,
         "fold": job.fold,
+        **({} if job.choice is None else {"choice": job.choice}),
     }
     store_of(work).write(job, {**about, **row, "machine": machine(work.device)})

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from threading import Thread
@@ -14,13 +15,15 @@ from typing import Any
 
 from dnamamba.benchmark.runs.outcomes import Job, Outcome, Runnable
 
-__all__ = ["KILLED", "is_full", "run_in_processes"]
+__all__ = ["KILLED", "is_full", "prepare", "run_in_processes"]
 
 # Imported once, in the process from which the workers are forked.
 _PRELOAD = [
     "dnamamba.benchmark.runs.dispatch",
     "dnamamba.training.finetune",
     "dnamamba.data.modules",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
 ]
 
 # Many small runs share the cores: a thread each, and a fork must not inherit a driver at work.
@@ -64,6 +67,19 @@ class _Worker:
         return Outcome(job.name, time.monotonic() - self.since, error)
 
 
+def prepare() -> None:
+    """Begin the workers' imports, in a process of its own, while this one does other things."""
+    with _environment():
+        _context()
+        forkserver.ensure_running()
+
+
+def _context() -> Any:
+    context: Any = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOAD)
+    return context
+
+
 def run_in_processes(
     ready: Callable[[], Sequence[Job]],
     work: Callable[[Job], None],
@@ -79,16 +95,15 @@ def run_in_processes(
     Args:
         ready: what can be done now, in order; asked anew after each. What is done must be gone.
         work: does it, in a worker; a module's function, or a ``partial`` of one.
-        on_device: whether it needs the device, and not just a core.
-        workers: processes for what needs the device, and for what needs a core alone; the first
+        on_device: whether the device does most of it, not a core.
+        workers: processes for what the device does, and for what a core does; the first
             help the others when nothing is left for them.
         seconds: from now on; what is being done then is lost.
         logs: folder of what the workers print.
     """
     end = time.monotonic() + seconds
     logs.mkdir(parents=True, exist_ok=True)
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
+    context = _context()
     processes: list[_Worker] = []
     failed: set[str] = set()
     lanes = [True] * workers[0] + [False] * workers[1]

@@ -13,6 +13,7 @@ from dnamamba.benchmark.runs.outcomes import Outcome, run_here
 from dnamamba.benchmark.runs.plan import Plan
 from dnamamba.benchmark.runs.pool import is_full, run_in_processes
 from dnamamba.benchmark.runs.store import Store
+from dnamamba.benchmark.runs.workers import IN_THIS_PROCESS
 
 __all__ = ["LOGS", "run_missing"]
 
@@ -33,7 +34,7 @@ def run_missing(
         seconds: from now on; after these nothing more is begun.
     """
     ready, do = partial(planned.ready, store), partial(do_job, work)
-    if workers == (1, 0):
+    if workers == IN_THIS_PROCESS:
         yield from run_here(ready, do, seconds)
         return
     workers = _useful(planned.missing(store), workers)
@@ -58,10 +59,10 @@ def run_missing(
 
 
 def _useful(jobs: Collection[Job], workers: tuple[int, int]) -> tuple[int, int]:
-    """No more than there are runs for them."""
+    """No more than there are runs for them; those for the device do the others' in the end."""
     on_device = sum(map(_needs_device, jobs))
     beside = min(workers[1], len(jobs) - on_device)
-    return min(workers[0], on_device if beside else len(jobs)), beside
+    return min(workers[0], len(jobs) - beside), beside
 
 
 def _without(ready: Callable[[], list[Job]], names: Collection[str]) -> list[Job]:

@@ -21,6 +21,7 @@ def filled(plan: Plan, store: Store, failed: Collection[str]) -> Table:
         store: the rows.
         failed: names of the runs that were tried in vain.
     """
+    failed = plan.failed(failed)
     return Table(plan.headings, tuple(_line(plan, entry, store, failed) for entry in plan.entries))
 
 

@@ -107,11 +107,12 @@ def _number(count: int, of: str) -> str:
 
 
 def _figure(row: Row | None) -> str:
-    if row is None or "figures" not in row:
+    if row is None or "metric" not in row:
         return "counted"
-    value = row["figures"].get(row["metric"])
     name = METRICS.get(row["metric"], row["metric"])
-    return f"{name} {'undefined' if value is None else f'{value:.3f}'}"
+    value = row["figures"].get(row["metric"]) if "figures" in row else row["validation"]
+    where = "" if "figures" in row else " on validation"
+    return f"{name} {'undefined' if value is None else f'{value:.3f}'}{where}"
 
 
 def print_table(table: Table) -> None:

@@ -2,8 +2,7 @@
 
 It follows ``fused.forward`` and ``fused.backward`` tensor by tensor: who changes what these keep
 changes this, and a test holds it to peaks that the allocator has counted. A piece of a sequence
-takes as much as a whole of its length, and of each direction two states a chunk more while its
-backward works.
+takes as much as a whole of its length.
 """
 
 from math import ceil

@@ -1,6 +1,6 @@
 """Which process holds which piece, and the two ways in which tensors go between them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -112,25 +112,32 @@ class Pieces:
                 f"one sees, got pieces of {list(self.lengths)}; use fewer processes"
             )
 
-    def gather(self, every: Sequence[Tensor], sides: Sequence[bool]) -> list[Tensor]:
+    def gather(self, every: Sequence[Tensor], sides: Sequence[bool]) -> Callable[[], list[Tensor]]:
         """Of each tensor every process's, (P, *shape), in one message; without a gradient.
 
-        Each in the order of its scan, which of those in ``sides`` begins with the last piece. All
-        are of one dtype, and on all processes of the same shapes.
+        The message is under way when this returns; what it returns waits for it. Each in the order
+        of its scan, which of those in ``sides`` begins with the last piece. All are of one dtype,
+        and on all processes of the same shapes.
         """
         own = torch.cat([x.flatten() for x in every])
         gathered = own.new_empty(self.count, own.numel())
-        dist.all_gather(list(gathered.unbind()), own, group=self.group)
-        parts = gathered.split([x.numel() for x in every], 1)
-        return [
-            (part.flip(0) if reverse else part).unflatten(1, x.shape)
-            for part, x, reverse in zip(parts, every, sides, strict=True)
-        ]
+        work = dist.all_gather(list(gathered.unbind()), own, group=self.group, async_op=True)
+        shapes = [x.shape for x in every]
+
+        def received() -> list[Tensor]:
+            work.wait()
+            parts = gathered.split([shape.numel() for shape in shapes], 1)
+            return [
+                (part.flip(0) if reverse else part).unflatten(1, shape)
+                for part, shape, reverse in zip(parts, shapes, sides, strict=True)
+            ]
+
+        return received
 
     def pass_on(self, every: Sequence[Tensor], sides: Sequence[bool]) -> list[Tensor]:
         """Of each tensor that of the piece scanned before this one, of the last for the first.
 
-        Otherwise as ``gather``: P messages at most, from and to the neighbours.
+        Otherwise as ``gather``, but waits: P messages at most, from and to the neighbours.
         """
         steps = [-1 if reverse else 1 for reverse in sides]
         to, come = ([(self.rank + way * k) % self.count for k in steps] for way in (1, -1))

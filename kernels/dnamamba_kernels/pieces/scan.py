@@ -74,7 +74,7 @@ class _Scan(torch.autograd.Function):
         own = (
             initial_gradient(scan, states, dy, backend) if not first else torch.zeros_like(dbehind)
         )
-        (dfinal,) = adjoints_behind(pieces, [(own, dbehind)], [products], [reverse])
+        (dfinal,) = adjoints_behind(pieces, [(own, dbehind)], [products], [reverse])()
         every = op.implementation(backend).backward(scan, states, dy, dfinal, True)
         exists = (*(x is not None for x in tensors), initial)
         return (None, None, None, *present(every, exists), None, None, None)

@@ -4,7 +4,8 @@ Of several scans at once: a layer that reads from both sides sends what it has t
 together. All pieces are in the order of each scan.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -35,7 +36,7 @@ def states_around(
             enters it.
         sides: whether the scan begins with the last piece.
     """
-    every = _gathered(pieces, sums, sides)
+    every = _gathered(pieces, sums, sides)()
     return [
         _around(*pair, pieces.place(reverse)) for pair, reverse in zip(every, sides, strict=True)
     ]
@@ -55,8 +56,10 @@ def adjoints_behind(
     own: Sequence[tuple[Tensor, Tensor]],
     products: Sequence[Tensor],
     sides: Sequence[bool],
-) -> list[Tensor]:
+) -> Callable[[], list[Tensor]]:
     """Of each scan the gradient of the state behind this piece (B, D, N), through all it reaches.
+
+    What the others say is asked for at once, and waited for when the result is called.
 
     Args:
         pieces: who holds what.
@@ -66,22 +69,33 @@ def adjoints_behind(
         products: of each scan those of ``states_around``.
         sides: whether the scan begins with the last piece.
     """
-    every, adjoints = _gathered(pieces, own, sides), []
-    for (states, ends), product, reverse in zip(every, products, sides, strict=True):
-        adjoint = ends.sum(0)
-        for s in range(pieces.count - 1, pieces.place(reverse), -1):
-            adjoint = states[s] + _passed(product[s], adjoint)
-        adjoints.append(adjoint)
+    gathered = _gathered(pieces, own, sides)
+
+    @cache
+    def adjoints() -> list[Tensor]:
+        every = []
+        for (states, ends), product, reverse in zip(gathered(), products, sides, strict=True):
+            adjoint = ends.sum(0)
+            for s in range(pieces.count - 1, pieces.place(reverse), -1):
+                adjoint = states[s] + _passed(product[s], adjoint)
+            every.append(adjoint)
+        return every
+
     return adjoints
 
 
 def _gathered(
     pieces: Pieces, pairs: Sequence[tuple[Tensor, Tensor]], sides: Sequence[bool]
-) -> list[tuple[Tensor, Tensor]]:
+) -> Callable[[], list[tuple[Tensor, Tensor]]]:
     """Every process's, (P, B, D, N) each; of all scans in one message."""
     firsts, seconds = zip(*pairs, strict=True)
-    every = pieces.gather([*firsts, *seconds], [*sides, *sides])
-    return list(zip(every[: len(sides)], every[len(sides) :], strict=True))
+    received = pieces.gather([*firsts, *seconds], [*sides, *sides])
+
+    def gathered() -> list[tuple[Tensor, Tensor]]:
+        every = received()
+        return list(zip(every[: len(sides)], every[len(sides) :], strict=True))
+
+    return gathered
 
 
 def _passed(product: Tensor, state: Tensor) -> Tensor:

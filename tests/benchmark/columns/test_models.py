@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from benchmark_cases import variant_task, write_variants
+from benchmark_cases import tuned, variant_task, write_variants
 from published import FOREIGN
 
 from dnamamba import checkpoint
@@ -65,7 +65,7 @@ def test_sequences(
     name: str, folder: Callable[[str], str], brief: Work, task: Task, root: Path
 ) -> None:
     for column in ("random", "scratch", "frozen", "model"):
-        row = measured(job_of(task, column, root, brief.recipe, folder(name)), brief)
+        row = tuned(job_of(task, column, root, brief.recipe, folder(name)), brief)
         assert -1 <= row["figures"]["mcc"] <= 1
         assert 0 <= row["figures"]["auroc"] <= 1
 
@@ -75,7 +75,7 @@ def test_variants(name: str, folder: Callable[[str], str], brief: Work, variants
     task = variant_task()
     for column, kind in COLUMNS.items():
         model = folder(name) if kind.per_model else None
-        row = measured(job_of(task, column, variants, brief.recipe, model), brief)
+        row = tuned(job_of(task, column, variants, brief.recipe, model), brief)
         assert 0 <= row["figures"]["auroc"] <= 1
         assert row["metric"] == "auroc"
         left_out = column == "zero_shot" and name != "causal"  # indels cannot be masked
@@ -158,7 +158,7 @@ def test_a_gpu_is_left_as_it_was(
         for column in ("random", "scratch", "frozen", "model", "zero_shot"):
             of = (variant_task(), variants) if column == "zero_shot" else (task, root)
             job = job_of(of[0], column, of[1], brief.recipe, folder(name))
-            row = measured(job, on_gpu)
+            row = tuned(job, on_gpu)
             assert 0 <= row["figures"]["auroc"] <= 1
             if column == "frozen":
                 on_cpu = measured(job, brief)["figures"]["auroc"]

@@ -96,17 +96,36 @@ def test_other_seeds_wait_for_the_first(root: Path, tmp_path: Path) -> None:
 
     for fold in (0, 1):
         first = make("model", FIRST_SEED, fold)
-        assert first.after is None
-        assert make("model", FIRST_SEED + 1, fold).after == first.key
-    assert make("random", FIRST_SEED + 1).after is None
+        assert make("model", FIRST_SEED + 1, fold).after == (first.key,)
+    assert make("random", FIRST_SEED + 1).after == ()
+
+
+def test_the_first_seed_waits_for_the_trials(root: Path, tmp_path: Path) -> None:
+    typed = model(tmp_path / "first", 1)
+
+    def make(recipe: Recipe, choice: int | None = None, fold: int = 0) -> Job:
+        return job_of(TASK, "model", root, recipe, typed, fold=fold, choice=choice)
+
+    trials = [make(RECIPE, choice, 1) for choice in range(len(RECIPE.options()))]
+    assert len({job.key for job in trials}) == len(trials) > 1
+    assert make(RECIPE, fold=1).after == tuple(job.key for job in trials)
+    assert trials[1].after == ()
+    assert trials[1].name == f"own/small, model, {typed}, seed 1, choice 2"
+    assert make(RECIPE.changed({RATE: 1e-3, "choices": {}})).after == ()
+
+    more = RECIPE.changed({"choices": {**RECIPE.choices, RATE: [1e-3, *RECIPE.choices[RATE]]}})
+    assert {*make(RECIPE).after} < {*make(more).after}  # what was tried need not be again
+    others = RECIPE.changed({"trial": 0.5}), RECIPE.changed({"epochs": 3})
+    for recipe in others:
+        assert not {*make(RECIPE).after} & {*make(recipe).after}
 
 
 def test_jobs_travel(root: Path, tmp_path: Path) -> None:
     job = job_of(TASK, "model", root, RECIPE, model(tmp_path / "first", 1), 2)
-    job = replace(job, chosen={RATE: 1e-3})
+    job = replace(job, rows=({"chosen": {RATE: 1e-3}},))
     copy = pickle.loads(pickle.dumps(job))
     assert copy == job
-    assert (copy.task, copy.root, copy.chosen) == (job.task, job.root, job.chosen)
+    assert (copy.task, copy.root, copy.rows) == (job.task, job.root, job.rows)
     assert job.name == f"own/small, model, {job.model}, seed 2"
     folds = replace(TASK, folds=5)
     assert job_of(folds, "kmers", root, RECIPE).name == "own/small, kmers, seed 1, fold 0"

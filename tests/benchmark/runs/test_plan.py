@@ -47,7 +47,8 @@ def planned(entries: list[Entry], model: str, seeds: int = 2) -> Plan:
 def row(plan: Plan, store: Store, job: Job) -> None:
     counts = dict.fromkeys(("test", "groups", "copies", "relatives"), 3)
     figures = {"mcc": 0.1 * (job.fold + 1), "auroc": float("nan")}
-    store.write(job, {"metric": "mcc", "figures": figures, "chosen": {"lr": job.fold}, **counts})
+    chosen = {"chosen": {"lr": job.fold}, "validation": 0.5}
+    store.write(job, {"metric": "mcc", "figures": figures, **chosen, **counts})
     store.look(job)
 
 
@@ -56,29 +57,73 @@ def test_columns_times_seeds_times_folds(tmp_path: Path, model: str) -> None:
     runs = {heading.column: len(made.cells["toy/one", heading.key]) for heading in made.headings}
     assert runs == {"kmers": 3, "random": 6, "scratch": 6, "frozen": 3, "model": 6}
     assert len(made.counts["toy/one"]) == 3
-    assert len(made.order) == 24 + 3 == len({job.name for job in made.order})
+    trials = [job for job in made.order if job.choice is not None]
+    assert {(job.column, job.seed) for job in trials} == {("scratch", 1), ("model", 1)}
+    assert len(trials) == 2 * 4 * 3
+    assert len(made.order) == 24 + 3 + 24 == len({job.name for job in made.order})
+
+
+def test_without_choices_there_are_no_trials(tmp_path: Path, model: str) -> None:
+    recipe = Recipe.read().changed({"choices": {}})
+    made = plan([task(tmp_path, "one")], [model], 2, ["fine-tuned"], recipe)
+    assert [job for job in made.order if job.choice is not None] == []
+    store = Store(tmp_path / "out", tmp_path / "cache")
+    assert {(job.column, job.seed) for job in made.ready(store)} == {
+        ("kmers", 1), ("leaks", 1), ("scratch", 1), ("model", 1),
+    }  # fmt: skip
 
 
 def test_the_longest_runs_come_first(tmp_path: Path, model: str) -> None:
     made = planned([task(tmp_path, "short"), task(tmp_path, "long", size=1000)], model)
-    first = [(job.task.name, job.column, job.seed) for job in made.order[:4]]
-    assert first == [
-        ("long", "scratch", 1), ("long", "model", 1), ("long", "scratch", 2), ("long", "model", 2),
-    ]  # fmt: skip
+    order = [(job.task.name, job.seed, job.choice is None) for job in made.order]
+    long = [run for run in order if run[0] == "long"]
+    assert order[: len(long) - 4] == long[:-4]  # k-mers and what is frozen come later
+    assert long[:12] == [*[("long", 1, False)] * 8, *[("long", 1, True)] * 2,
+                         *[("long", 2, True)] * 2]  # fmt: skip
+    tuned = [run for run in order if run[0] == "short"][:12]
+    assert tuned == [("short", *run[1:]) for run in long[:12]]
 
 
 def test_later_seeds_wait_for_the_first_one_of_their_fold(tmp_path: Path, model: str) -> None:
     made = planned([task(tmp_path, "one", folds=2)], model)
     store = Store(tmp_path / "out", tmp_path / "cache")
     waiting = [job for job in made.missing(store) if job not in made.ready(store)]
-    assert {(job.column, job.seed) for job in waiting} == {("scratch", 2), ("model", 2)}
-    (first,) = (j for j in made.order if (j.column, j.seed, j.fold) == ("model", 1, 1))
+    assert {(job.column, job.seed) for job in waiting} == {
+        (column, seed) for column in ("scratch", "model") for seed in (1, 2)
+    }
+    of_fold = [j for j in made.order if (j.column, j.seed, j.fold) == ("model", 1, 1)]
+    (first,) = (job for job in of_fold if job.choice is None)
+    *trials, last = (job for job in of_fold if job.choice is not None)
+    for job in trials:
+        row(made, store, job)
+    assert not [job for job in made.ready(store) if job.rows]
+    row(made, store, last)
+    (new,) = [job for job in made.ready(store) if job.rows]
+    assert (new, len(new.rows)) == (first, 4)
     row(made, store, first)
-    new = [job for job in made.ready(store) if job.chosen is not None]
-    assert [(job.column, job.seed, job.fold, job.chosen) for job in new] == [
+    new = [job for job in made.ready(store) if job.rows]
+    assert [(job.column, job.seed, job.fold, job.rows[0]["chosen"]) for job in new] == [
         ("model", 2, 1, {"lr": 1})
     ]
     assert first not in made.missing(store)
+
+
+def test_of_what_is_chosen_no_trial_is_missing(tmp_path: Path, model: str) -> None:
+    """As of rows of which the trials were not kept."""
+    made = planned([task(tmp_path, "one")], model)
+    store = Store(tmp_path / "out", tmp_path / "cache")
+    for job in made.cells["toy/one", next(h.key for h in made.headings if h.column == "scratch")]:
+        row(made, store, job)
+    trials = [job for job in made.missing(store) if job.choice is not None]
+    assert {job.column for job in trials} == {"model"}
+    assert len(trials) == 4
+
+
+def test_a_trial_in_vain_is_its_columns_failure(tmp_path: Path, model: str) -> None:
+    made = planned([task(tmp_path, "one")], model)
+    name = f"toy/one, scratch, {model}, seed 1"
+    assert made.failed([f"{name}, choice 3"]) == {f"{name}, choice 3", name}
+    assert made.failed([name]) == {name}
 
 
 def test_held_out_parts_alone_have_the_frozen_columns(tmp_path: Path, model: str) -> None:
@@ -119,12 +164,13 @@ def test_rows_of_shared_columns_serve_other_outputs(tmp_path: Path, model: str) 
 @pytest.mark.parametrize(
     ("cores", "memory", "asked", "workers"),
     [
-        (16, 139 << 30, None, (12, 4)),
-        (128, 139 << 30, None, (16, 16)),
-        (16, 11 << 30, None, (2, 4)),
+        (16, 139 << 30, None, (8, 8)),
+        (128, 139 << 30, None, (8, 16)),
+        (8, 139 << 30, None, (4, 4)),
+        (16, 11 << 30, None, (2, 2)),
         (2, 139 << 30, None, (1, 1)),
         (1, 2 << 30, None, (1, 1)),
-        (16, 139 << 30, 5, (5, 4)),
+        (16, 139 << 30, 5, (5, 8)),
     ],
 )
 def test_a_gpu_serves_as_many_as_cores_and_memory_allow(

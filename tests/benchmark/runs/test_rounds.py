@@ -61,6 +61,39 @@ def test_a_full_memory_is_no_error_until_a_run_is_alone(
 
 
 @pytest.mark.parametrize(
+    ("columns", "useful"),
+    [
+        (["scratch"] * 2, (2, 0)),
+        (["frozen"] * 3, (0, 3)),
+        (["frozen"] * 9 + ["scratch"] * 2, (3, 8)),
+        (["frozen", "random", "kmers", "leaks"] * 5, (8, 8)),
+        (["model"] * 20 + ["leaks"], (8, 1)),
+    ],
+)
+def test_no_more_workers_than_runs_for_them(
+    columns: list[str],
+    useful: tuple[int, int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """To learn from frozen vectors takes a core; workers of the device help in the end."""
+    plan: Any = Plan()
+    task: Any = SimpleNamespace(key="a", folds=1)
+    plan.jobs = [Job(f"{i}", task, column, Path(), seed=i) for i, column in enumerate(columns)]
+    asked = []
+
+    def pool(jobs: Any, do: Any, on_device: Any, workers: Any, *_: Any) -> Iterator[Outcome]:
+        asked.append(workers)
+        return iter(())
+
+    monkeypatch.setattr(rounds, "run_in_processes", pool)
+    work: Any = SimpleNamespace(output=tmp_path)
+    store: Any = None
+    assert list(run_missing(plan, store, work, (8, 8), 60)) == []
+    assert asked == [useful]
+
+
+@pytest.mark.parametrize(
     ("error", "full"),
     [
         (FULL, True),

@@ -125,7 +125,7 @@ def _through_scan(
     dz = gate.dz if last else u.new_empty(0)
     out = values.gradients(side.ssm_state is not None, u=du, delta=ddelta, B=dB, C=dC, z=dz)
     add = k > 0 and gate.y is not None
-    scan.run_backward(values, states, gate.dy, behind.dfinal, out, gate.y, add, behind.chain)
+    scan.run_backward(values, states, gate.dy, behind.dfinal, out, gate.y, add)
     torch.mm(ddelta.flatten(0, 1), direction.dt_weight, out=ds.flatten(0, 1))
     ddt_weight = _product(ddelta, s)
     du.flatten(0, 1).addmm_(dselected.flatten(0, 1), direction.x_weight)

@@ -1,6 +1,6 @@
 """What a fused block's backward meets at the ends of its rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from dnamamba_kernels.block.layer import Layer
 from dnamamba_kernels.causal_conv1d.convolution import Convolution
 from dnamamba_kernels.causal_conv1d.state import add_through_final_state
 from dnamamba_kernels.causal_conv1d.tail import add_through_tail
-from dnamamba_kernels.selective_scan.fused.carry import Chain
+from dnamamba_kernels.selective_scan.fused.launch import known
 
 __all__ = ["Behind", "Ends", "Whole"]
 
@@ -18,8 +18,7 @@ __all__ = ["Behind", "Ends", "Whole"]
 class Behind(NamedTuple):
     """What comes back to a scan from behind its last position."""
 
-    dfinal: Tensor | None  # the gradient of its final state (B, D, N)
-    chain: Chain | None = None  # its backward's first half, if that had to come first
+    dfinal: Callable[[], Tensor | None]  # the gradient of its final state (B, D, N)
     delta: Tensor | None = None  # Δ before bias and softplus (B, L, D), if it is still there
 
 
@@ -47,7 +46,7 @@ class Whole:
         self._dtail, self._dfinal = dtail, dfinal
 
     def behind(self, every: Sequence[Inside], z: Tensor, dy: Tensor) -> list[Behind]:
-        return [Behind(self._dfinal) for _ in self.sides]
+        return [Behind(known(self._dfinal)) for _ in self.sides]
 
     def before(self, convolved: Sequence[tuple[Convolution, Tensor]], di: Tensor) -> Tensor:
         values, dstate = convolved[-1]

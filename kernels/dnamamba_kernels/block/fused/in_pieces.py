@@ -65,7 +65,7 @@ class _Block(torch.autograd.Function):
         tensors, of_sides, kept = saved[:size], saved[size : size + more], saved[size + more :]
         shared = Shared(pieces, Layer.of([*tensors, eps]), channels)
         dbranch, dstream, *of_states = incoming
-        ends = Piece(shared, of_sides[::2], of_sides[1::2], *of_states)
+        ends = Piece(shared, of_sides[::3], of_sides[1::3], of_sides[2::3], *of_states)
         every = backward(dbranch, dstream, ends, Kept.of(kept), dtype, has_residual)
         exists = [x is not None for x in tensors[:-2]]
         if not shared.first(ends.sides[0]):
@@ -77,12 +77,12 @@ class _Block(torch.autograd.Function):
 def _forward(
     shared: Shared, x: Tensor, residual: Tensor | None, keep_states: bool, keep_inside: bool
 ) -> tuple[tuple[Tensor, ...], Kept, list[Tensor | None]]:
-    """The outputs, what is kept, and of each side its halo and every piece's product."""
+    """The outputs, what is kept, and of each side its halo, every piece's product, its reach."""
     layer = shared.layer
     if not x.numel():  # nobody has a row
         branch, stream, tail, final, *others = forward(x, residual, layer, keep_states, keep_inside)
         outputs = branch, stream, shared.narrowed(tail), shared.narrowed(final)
-        return outputs, Kept.of([stream, *others]), [None, None] * len(layer.directions)
+        return outputs, Kept.of([stream, *others]), [None] * (3 * len(layer.directions))
     stream, h, i, z = entrance(x, residual, layer)
     halos = halos_before(shared, i)
     sides, read, begun = shared.sides(halos), list[tuple[Tensor, Tensor]](), list[ahead.Begun]()
@@ -93,10 +93,12 @@ def _forward(
         begun.append(ahead.begin(side.scan(u, side.delta(selected), selected, gate)))
         read.append((u, selected))
     total, inside, of_sides = None, list[Inside](), list[Tensor | None]()
-    for halo, (entering, around) in zip(halos, states_of(shared, sides, begun), strict=True):
+    entered = states_of(shared, sides, begun)
+    for side, halo, (entering, around) in zip(sides, halos, entered, strict=True):
+        reach = begun[0].reach() if keep_states and not shared.first(side) else None
         total, _, states = ahead.finish(begun.pop(0), entering, keep_states, total)
         inside.append(Inside(states, *read.pop(0)))
-        of_sides += [halo, around.products]
+        of_sides += [halo, around.products, reach]
     assert total is not None
     branch, kept = branch_of(total, layer, x.shape[2]), Kept(stream, h, tuple(inside))
     # Behind the sequence; of two directions it means nothing.

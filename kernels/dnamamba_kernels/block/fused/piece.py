@@ -2,12 +2,14 @@
 
 Of both directions together, in two messages a pass. Forward, each convolution begins with the last
 inputs of the piece before; the scans are summed up over their spans, as they are anyway, and begin
-once every piece's sums are known. Backward, each scan's adjoint is summed up over its chunks, of
-which the sweep that prepares is then relieved; of the first piece in a scan's order nobody asks it.
-What the convolutions' gradients leave before the piece goes back at last.
+once every piece's sums are known. Backward, each scan's adjoint is summed up over those spans that
+a state from before reaches; of the first piece in a scan's order nobody asks it. What the others
+say is waited for behind the first sweep that can do without. What the convolutions' gradients leave
+before the piece goes back at last.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -22,7 +24,6 @@ from dnamamba_kernels.causal_conv1d.state import add_through_final_state, final_
 from dnamamba_kernels.pieces import Pieces
 from dnamamba_kernels.pieces.states import Around, adjoints_behind, states_around
 from dnamamba_kernels.selective_scan.fused import ahead
-from dnamamba_kernels.selective_scan.fused.carry import Chain
 
 __all__ = ["Piece", "Shared", "halos_before", "states_of"]
 
@@ -85,6 +86,7 @@ class Piece:
         shared: what is read.
         halos: of each side the inputs before this piece; of the first piece they are not looked at.
         products: of each side those of ``states_of``.
+        reaches: of each side ``Begun.reach``; None where this piece begins its scan.
         dtail: the gradient of the inputs behind the sequence (B, D, W-1), as this process was given
             them, if any.
         dfinal: the same of the scan's state there (B, D, N).
@@ -95,26 +97,26 @@ class Piece:
         shared: Shared,
         halos: Sequence[Tensor],
         products: Sequence[Tensor],
+        reaches: Sequence[Tensor | None],
         dtail: Tensor | None,
         dfinal: Tensor | None,
     ) -> None:
         self.layer, self.sides = shared.layer, shared.sides(halos)
-        self._shared, self._products = shared, products
+        self._shared, self._products, self._reaches = shared, products, reaches
         self._dtail, self._dfinal = dtail, dfinal
 
     def behind(self, every: Sequence[Inside], z: Tensor, dy: Tensor) -> list[Behind]:
-        own, chains = [], list[Chain | None]()
-        for side, inside in zip(self.sides[::-1], every[::-1], strict=True):
+        own, deltas = list[tuple[Tensor, Tensor]](), list[Tensor | None]()
+        for k in range(len(self.sides) - 1, -1, -1):
             delta = None  # kept of the side that is scanned first, and computed again of the other
-            gradient, chain, delta = self._summed(side, inside, z, dy)
+            gradient, delta = self._summed(k, every[k], z, dy)
             end = gradient.new_zeros(gradient.shape) if self._dfinal is None else self._dfinal
-            own.append((gradient, end))
-            chains.append(chain)
+            own.insert(0, (gradient, end))
+            deltas.insert(0, delta if k == 0 else None)
         reverse = [side.reverse for side in self.sides]
-        adjoints = adjoints_behind(self._shared.pieces, own[::-1], self._products, reverse)
+        adjoints = adjoints_behind(self._shared.pieces, own, self._products, reverse)
         return [
-            Behind(self._shared.widened(adjoint), chain, None if k else delta)
-            for k, (adjoint, chain) in enumerate(zip(adjoints, chains[::-1], strict=True))
+            Behind(partial(self._widened, adjoints, k), delta) for k, delta in enumerate(deltas)
         ]
 
     def before(self, convolved: Sequence[tuple[Convolution, Tensor]], di: Tensor) -> Tensor:
@@ -128,17 +130,20 @@ class Piece:
         return convolved[0][1]
 
     def _summed(
-        self, side: Side, inside: Inside, z: Tensor, dy: Tensor
-    ) -> tuple[Tensor, Chain | None, Tensor | None]:
-        """The gradient of the state that enters, through y alone (B, D, N); and by what it came."""
+        self, k: int, inside: Inside, z: Tensor, dy: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """The gradient of the state that enters the k-th, through y alone (B, D, N); and its Δ."""
+        side, (_, u, selected) = self.sides[k], inside
         if self._shared.first(side):
             shape = len(dy), self._shared.channels, side.direction.A.shape[1]
-            return dy.new_zeros(shape, dtype=torch.float32), None, None
-        _, u, selected = inside
+            return dy.new_zeros(shape, dtype=torch.float32), None
         delta = side.delta(selected)
         scan = side.scan(u, delta, selected, z)
-        chain = ahead.adjoint_chain(scan, dy)
-        return self._shared.narrowed(ahead.gradient_before(chain, scan)), chain, delta
+        gradient = ahead.initial_gradient(scan, dy, self._reaches[k])
+        return self._shared.narrowed(gradient), delta
+
+    def _widened(self, adjoints: Callable[[], list[Tensor]], k: int) -> Tensor:
+        return self._shared.widened(adjoints()[k])
 
     def _passed(self, side: Side, values: Convolution, dstate: Tensor) -> Tensor:
         """What goes back to the piece before; from the first piece to the last, dtail alone."""

@@ -56,21 +56,22 @@ def adjoint_summary_kernel(
     u, delta, bias, decay, packed, cuts, length, zero, n_blocks,
     u_batch, delta_batch, cuts_batch,
     skip, z, z_batch,
-    chunk, n_chunks, dy, dy_batch, local, product,
+    span, n_spans, reach, dy, dy_batch, local, product,
     N: tl.constexpr, CHANNELS: tl.constexpr, BLOCK_D: tl.constexpr,
     U_ROW: tl.constexpr, DELTA_ROW: tl.constexpr, SOFTPLUS: tl.constexpr, REVERSE: tl.constexpr,
     Z_ROW: tl.constexpr, WHOLE: tl.constexpr, DY_ROW: tl.constexpr,
     STEPS: tl.constexpr, SPREAD: tl.constexpr,
 ):  # fmt: skip
-    """Of each chunk the adjoint of the state that enters it, through y alone, and its decay.
+    """Of each span the adjoint of the state that enters it, through y alone, and its decay.
 
-    With a the adjoint of the state that leaves a chunk, that of the state that enters it is
-    ``local + product * a``. Swept against the order of the scan, one thread a channel. Chunks
+    With a the adjoint of the state that leaves a span, that of the state that enters it is
+    ``local + product * a``. Swept against the order of the scan, one thread a channel. Spans
     beyond the end of the row change nothing; ``WHOLE`` says that there are none, nor part of one
-    tile.
+    tile. Of those that no channel of a block is within ``reach`` (B, D) of, if there is such a
+    tensor, nothing is read, and they change nothing either.
     """
     batch, k, d, real, pair, nd, a, shift, _through = program_tile(
-        bias, None, decay, zero, n_chunks, n_blocks, N, CHANNELS, BLOCK_D
+        bias, None, decay, zero, n_spans, n_blocks, N, CHANNELS, BLOCK_D
     )
     n = tl.arange(0, N)
     delta += batch * delta_batch + origin(length, DELTA_ROW, REVERSE) + d
@@ -81,8 +82,11 @@ def adjoint_summary_kernel(
     g = tl.zeros((N, BLOCK_D), tl.float32)
     total = tl.zeros((BLOCK_D,), tl.float32)
     uncut = 1.0
-    start = k * chunk
-    n_tiles = tl.cdiv(tl.maximum(tl.minimum(chunk, length - start), 0), STEPS)
+    start = k * span
+    n_tiles = tl.cdiv(tl.maximum(tl.minimum(span, length - start), 0), STEPS)
+    if reach is not None:
+        within = tl.max(tl.load(reach + batch * CHANNELS + d, mask=real, other=0), 0)
+        n_tiles = tl.where(k < within, n_tiles, 0)
     last = start + (n_tiles - 1) * STEPS
     if cuts is not None:
         cuts += batch * cuts_batch
@@ -109,6 +113,6 @@ def adjoint_summary_kernel(
                 N, SOFTPLUS, REVERSE, WHOLE, SPREAD,
             )  # fmt: skip
         deltas, zs, dys = widened(next_deltas), widened(next_zs), widened(next_dys)
-    out = (batch * n_chunks + k) * N * CHANNELS + nd
+    out = (batch * n_spans + k) * N * CHANNELS + nd
     tl.store(local + out, g, mask=real[None, :])
     tl.store(product + out, tl.exp2(a * total[None, :]) * uncut, mask=real[None, :])

@@ -1,8 +1,9 @@
 """The scan of a part of a sequence, in halves: before and after what enters it is known.
 
-The first half sums up spans or chunks, as both passes do anyway; the second begins with the sums.
-So to say what the part does to a state, or to a state's gradient, costs little: forward the last
-span, backward a sweep over Δ, C, z and dy, of which the sweep that prepares is then relieved.
+The first half sums up spans, as the forward does anyway; the second begins with the sums. So to say
+what the part does to a state costs the last span. What it asks of one, the gradient of the state
+before it, is a sweep of its own, for the backward sums up too late and piece by piece; but one over
+those spans alone that the state reaches, which the forward's products of decays tell.
 """
 
 from typing import NamedTuple
@@ -18,15 +19,11 @@ from dnamamba_kernels.selective_scan.fused.plan import STEPS
 from dnamamba_kernels.selective_scan.fused.walk import Walk, by_state, with_dense_rows
 from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = [
-    "Begun",
-    "adjoint_chain",
-    "begin",
-    "finish",
-    "gradient_before",
-    "initial_gradient",
-    "summary",
-]
+__all__ = ["Begun", "begin", "finish", "initial_gradient", "summary"]
+
+# Of what comes through a product of decays below it nothing is left: to change a bit of what it is
+# added to it would have to be 10^12 times that.
+_LEAST = 2.0**-64
 
 
 class Begun(NamedTuple):
@@ -44,6 +41,18 @@ class Begun(NamedTuple):
         product, local = self.chain.whole(by_state(s.initial_state, p))
         passed, left = (_by_channel(x, s) for x in (product, local))
         return s.leave(passed), s.leave(left)
+
+    def reach(self) -> Tensor:
+        """How many spans a state may come to that enters the scan: (B, D) int32.
+
+        To whole groups of the chain, of which it looks at the products of decays: what is behind
+        ``_LEAST`` of them counts for nothing, nor what is behind a mark.
+        """
+        products = self.chain.of_groups[1]
+        size = self.chain.sums[0].shape[1] // products.shape[1]
+        # NaN, of infinity times nothing, is no less than anything.
+        passed = ~(products[:, :-1].cumprod(1) < _LEAST)
+        return ((1 + passed.any(2).sum(1)) * size).int()
 
 
 def begin(scan: Scan) -> Begun:
@@ -67,22 +76,6 @@ def finish(
     return y, final_state, states
 
 
-def adjoint_chain(scan: Scan, dy: Tensor) -> Chain:
-    """The first half of a backward, of which ``run_backward`` takes the rest."""
-    walk, dy = Walk.whole(with_dense_rows(scan)), dense(dy)
-    p, (batch, length, channels) = walk.plan, scan.u.shape
-    groups, size = groups_of(p.n_chunks)
-    whole = length % STEPS == 0 and groups * size == p.n_chunks
-    local = walk.decay.new_empty(batch, groups * size, p.states, channels)
-    product = torch.empty_like(local)
-    arguments = walk.shared(p.block, p.warps) | walk.gated() | {"WHOLE": whole}
-    adjoint_summary_kernel[walk.programs(groups * size, p.block)](
-        **arguments, STEPS=STEPS, SPREAD=p.spread, chunk=p.chunk, n_chunks=groups * size,
-        dy=dy, dy_batch=dy.stride(0), DY_ROW=dy.stride(1), local=local, product=product,
-    )  # fmt: skip
-    return Chain.of((local, product), p.n_chunks, backward=True)
-
-
 def summary(scan: Scan) -> tuple[Tensor, Tensor]:
     """``Begun.summary`` of a scan; no outputs."""
     if not scan.u.numel():
@@ -91,16 +84,28 @@ def summary(scan: Scan) -> tuple[Tensor, Tensor]:
     return begin(scan).summary()
 
 
-def initial_gradient(scan: Scan, dy: Tensor) -> Tensor:
-    """The gradient of the state at the start (B, D, N), fp32, through y alone."""
+def initial_gradient(scan: Scan, dy: Tensor, reach: Tensor | None = None) -> Tensor:
+    """The gradient of the state at the start (B, D, N), fp32, through y alone.
+
+    ``reach`` is ``Begun.reach`` of the same scan; without it the sweep goes over all of it.
+    """
     if not scan.u.numel():
         return scan.u.new_zeros(len(scan.u), *scan.A.shape, dtype=torch.float32)
-    return gradient_before(adjoint_chain(scan, dy), scan)
-
-
-def gradient_before(chain: Chain, scan: Scan) -> Tensor:
-    """The same, of the first half of that scan's backward."""
-    return _by_channel(chain.whole(None)[1], scan)
+    walk, dy = Walk.whole(with_dense_rows(scan)), dense(dy)
+    p, (batch, length, channels) = walk.plan, scan.u.shape
+    span, n_spans = (p.chunk, p.n_chunks) if p.n_spans == 1 else (p.span, p.n_spans)
+    groups, size = groups_of(n_spans)
+    whole = length % STEPS == 0 and groups * size == n_spans
+    local = walk.decay.new_empty(batch, groups * size, p.states, channels)
+    product = torch.empty_like(local)
+    block = p.block // p.warps  # a warp's: the fewer channels, the fewer spans they reach
+    arguments = walk.shared(block, 1) | walk.gated() | {"WHOLE": whole}
+    adjoint_summary_kernel[walk.programs(groups * size, block)](
+        **arguments, STEPS=STEPS, SPREAD=p.spread, span=span, n_spans=groups * size,
+        reach=None if p.n_spans == 1 else reach,
+        dy=dy, dy_batch=dy.stride(0), DY_ROW=dy.stride(1), local=local, product=product,
+    )  # fmt: skip
+    return _by_channel(Chain.of((local, product), n_spans, backward=True).whole(None)[1], scan)
 
 
 def _by_channel(state: Tensor, scan: Scan) -> Tensor:

@@ -1,5 +1,7 @@
 """The fused scan, forward and backward: scratch, launches, and the order of the passes."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from dnamamba_kernels.selective_scan.fused.backward import (
     adjoint_kernel,
     unpack_kernel,
 )
-from dnamamba_kernels.selective_scan.fused.carry import Chain, Sums, carry
+from dnamamba_kernels.selective_scan.fused.carry import Sums, carry
 from dnamamba_kernels.selective_scan.fused.forward import output_kernel, summary_kernel
 from dnamamba_kernels.selective_scan.fused.gradients import Gradients
 from dnamamba_kernels.selective_scan.fused.plan import STEPS, folds, plan, segments
@@ -26,7 +28,15 @@ from dnamamba_kernels.selective_scan.fused.walk import (
 )
 from dnamamba_kernels.selective_scan.scan import Scan
 
-__all__ = ["backward", "forward", "outputs", "run_backward", "run_outputs", "summarise"]
+__all__ = [
+    "backward",
+    "forward",
+    "known",
+    "outputs",
+    "run_backward",
+    "run_outputs",
+    "summarise",
+]
 
 
 def outputs(
@@ -71,7 +81,7 @@ def backward(
     if not scan.u.numel():
         return [x.zero_() for x in out]
     dy = torch.zeros_like(scan.u) if dy is None else dense(dy)
-    run_backward(with_dense_rows(scan), states, dy, dfinal, out)
+    run_backward(with_dense_rows(scan), states, dy, known(dfinal), out)
     return out
 
 
@@ -126,11 +136,10 @@ def run_backward(
     s: Scan,
     states: Tensor,
     dy: Tensor,
-    dfinal: Tensor | None,
+    dfinal: Callable[[], Tensor | None],
     out: list[Tensor],
     y: Tensor | None = None,
     add: bool = False,
-    chain: Chain | None = None,
 ) -> None:
     """Fill ``out``, of which those are left alone that the scan has no argument for.
 
@@ -142,32 +151,35 @@ def run_backward(
     ``y`` what comes before the gate; the second, with ``add``, makes of that and its own the output
     of both and the gradient of z.
 
-    ``chain`` has the chunks' adjoints summed up, where they are.
+    ``dfinal`` is asked for the gradient of the final state (B, D, N) once work that does not need
+    it has been launched.
     """
     p, (batch, _, channels) = plan_of(s), s.u.shape
     decay, grads = decay_of(s, p), Gradients.of(s, p, out, y)
-    dbehind = by_state(None if dfinal is None else s.leave(dfinal), p)
-    leaving = before = None
-    if chain is not None:
-        leaving, before = chain.carried(dbehind, p.n_chunks)
+
+    def behind(rows: slice) -> Tensor | None:
+        gradient = dfinal()
+        return by_state(None if gradient is None else s.rows(rows).leave(gradient[rows]), p)
+
     *_, dA, _, _, dD, _, dbias, dinitial = out
     for rows, pieces in segments(p, batch, channels):
-        walk = Walk.of(s.rows(rows), p, decay)
-        adjoint = None if dbehind is None else dbehind[rows]
+        walk, of_rows = Walk.of(s.rows(rows), p, decay), grads.rows(rows)
+        adjoint: Callable[[], Tensor | None] = partial(behind, rows)
         for piece in pieces:
-            known = None if leaving is None else leaving[rows, piece[0] : sum(piece)].contiguous()
-            adjoint = _segment(
-                walk, grads.rows(rows), states[rows], dy[rows], adjoint, piece, add, known
-            )
+            left = _segment(walk, of_rows, states[rows], dy[rows], adjoint, piece, add)
+            adjoint = known(left)
         if dinitial.numel():
-            adjoint = adjoint if before is None else before[rows]
-            assert adjoint is not None
-            dinitial[rows] = adjoint[:, : s.A.shape[1]].transpose(1, 2)
+            dinitial[rows] = left[:, : s.A.shape[1]].transpose(1, 2)
     _add_up(grads.A[:, :, : s.A.shape[1]].transpose(2, 3), dA)
     if grads.D is not None:
         _add_up(grads.D, dD)
     if grads.delta_bias is not None:
         _add_up(grads.delta_bias, dbias)
+
+
+def known(gradient: Tensor | None) -> Callable[[], Tensor | None]:
+    """One that need not be waited for, as ``run_backward`` asks for it."""
+    return lambda: gradient
 
 
 def _add_up(shares: Tensor, out: Tensor) -> None:
@@ -183,21 +195,17 @@ def _segment(
     grads: Gradients,
     states: Tensor,
     dy: Tensor,
-    adjoint: Tensor | None,
+    adjoint: Callable[[], Tensor | None],
     piece: tuple[int, int],
     add: bool,
-    leaving: Tensor | None,
-) -> Tensor | None:
-    """A piece's chunks, first and count; the adjoint that enters, to the one that leaves.
-
-    If those that leave each chunk are known, ``leaving``, then neither is looked at.
-    """
+) -> Tensor:
+    """A piece's chunks, first and count; the adjoint that enters, to the one that leaves."""
     (first, count), p, (batch, _, channels) = piece, walk.plan, walk.scan.u.shape
-    new, left = walk.decay.new_empty, None
-    borders, sums = _prepare(walk, grads, states, dy, piece, add, leaving is None)
-    if sums is not None:
-        leaving, left = torch.empty_like(sums[0]), new(batch, p.states, channels)
-        carry(sums, adjoint, count, leaving, left, backward=True)
+    new = walk.decay.new_empty
+    borders, sums = _prepare(walk, grads, states, dy, piece, add)
+    leaving, left = torch.empty_like(sums[0]), new(batch, p.states, channels)
+    carry(sums, adjoint(), count, leaving, left, backward=True)
+    del sums  # they make way for the shares of dB and dC
     n_blocks = triton.cdiv(channels, p.back_block)
     dbc = new(n_blocks, batch, count * p.chunk // STEPS, p.states, 2 * STEPS)
     adjoint_kernel[walk.programs(count, p.back_block)](
@@ -220,26 +228,24 @@ def _prepare(
     dy: Tensor,
     piece: tuple[int, int],
     add: bool,
-    sum_up: bool,
-) -> tuple[Tensor, Sums | None]:
-    """The sweep forward: the states at borders and, if asked for, each chunk's adjoint summary.
+) -> tuple[Tensor, Sums]:
+    """The sweep forward over a piece's chunks.
 
-    It fills what it can of ``grads``.
+    Gives the states at borders and each chunk's adjoint summary, and fills what it can of
+    ``grads``.
     """
     count, p, (batch, _, channels) = piece[1], walk.plan, walk.scan.u.shape
     new, y, dz = walk.decay.new_empty, grads.y, grads.z
     borders = new(batch, count, p.chunk // STEPS, p.states, channels)
-    sums = None
-    if sum_up:
-        sums = new(batch, count, p.states, channels), new(batch, count, p.states, channels)
-    local, product = sums or (None, None)
+    local = new(batch, count, p.states, channels)
+    product = torch.empty_like(local)
     prepare_kernel[walk.programs(count, p.block)](
         **walk.shared(p.block, p.warps), **_cut(walk, dy, piece), STEPS=STEPS, ADD=add,
         carried=states, borders=borders, local=local, product=product, dskip=grads.D,
         y=y, y_batch=stride(y, 0), Y_ROW=stride(y, 1),
         dz=dz, dz_batch=stride(dz, 0), DZ_ROW=stride(dz, 1),
     )  # fmt: skip
-    return borders, sums
+    return borders, (local, product)
 
 
 def _cut(walk: Walk, dy: Tensor, piece: tuple[int, int]) -> dict[str, Any]:

@@ -57,12 +57,11 @@ def prepared(
                 out *= gate * open_
             ys += (out,)
             dout *= gate * open_
-        if len(sums) > 0:
-            passed, adjoint = sums
-            if word is not None:
-                passed = tl.where(cut_at(word, i), 0.0, passed)
-            passed = e * passed
-            sums = passed, adjoint + passed * (cs[i][:, None] * dout[None, :])
+        passed, adjoint = sums
+        if word is not None:
+            passed = tl.where(cut_at(word, i), 0.0, passed)
+        passed = e * passed
+        sums = passed, adjoint + passed * (cs[i][:, None] * dout[None, :])
         dthrough += dout * value
     return h, maps, sums, dthrough, ys, dzs
 
@@ -82,8 +81,8 @@ def prepare_kernel(
     """One chunk swept in scan order, one thread a channel.
 
     Writes the gate's gradient, y once more if there is a gate and anybody asks for it, the states
-    that enter every STEPS positions, and, unless it is known, the chunk's adjoint summary: with a
-    that of the state that leaves, the adjoint of the one that enters is ``local + product * a``.
+    that enter every STEPS positions, and the chunk's adjoint summary: with a that of the state that
+    leaves, the adjoint of the one that enters is ``local + product * a``.
     Of a gated scan whose output is added to another's before the gate, the first of both has no
     ``dz``, and writes as y what comes before the gate; the second, with ``ADD``, adds that to its
     own, and makes of both the output and the gate's gradient.
@@ -107,9 +106,7 @@ def prepare_kernel(
         h = tl.load(entering, mask=real[None, :], other=0.0)
     per_chunk = chunk // STEPS
     border = borders + (batch * n_chunks + k) * per_chunk * N * CHANNELS + nd
-    sums = ()
-    if local is not None:
-        sums = tl.full((N, BLOCK_D), 1.0, tl.float32), tl.zeros((N, BLOCK_D), tl.float32)
+    sums = tl.full((N, BLOCK_D), 1.0, tl.float32), tl.zeros((N, BLOCK_D), tl.float32)
     dthrough = tl.zeros((BLOCK_D,), tl.float32)
     start = (first + k) * chunk
     if cuts is not None:
@@ -164,11 +161,10 @@ def prepare_kernel(
         zs, dys = widened(next_zs), widened(next_dys)
         if ADD:
             others = widened(next_others)
-    if local is not None:
-        out = (batch * n_chunks + k) * N * CHANNELS + nd
-        passed, adjoint = sums
-        tl.store(local + out, adjoint, mask=real[None, :])
-        tl.store(product + out, passed, mask=real[None, :])
+    out = (batch * n_chunks + k) * N * CHANNELS + nd
+    passed, adjoint = sums
+    tl.store(local + out, adjoint, mask=real[None, :])
+    tl.store(product + out, passed, mask=real[None, :])
     if skip is not None:
         share = (batch * all_chunks + first + k) * CHANNELS
         tl.store(dskip + share + d, dthrough, mask=real)
