@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from dnamamba.benchmark.columns.words import canonical_counts
 from dnamamba.benchmark.tasks.task import changed
 from dnamamba.data.modules import SpeciesDataModule
+from dnamamba.probing.words import canonical_counts
 
 __all__ = ["canonical_words", "kmers"]
 
