@@ -71,7 +71,8 @@ def column_of(frame: Any, name: str | None = None) -> Column:
     if hasattr(frame, "collect") and not hasattr(frame, "to_numpy"):  # a plan of polars
         raise ValueError(f"a {type(frame).__name__} holds no rows yet; give its collect()")
     names = _names(frame)
-    column = picked(names, SEQUENCES, "sequences", f"the {type(frame).__name__}", name, "column=")
+    remedy = "give the column that holds them, as table['NAME']"
+    column = picked(names, SEQUENCES, "sequences", f"the {type(frame).__name__}", name, remedy)
     if (count := names.count(column)) > 1:
         raise ValueError(
             f"the {type(frame).__name__} has {count} columns named {column!r}; names must be unique"
@@ -98,7 +99,7 @@ def picked(
     plural: str,
     where: str,
     name: str | None,
-    flag: str,
+    remedy: str,
 ) -> str:
     """Which of the columns holds something.
 
@@ -108,7 +109,7 @@ def picked(
         plural: what it holds.
         where: the table, for errors.
         name: what the user calls it; None: as one of ``known``.
-        flag: by which the user names it.
+        remedy: of a table without such a column, beside a new name for it.
 
     Raises:
         ValueError: no such column (lists the columns, suggests the nearest).
@@ -125,5 +126,5 @@ def picked(
         return word
     raise ValueError(
         f"{where} has no column of {plural} ({', '.join(known)}); it has {shown}. Rename one, or "
-        f"name it by {flag}"
+        f"{remedy}"
     )

@@ -152,4 +152,4 @@ def test_a_plan_of_a_table_is_to_be_collected(language_model: Pretrained) -> Non
 def test_the_first_of_the_known_names_is_taken() -> None:
     assert known_name(["DNA", "Seq", "seq"], ("sequence", "seq", "dna")) == "Seq"
     assert known_name(["x", 3], ("sequence",)) is None
-    assert picked(["a", "b"], ("a",), "sequences", "t", "b", "--column") == "b"
+    assert picked(["a", "b"], ("a",), "sequences", "t", "b", "name it") == "b"

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from dnamamba.commands.pieces import Piece
 from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
 from dnamamba.commands.sealed import is_sealed
-from dnamamba.commands.vector_files import ENDINGS, check_vectors, open_vectors, reserved
+from dnamamba.commands.vector_files import ENDINGS, check_vectors, is_reserved, open_vectors
 from dnamamba.data.variants import VariantChecks
 from dnamamba.device import best_device
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
@@ -112,7 +113,8 @@ def embed_fasta(
         path = check_output(output, ENDINGS, overwrite)
         check_vectors(path)
         language_model, tokenizer = load(model, best_device(device))
-        of_table = {"column": column, "keep": keep, "pooling": pooling, "taken": reserved(path)}
+        taken = partial(is_reserved, path)
+        of_table = {"column": column, "keep": keep, "pooling": pooling, "taken": taken}
         read = open_input(fasta, tokenizer, bed, vcf, window, checks, of_table)
         check_same(world, language_model, tokenizer, read.genomes, *read.files)
         reading = Reading(batch_size, chunk_length, max_bases, overlap)

@@ -1,6 +1,6 @@
 """What ``dnamamba embed`` reads: parts of a FASTA, alleles of a VCF, or rows of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,7 +66,7 @@ def _table(
     column: str | None,
     keep: Sequence[str],
     pooling: Pooling | None,
-    taken: Sequence[str],
+    taken: Callable[[str], bool],
 ) -> EmbeddingInput:
     """The rows of a table; where each base has a vector, with its place in the sequence.
 
@@ -76,13 +76,13 @@ def _table(
         column: see ``read_table``.
         keep: see ``read_table``.
         pooling: see ``embed``.
-        taken: names that the output's format needs for itself.
+        taken: whether the output's format needs a name for itself.
 
     Raises:
         ValueError: bad input; names file, line and column.
     """
     places = ("start", "end") if pooling is None else ()
-    rows = read_table(path, tokenizer, column, keep, ("embedding", *places, *taken))
+    rows = read_table(path, tokenizer, column, keep, lambda name: name in places or taken(name))
     id, *kept = rows.names
     digest = f"{file_hash(Path(path))} {rows.sequence}"
     return EmbeddingInput("table", rows, (id, *places, *kept), digest, files=(path,))

@@ -118,7 +118,7 @@ def _read_rows(
 
     labels = network.settings.labels
     taken = prediction_columns([], labels, np.empty((0, len(labels))))
-    rows = read_table(table, tokenizer, column, keep, taken)
+    rows = read_table(table, tokenizer, column, keep, taken.__contains__)
     columns = {name: rows.column(name) for name in rows.names}
     return PredictionInput(network, columns, rows, int(rows.lengths.sum()), (), (table,))
 

@@ -1,7 +1,7 @@
 """The rows of a table of sequences, as a command reads them, and the user's columns beside them."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def read_table(
     tokenizer: Tokenizer,
     column: str | None = None,
     keep: Sequence[str] = (),
-    taken: Collection[str] = (),
+    taken: Callable[[str], bool] = lambda name: False,
 ) -> TableRows:
     """Read a table, row by row; the sequences become ids as they come.
 
@@ -87,7 +87,7 @@ def read_table(
         column: of sequences; None: that which is called as training calls it.
         keep: further columns, or ``all`` for every one that has a name. Whole numbers stay whole
             numbers, anything else is text.
-        taken: names of columns that the output has for itself, beside ``id``.
+        taken: whether the output needs a name for itself, beside ``id``.
 
     Raises:
         ValueError: a damaged file, no such column, one that is called as one of the output, a
@@ -99,7 +99,7 @@ def read_table(
     keep = list(dict.fromkeys([keep] if isinstance(keep, str) else keep))
     asked = [] if column is None else [column]
     header = header_of(path, [*SEQUENCES, *IDS, *asked, *keep])
-    sequence = picked(header, SEQUENCES, "sequences", str(path), column, "--column")
+    sequence = picked(header, SEQUENCES, "sequences", str(path), column, "name it by --column")
     id = known_name([name for name in header if name != sequence], IDS)
     kept = _kept(path, header, keep, id, taken)
     names = [sequence, *([] if id is None else [id]), *kept]
@@ -126,7 +126,7 @@ def read_table(
 
 
 def _kept(
-    path: Path, header: list[str], keep: Sequence[str], id: str | None, taken: Collection[str]
+    path: Path, header: list[str], keep: Sequence[str], id: str | None, taken: Callable[[str], bool]
 ) -> list[str]:
     """The columns that are kept, beside ids, which always are."""
     if list(keep) == ["all"]:
@@ -134,10 +134,10 @@ def _kept(
     kept = [name for name in keep if name != id]
     for name in kept:
         place(path, header, name)
-        if name in ("id", *taken):
+        if name == "id" or taken(name):
             raise ValueError(
-                f"{path}: column {name!r} cannot be kept, the output has a column or entry of this "
-                "name; rename it, or leave it out of --keep"
+                f"{path}: column {name!r} cannot be kept: the output needs this name for itself; "
+                "rename the column, or leave it out of --keep"
             )
     return kept
 

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 from dnamamba.extras import library
 from dnamamba.files import Opened, replacing
 
-__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "check_vectors", "open_vectors", "reserved"]
+__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "check_vectors", "is_reserved", "open_vectors"]
 
 ENDINGS = (".parquet", ".npz", ".h5ad")
 COLUMNS = ("id", "contig", "start", "end", "strand")
 
 # Ending -> the library that writes it and the extra that installs it.
 _LIBRARIES = {".parquet": ("pyarrow.parquet", "io"), ".h5ad": ("anndata", "anndata")}
+# What commands say of their outputs.
+_METADATA = ("model", "fasta", "table", "pooling", "layer", "strands")
 # Bytes that HDF5 may need beside the values: in a file, and for a cell of text.
 _H5_SLACK, _H5_CELL = 1 << 18, 96
 
@@ -207,7 +209,11 @@ def check_vectors(path: Path) -> None:
         library(name, extra, f"writing {path.suffix}", "name an .npz output")
 
 
-def reserved(path: Path) -> tuple[str, ...]:
-    """Names that no column of this kind of file can have: npz keeps metadata beside the columns."""
-    metadata = ("model", "table", "pooling", "layer", "strands")
-    return {".npz": metadata, ".h5ad": ("_index",)}.get(path.suffix, ())
+def is_reserved(path: Path, name: str) -> bool:
+    """Whether no column of this kind of file can have a name.
+
+    npz keeps metadata beside the columns; of AnnData a name is a path in HDF5.
+    """
+    if path.suffix == ".npz":
+        return name in ("embedding", *_METADATA)
+    return name == "embedding" or (path.suffix == ".h5ad" and (name == "_index" or "/" in name))

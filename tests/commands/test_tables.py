@@ -209,7 +209,7 @@ TABLES = {
     "header": "id,seq\n",
     "ragged": "id,seq\nx,ACG,3\n",
     "same": "id,seq,seq\nx,ACG,A\n",
-    "clash": "id,seq,predicted,embedding,model,_index,start\nx,ACG,1,2,3,4,5\n",
+    "clash": "id,seq,predicted,embedding,model,_index,start,a/b\nx,ACG,1,2,3,4,5,6\n",
 }
 WRONG = [
     ("gap", "", r"gap\.csv, line 3, column 'seq', position 2 \(0-based\): '-' is a gap"),
@@ -258,6 +258,7 @@ def test_mistakes(
         ("embed lm clash.csv out.npz --keep embedding", "column 'embedding' cannot be kept"),
         ("embed lm clash.csv out.npz --keep model", "column 'model' cannot be kept"),
         ("embed lm clash.csv out.h5ad --keep model _index", "column '_index' cannot be kept"),
+        ("embed lm clash.csv out.h5ad --keep a/b", "column 'a/b' cannot be kept"),
         ("embed lm clash.csv out.npz --keep start --pooling null", "column 'start' cannot be"),
         ("predict lm t.csv out.tsv", "a language model, which has no labels"),
     ],

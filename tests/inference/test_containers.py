@@ -135,7 +135,7 @@ REFUSED: dict[str, tuple[Make, str]] = {
     "Arrow table": (lambda _: TABLE.select(["name"]), r"Table(; give| has no .*; it has name\.)"),
     "Arrow batch": (
         lambda _: TABLE.select(["name"]).to_batches()[0],
-        r"RecordBatch(; give| has no column of sequences .* name it by column=$)",
+        r"RecordBatch(; give| has no column of sequences .* give the column that holds them, as)",
     ),
     "frame with two such columns": (
         lambda _: pd.concat([FRAME, FRAME], axis=1),
