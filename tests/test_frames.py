@@ -135,6 +135,22 @@ def test_without_pandas_the_extra_is_named(
     assert language_model.embed(LIST).shape == (3, 32)
 
 
+class Polars:
+    """As polars' ``DataFrame``: columns by name, rows by number alone."""
+
+    columns = ("ID", "seq")
+
+    def __getitem__(self, name: str) -> list[str]:
+        return FRAME["id" if name == "ID" else "Seq"].tolist()
+
+
+def test_a_table_of_another_library(language_model: Pretrained) -> None:
+    got = language_model.embed(Polars(), as_frame=True)
+    assert got["id"].tolist() == ["p", "q", "r"]
+    assert got.index.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(got.iloc[:, 1:], language_model.embed(LIST))
+
+
 class Plan:
     """As polars' ``LazyFrame``: columns by name, and no row."""
 
