@@ -13,7 +13,7 @@ TOOLS := $(VENV)/.tools
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint types layers format build clean
+.PHONY: help setup quickstart test lint types layers format build wheels clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,6 +72,17 @@ format: $(TOOLS)  ## let ruff rewrite the code
 
 build: $(TOOLS)  ## wheel and sdist into dist/
 	$(BIN)/python -m build --outdir dist
+
+# The oldest and newest Python that there are, and those between, in environments of their own.
+PYTHONS := $(foreach v,3.11 3.12 3.13,$(shell python$(v) -c 'import sys; print(sys.executable)' 2>/dev/null))
+
+wheels: build  ## install the wheel on each Python 3.11 to 3.13 at hand, and look at it
+	@for python in $(PYTHONS); do \
+	  venv=dist/venv-$$(basename $$python); rm -rf $$venv; \
+	  $$python -m venv $$venv && $$venv/bin/python -m pip install --quiet --no-compile torch && \
+	  $$venv/bin/python -m pip install --quiet --no-compile dist/dnamamba-*.whl && \
+	  (cd $$venv && bin/dnamamba --version && bin/dnamamba doctor) || exit 1; \
+	done
 
 clean:  ## remove the environment, runs and caches
 	rm -rf $(VENV) dist runs data/cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

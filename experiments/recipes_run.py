@@ -11,8 +11,8 @@ from rows import write_row
 
 from dnamamba.benchmark.columns.device import released
 from dnamamba.benchmark.columns.run import Start, trained
-from dnamamba.benchmark.jobs.models import opened
 from dnamamba.benchmark.jobs.work import Work, machine
+from dnamamba.checkpoint.once import opened
 from dnamamba.training.callbacks.non_finite import NonFiniteError
 
 __all__ = ["do_run"]

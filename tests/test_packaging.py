@@ -36,8 +36,9 @@ def test_wheel_holds_the_two_packages_and_nothing_else(dist: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
     models = (ROOT / "dnamamba" / "pretrained").rglob("*.*")
     assert {str(path.relative_to(ROOT)) for path in models if path.is_file()} <= set(names)
-    suites = (ROOT / "dnamamba" / "benchmark" / "suites").glob("*.yaml")
-    assert {str(path.relative_to(ROOT)) for path in suites} <= set(names)
+    declared = list((ROOT / "dnamamba" / "benchmark").rglob("*.yaml"))
+    assert {"gue", "recipe"} <= {path.stem for path in declared}
+    assert {str(path.relative_to(ROOT)) for path in declared} <= set(names)
 
 
 def test_sdist_holds_what_make_needs(dist: Path) -> None:

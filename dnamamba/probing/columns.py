@@ -18,7 +18,7 @@ from dnamamba.probing.words import word_shares
 __all__ = ["metrics_there_are", "of_kmers", "of_vectors"]
 
 _INNER = 3  # folds of a training part by which k-mers are chosen
-_CHOOSING_BASES = 8_000_000
+_CHOOSING_BASES = 1_000_000  # each of some hundred fits takes a second for so many
 
 
 def of_vectors(

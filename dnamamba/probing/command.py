@@ -57,10 +57,10 @@ def probe(
         pooling: mean, max or last over a sequence's bases.
         both_strands: one vector for both strands, the mean of a sequence's and of its reverse
             complement's.
-        learners: of linear and forest.
+        learners: linear, forest or both.
         kmers: lengths among which k-mers are chosen; the word none for no such line.
         random_weights: put the same network with random weights beside the model.
-        folds: of the cross-validation.
+        folds: of the cross-validation, 2 at least.
         groups: what stays in one fold. auto: records that a column of groups says belong together
             (group, or fields.group), where there is none relatives, which share a quarter of their
             21-mers on either strand; relatives: these, whatever the column; none: nothing.
@@ -102,7 +102,10 @@ def probe(
     target = best_device(device)
     records = read_records(data, fields, labels, numbers, groups == "auto")
     split = divided(records, settings.folds, settings.seed, groups != "none")
-    found = probed(subject_of(model), records, split, settings, target, progress)
+    subject = subject_of(model)
+    if folder is not None:
+        _make(folder)
+    found = probed(subject, records, split, settings, target, progress)
     print(found)
     if folder is not None:
         found.write(folder)
@@ -124,6 +127,16 @@ def _folder(output: str, overwrite: bool) -> Path:
     if why := why_not_writable(folder / FILES[0]):
         raise ValueError(f"output {folder / FILES[0]} {why}")
     return folder
+
+
+def _make(folder: Path) -> None:
+    """Raises: ValueError: the folder cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"output {folder} cannot be made: {error.strerror}; name another folder"
+        ) from error
 
 
 def _kmers(kmers: Sequence[str]) -> tuple[int, ...]:

@@ -86,15 +86,16 @@ def _dots(axes: "Axes", rows: Sequence[Row], metric: str, features: Sequence[str
 
 def _lines(axes: "Axes", rows: Sequence[Row], metric: str, layers: Sequence[int | None]) -> None:
     learners = list(dict.fromkeys(row.learner for row in rows))
-    series = list(dict.fromkeys((row.features, row.learner) for row in rows))
-    for place, (features, learner) in enumerate(series):
-        some = [row for row in rows if (row.features, row.learner) == (features, learner)]
+    series: dict[tuple[str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row.layer is None):  # level lines are the last
+        series.setdefault((row.features, row.learner), []).append(row)
+    beside = len({name for name, some in series.items() if some[0].layer is not None})
+    for place, ((features, learner), some) in enumerate(series.items()):
         spreads = [(row.layer, *row.spread(metric)[:2]) for row in some]
         known = [(layer, mean, spread or 0) for layer, mean, spread in spreads if mean is not None]
         if known:
-            label = f"{_short(features)}, {learner}"
-            shift = 0.16 * ((place + 0.5) / len(series) - 0.5)  # bars stand side by side
-            number = learners.index(learner)
+            shift = 0.3 * ((place + 0.5) / beside - 0.5)  # bars stand side by side
+            number, label = learners.index(learner), f"{_short(features)}, {learner}"
             _line(axes, known, layers, _colour(some[0]), number, shift, label)
     names = ["final" if layer == -1 else str(layer) for layer in layers]
     axes.set_xticks(range(len(layers)), names)

@@ -27,7 +27,7 @@ from dnamamba.probing.learners import LEARNERS
 from dnamamba.probing.records import Records, listed_records
 from dnamamba.probing.result import Probe
 from dnamamba.probing.rows import Row
-from dnamamba.probing.settings import KMERS, Settings, layers_of
+from dnamamba.probing.settings import KMERS, Settings, layers_of, several
 from dnamamba.settings import plain
 
 __all__ = ["Probe", "Subject", "check_scikit_learn", "probe", "probed", "subject_of"]
@@ -110,7 +110,7 @@ def probe(
     check_scikit_learn()
     reading = Reading(batch_size, chunk_length, max_bases, overlap)
     settings = Settings(
-        layers_of(layers), pooling, both_strands, tuple(learners), tuple(kmers), random_weights,
+        layers_of(layers), pooling, both_strands, several(learners), several(kmers), random_weights,
         folds, seed, reading,
     )  # fmt: skip
     named = groups if isinstance(groups, str) else None
@@ -214,7 +214,7 @@ def _new_weights(subject: Subject, seed: int) -> nn.Module:
     """The same network, where the model is, that has learned nothing."""
     backbone = backbone_of(subject.model)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # those of GPUs stay as they are
         network = build(backbone.config)
     return network.to(next(subject.model.parameters()).device).eval()
 
@@ -226,6 +226,8 @@ def _remarks(
     kept = f" in {together:,} {data.apart}, each in one fold" if data.apart != "records" else ""
     counts = np.bincount(data.targets) if data.codec.kind == "class" else ()
     classes = ", ".join(f"{x} {c:,}" for x, c in zip(data.codec.classes, counts, strict=False))
+    if data.codec.kind == "number":
+        classes = f"labels are a measure, {data.targets.min():.4g} to {data.targets.max():.4g}"
     remarks = [
         f"{n:,} records{kept}{f'; {classes}' if classes else ''}",
         f"`a ± b`: mean and sample deviation over {settings.folds} folds, the same for all lines",

@@ -1,5 +1,6 @@
 """Labelled sequences for a probe, from a file or from Python; what is wrong is said at once."""
 
+import logging
 import math
 import warnings
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from dnamamba.probing.written import are_numbers, is_fasta, stem, written_in
 
 __all__ = ["Records", "listed_records", "read_records"]
 
+_log = logging.getLogger(__name__)
 _EXPECTED = ".csv, .tsv, .parquet or FASTA, or a folder with one FASTA a class"
 
 
@@ -69,6 +71,10 @@ def read_records(
         fields = replace(fields, group=None)
     labels = _settled(labels, said.numbers if numbers is None else numbers)
     examples, left_out = read_examples(files, fields, labels)
+    if numbers is None and fields.header:  # which is not seen but by reading
+        labels = _settled(labels, are_numbers(str(example.label) for example in examples))
+    if said.split:
+        _log.info("%s: the column %s is not used; folds are cut from all records", path, said.split)
     if left_out:
         warnings.warn(f"{labels.leaves_out} leaves out {left_out:,} records", stacklevel=2)
     return Records(

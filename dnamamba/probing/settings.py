@@ -1,6 +1,6 @@
 """What a probe is asked for, checked before any work."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import Pooling
 from dnamamba.probing.learners import LEARNERS
 
-__all__ = ["KMERS", "LAYERS", "Settings", "layers_of"]
+__all__ = ["KMERS", "LAYERS", "Settings", "layers_of", "several"]
 
 KMERS = (3, 4, 5, 6)
 LAYERS = (-1,)
@@ -70,18 +70,22 @@ def layers_of(layers: Any) -> tuple[int, ...]:
     Raises:
         ValueError: neither whole numbers nor ``all``, or none.
     """
-    if isinstance(layers, str | int) or not isinstance(layers, Sequence):
-        layers = [layers]
-    if list(layers) == ["all"]:
+    named = several(layers)
+    if list(map(str, named)) == ["all"]:
         return ()
-    numbers = []
-    for layer in layers:
-        try:
-            numbers.append(int(layer) if isinstance(layer, str) else whole("layers", layer))
-        except ValueError:
-            raise ValueError(
-                f"layers must be whole numbers, such as 0 1 -1, or all; got {layer!r}"
-            ) from None
+    try:
+        numbers = [int(x) if isinstance(x, str) else whole("layers", x) for x in named]
+    except ValueError:
+        shown = ", ".join(map(repr, named))
+        raise ValueError(
+            f"layers must be whole numbers, such as 0 1 -1, or all; got {shown}"
+        ) from None
     if not numbers:
         raise ValueError("layers must name one or more, or all")
     return tuple(dict.fromkeys(numbers))
+
+
+def several(value: Any) -> tuple[Any, ...]:
+    """The items of a list or array; of one value by itself, this one."""
+    single = isinstance(value, str) or not isinstance(value, Iterable)
+    return (value,) if single else tuple(value)

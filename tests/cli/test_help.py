@@ -18,7 +18,7 @@ from dnamamba.cli.use import make_parser
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     *("fit", "validate", "test", "predict", "embed", "score", "mutagenesis"),
-    *("generate", "evaluate", "report"),
+    *("generate", "evaluate", "report", "probe"),
 ]
 # Every line that shows a command of a model: in the help, the README and the configurations.
 SHOWN = [

@@ -45,6 +45,7 @@ def test_without_an_output_nothing_is_written(
         (["--labels.kind", "number"], "label 'gc' is no number"),
         (["--fields.label", "labels"], "did you mean 'label'?"),
         (["-o", "labelled.csv"], "output must be a folder"),
+        (["-o", "labelled.csv/out"], "output labelled.csv/out"),
     ],
 )
 def test_errors(

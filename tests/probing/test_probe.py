@@ -92,6 +92,14 @@ def test_layers_are_those_of_embed(folder: str, table: Table) -> None:
     assert row(both, folder, layer=0).folds != row(both, folder).folds
 
 
+def test_one_value_for_several(folder: str, table: Table) -> None:
+    one = dnamamba.probe(folder, *table, layers=0, learners="linear", kmers=2, folds=2)
+    several = dnamamba.probe(
+        folder, *table, layers=np.arange(1), learners=["linear"], kmers=[2], folds=2
+    )
+    assert one == several
+
+
 def test_nothing_depends_on_the_container_or_the_loader(folder: str, table: Table) -> None:
     X, y = table
     one = dnamamba.probe(folder, X, y, **QUICK)
@@ -108,6 +116,7 @@ def test_numbers(folder: str, table: Table) -> None:
     assert found.metrics == ("pearson", "spearman", "r2", "mse")
     assert row(found, "k-mers", layer=None).spread("pearson")[0] > 0.95  # type: ignore[operator]
     assert "Pearson's r" in str(found)
+    assert "labels are a measure, 0" in str(found)
 
 
 def test_groups_stay_in_one_fold(folder: str, table: Table) -> None:

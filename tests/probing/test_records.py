@@ -71,6 +71,22 @@ def test_a_measure_is_told_by_what_is_written(tmp_path: Path) -> None:
     assert read(path, labels=Labels("number")).settings.kind == "number"
 
 
+def test_a_measure_in_headers(tmp_path: Path) -> None:
+    text = "".join(f">r{i} class={x}\nACGT\n" for i, x in enumerate([0.5, 1, 2, 3]))
+    (tmp_path / "a.fa").write_text(text)
+    assert read(tmp_path / "a.fa").settings.kind == "number"
+    assert read(tmp_path / "a.fa", numbers=False).settings.kind == "class"
+
+
+def test_a_split_is_not_used_which_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cells = [f"{x},{part}" for x, part in zip(LABELS, ["train", "test"] * 2, strict=True)]
+    caplog.set_level("INFO", "dnamamba")
+    assert read(written(tmp_path / "a.csv", "dna,label,split", cells)).labels == LABELS
+    assert "the column split is not used" in caplog.text
+
+
 def test_named_columns_and_groups(tmp_path: Path) -> None:
     path = written(
         tmp_path / "a.csv", "dna,kind,family", [f"{x},f{i}" for i, x in enumerate("abab")]
