@@ -2,20 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
-from dnamamba.arguments import path
+from dnamamba.arguments import path, switch
 from dnamamba.containers import Sequences
+from dnamamba.framed import RowLabels, row_labels
+from dnamamba.frames import column_of
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
 from dnamamba.inference.prediction import Predictions, predict
 from dnamamba.inference.scoring import Scores, score
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from dnamamba.data.variants import VariantChecks
     from dnamamba.inference.variant_scores import VariantScore
 
@@ -46,29 +50,70 @@ class Pretrained:
 
     @overload
     def embed(
-        self, sequences: Sequences, *, pooling: Pooling = ..., **settings: Any
-    ) -> Vectors: ...
+        self, sequences: Sequences, *, as_frame: Literal[True], **how: Any
+    ) -> "DataFrame": ...
     @overload
-    def embed(self, sequences: Sequences, *, pooling: None, **settings: Any) -> list[Vectors]: ...
+    def embed(self, sequences: Sequences, *, pooling: Pooling = ..., **how: Any) -> Vectors: ...
+    @overload
+    def embed(self, sequences: Sequences, *, pooling: None, **how: Any) -> list[Vectors]: ...
     def embed(
         self,
         sequences: Sequences,
         *,
         pooling: Pooling | None = "mean",
+        column: str | None = None,
+        as_frame: bool = False,
         **settings: Any,
-    ) -> Vectors | list[Vectors]:
+    ) -> "Vectors | list[Vectors] | DataFrame":
         """``dnamamba.embed`` with this model: (n, d_model) float32, or one array a sequence.
 
         Any family of models; ``both_strands=True`` gives one vector for both strands.
-        """
-        return embed(self.model, self.tokenizer, sequences, pooling=pooling, **settings)
 
-    def score(self, sequences: Sequences, **settings: Any) -> Scores:
+        Args:
+            sequences: see ``dnamamba.embed``; a list or another container, or a table.
+            pooling: see ``dnamamba.embed``.
+            column: of a table, the column of sequences; None: that which is called sequence, seq,
+                sequences, dna or dna_sequence, in either case.
+            as_frame: give a ``DataFrame`` of pandas (extra ``io``) with columns e0, e1 and so on.
+                It has the index of a table or column of pandas, the names of a mapping, and the
+                column ``id`` of a table that has one; one row a base also ``start`` and ``end``
+                (0-based, half-open, within the sequence).
+            **settings: others of ``dnamamba.embed``.
+
+        Raises:
+            ValueError: see ``dnamamba.embed``; or a table without such a column.
+            ModuleNotFoundError: ``as_frame`` without pandas; names the extra.
+        """
+        rows = _rows(sequences, as_frame)
+        chosen = _chosen(sequences, column)
+        vectors = embed(self.model, self.tokenizer, chosen, pooling=pooling, **settings)
+        return vectors if rows is None else rows.of_vectors(vectors)
+
+    @overload
+    def score(
+        self, sequences: Sequences, *, as_frame: Literal[True], **how: Any
+    ) -> "DataFrame": ...
+    @overload
+    def score(self, sequences: Sequences, **how: Any) -> Scores: ...
+    def score(
+        self,
+        sequences: Sequences,
+        *,
+        column: str | None = None,
+        as_frame: bool = False,
+        **settings: Any,
+    ) -> "Scores | DataFrame":
         """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases.
 
         Of a model that reads both ways they are pseudo-log-likelihoods, of ``mask_every``.
+        ``column`` and ``as_frame`` are those of ``embed``; the frame has ``log_likelihood``,
+        ``bases`` and ``bits_per_base``.
         """
-        return score(self.model, self.tokenizer, sequences, **settings)
+        rows = _rows(sequences, as_frame)
+        scores = score(self.model, self.tokenizer, _chosen(sequences, column), **settings)
+        if rows is None:
+            return scores
+        return rows.frame({**scores._asdict(), "bits_per_base": scores.bits_per_base})
 
     def score_variants(
         self,
@@ -104,16 +149,34 @@ class Pretrained:
         how = self.model, self.tokenizer, reference, variants
         return list(score_variants(*how, **settings))
 
-    def predict(self, inputs: Sequences, **settings: Any) -> Predictions:
-        """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities."""
-        return predict(self.model, self.tokenizer, inputs, **settings)
+    @overload
+    def predict(self, inputs: Sequences, *, as_frame: Literal[True], **how: Any) -> "DataFrame": ...
+    @overload
+    def predict(self, inputs: Sequences, **how: Any) -> Predictions: ...
+    def predict(
+        self,
+        inputs: Sequences,
+        *,
+        column: str | None = None,
+        as_frame: bool = False,
+        **settings: Any,
+    ) -> "Predictions | DataFrame":
+        """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities.
+
+        ``column`` and ``as_frame`` are those of ``embed``; the frame has ``predicted`` and the
+        probability of each label, as the table that ``dnamamba predict`` writes.
+        """
+        rows = _rows(inputs, as_frame)
+        predictions = predict(self.model, self.tokenizer, _chosen(inputs, column), **settings)
+        return predictions if rows is None else rows.frame(predictions.columns())
 
     def predict_file(self, input: str | Path, **settings: Any) -> dict[str, list[Any]]:
         """What ``dnamamba predict`` writes with this model, a fine-tuned one: name -> column.
 
         Args:
-            input: a FASTA, or for a model of variants a VCF.
-            **settings: of a FASTA ``bed`` or ``window``; of a VCF its reference ``genome``, and
+            input: a FASTA or a table, or for a model of variants a VCF.
+            **settings: of a FASTA ``bed`` or ``window``; of a table ``column`` and ``keep``; of a
+                VCF its reference ``genome``, and
                 ``checks``; and others of ``commands.predict.predict_table``.
 
         Raises:
@@ -162,3 +225,11 @@ def load(
     """
     opened = checkpoint.open_model(path, device, tokens)
     return Pretrained(opened.model, opened.tokenizer, opened.report)
+
+
+def _chosen(inputs: Sequences, column: str | None) -> Sequences:
+    return inputs if column is None else column_of(inputs, column)
+
+
+def _rows(inputs: Sequences, as_frame: bool) -> RowLabels | None:
+    return row_labels(inputs) if switch("as_frame", as_frame) else None

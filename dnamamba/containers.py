@@ -3,8 +3,9 @@
 One sequence is text or bytes, Biopython's ``Seq`` and ``SeqRecord``, a record or a piece of
 ``pyfaidx``, a scalar of ``pyarrow``, or a NumPy array of characters. Several of them are anything
 that gives them in an order (a list, tuple, generator, array, column or index), or a mapping of
-names to them (a dict, ``SeqIO.to_dict``, ``pyfaidx.Fasta``). One of several that is the word for a
-missing value, as NA or nan, is refused (see ``present``).
+names to them (a dict, ``SeqIO.to_dict``, ``pyfaidx.Fasta``), or a table with a column of them
+(see ``frames``). One of several that is the word for a missing value, as NA or nan, is refused (see
+``present``).
 """
 
 import os
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from dnamamba.frames import Column, column_of, is_frame
 from dnamamba.missing import missing_for_sequence
 
-__all__ = ["Sequences", "letters", "members", "present"]
+__all__ = ["Sequences", "is_mapping", "letters", "members", "present"]
 
 Sequences = Any
 """Several sequences, in one of the containers above."""
@@ -79,26 +81,31 @@ def members(inputs: Any, what: str, plural: str) -> Iterator[tuple[str, Any]]:
     Args:
         inputs: a container.
         what: an item is called, as "sequence".
-        plural: of it; items are called ``plural[0]``, or ``plural['name']`` in a mapping.
+        plural: of it; items are called ``plural[0]``, ``plural['name']`` in a mapping, and by
+            column and row in a table.
 
     Raises:
-        ValueError: no container, one without an order, or a table of several columns; says what
-            to give instead.
+        ValueError: no container, one without an order, or a table without a column of sequences;
+            says what to give instead.
     """
     expected = f"expected a list of {plural}"
     if isinstance(inputs, os.PathLike):
         raise ValueError(f"{expected}, got a path, {inputs}; read the file first")
-    if _is_one(inputs):
-        kind = "string" if isinstance(inputs, str | bytes) else type(inputs).__name__
-        raise ValueError(f"{expected}, got one {kind}; wrap it in a list")
-    if _is_table(inputs):
+    if isinstance(inputs, Column):
+        return inputs.members()
+    if is_frame(inputs):
+        if what == "sequence":
+            return column_of(inputs).members()
         raise ValueError(
             f"{expected}, got a {type(inputs).__name__}; give the column that holds them, as "
             f"table['{what}']"
         )
+    if _is_one(inputs):
+        kind = "string" if isinstance(inputs, str | bytes) else type(inputs).__name__
+        raise ValueError(f"{expected}, got one {kind}; wrap it in a list")
     if isinstance(inputs, set | frozenset):
         raise ValueError(f"{expected}, got a {type(inputs).__name__}, which has no order; sort it")
-    if _is_mapping(inputs):
+    if is_mapping(inputs):
         return ((f"{plural}[{name!r}]", inputs[name]) for name in inputs.keys())  # noqa: SIM118
     try:
         items = iter(inputs)
@@ -142,17 +149,18 @@ def _is_one(value: Any) -> bool:
     """Whether it is one sequence and no container of them."""
     if isinstance(value, np.ndarray):
         return value.ndim == 0 or (value.ndim == 1 and value.dtype == np.uint8)
+    if hasattr(value, "to_numpy"):  # a column of pandas, which has its rows' names as attributes
+        return False
     if isinstance(value, str | bytes | bytearray | memoryview):
         return True
     shells = ("__bytes__", "as_py", "seq")
     return any(hasattr(value, shell) for shell in shells) or _is_record(value)
 
 
-def _is_table(value: Any) -> bool:
-    return hasattr(value, "columns") or hasattr(value, "column_names")
+def is_mapping(value: Any) -> bool:
+    """Whether it gives sequences by names.
 
-
-def _is_mapping(value: Any) -> bool:
-    """A column of pandas has keys too, but what it gives one by one are its values."""
+    A column of pandas has keys too, but what it gives one by one are its values.
+    """
     keyed = callable(getattr(value, "keys", None)) and hasattr(value, "__getitem__")
     return isinstance(value, Mapping) or (keyed and not hasattr(value, "to_numpy"))

@@ -27,11 +27,12 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "embed": Command(
-        "FASTA, BED or VCF to vectors, as Parquet, npz or AnnData; resumable",
+        "FASTA, BED, VCF or tables to vectors, as Parquet, npz or AnnData; resumable",
         "dnamamba.commands.embed:embed_fasta",
         (
             "dnamamba embed runs/quickstart/model genome.fa vectors.npz",
             "dnamamba embed runs/quickstart/model genome.fa vectors.parquet --bed regions.bed",
+            "dnamamba embed runs/quickstart/model sequences.csv vectors.h5ad --keep label",
             "dnamamba embed runs/quickstart/model gene.fa bases.npz --pooling null",
             "dnamamba embed model genome.fa alleles.h5ad --vcf variants.vcf --window 1024"
             " --layer 3",
@@ -41,10 +42,11 @@ COMMANDS = {
         ),
     ),
     "predict": Command(
-        "labels of FASTA, BED or VCF by a fine-tuned model, as a table",
+        "labels of FASTA, BED, VCF or tables by a fine-tuned model, as a table",
         "dnamamba.commands.predict:predict_file",
         (
             "dnamamba predict runs/finetune-sequence/model new.fa labels.tsv",
+            "dnamamba predict runs/finetune-sequence/model new.csv labels.tsv --keep all",
             "dnamamba predict runs/finetune-species/model unknown.fa species.parquet --window 500",
             "dnamamba predict runs/finetune-variant/model ref.fa labels.tsv --vcf new.vcf",
         ),
@@ -120,7 +122,7 @@ COMMANDS = {
     ),
     "probe": Command(
         "what a frozen model's vectors know of labels, beside k-mers and random weights",
-        "dnamamba.probing.command:probe",
+        "dnamamba.probing.command:probe_file",
         (
             "dnamamba probe vertebrate-0.5m labelled.csv -o out",
             "dnamamba probe runs/quickstart/model labelled.csv -o out --layers all",

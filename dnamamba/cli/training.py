@@ -236,7 +236,7 @@ _ABOUT = {
     "test": "Loss, perplexity, bits per base and accuracy on the test windows.",
     "predict": (
         "Bits per base of every window, or the probability of every label, written to "
-        "run_dir/predictions.tsv. To label FASTA, BED or VCF by a fine-tuned model: "
+        "run_dir/predictions.tsv. To label FASTA, BED, VCF or tables by a fine-tuned model: "
         "dnamamba predict MODEL --help"
     ),
 }

@@ -1,26 +1,25 @@
-"""``dnamamba embed``: FASTA, BED or VCF to a file of embeddings."""
+"""``dnamamba embed``: FASTA, BED, VCF or a table to a file of embeddings."""
 
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.embedding_input import open_input
 from dnamamba.commands.output import check_output
-from dnamamba.commands.pieces import Piece, intervals
+from dnamamba.commands.pieces import Piece
 from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
 from dnamamba.commands.sealed import is_sealed
-from dnamamba.commands.vector_files import COLUMNS, ENDINGS, check_vectors, open_vectors
-from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.variants import VariantChecks, read_variants
+from dnamamba.commands.vector_files import ENDINGS, check_vectors, is_reserved, open_vectors
+from dnamamba.data.variants import VariantChecks
 from dnamamba.device import best_device
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
 from dnamamba.inference.sources import sources_of
-from dnamamba.inference.variant_windows import variant_windows
 
 if TYPE_CHECKING:
     from dnamamba.commands.embedding_parts import EmbeddingJob
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["embed_fasta"]
 
 _log = logging.getLogger(__name__)
-_VARIANT_WINDOW = 1024
 
 
 def embed_fasta(
@@ -48,8 +46,11 @@ def embed_fasta(
     overlap: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    *,
+    column: str | None = None,
+    keep: Sequence[str] = (),
 ) -> None:
-    """Embed the records of a FASTA file, regions of it, or the alleles of variants.
+    """Embed the records of a FASTA file, regions of it, the alleles of variants, or a table's rows.
 
     A causal model streams sequences of any length in chunks, the state carried: memory does not
     grow with their length. A model that reads both ways reads a sequence whole, or in overlapping
@@ -58,8 +59,10 @@ def embed_fasta(
 
     The columns of the output are id, contig, start, end (0-based, half-open), strand and embedding
     (float32); rows stand in the order of the input. Variants have two rows each, told apart by a
-    column allele: ref, alt. An .npz or .h5ad keeps all columns but the embedding in memory while
-    it is written; for one row a base of large genomes take .parquet.
+    column allele: ref, alt. Rows of a table (.csv, .tsv, .tab, also .gz; .parquet) have the id of
+    its column id, or are called by file and line, and have what is kept; a row a base has start
+    and end within its sequence, too. An .npz or .h5ad keeps all columns but the embedding in memory
+    while it is written; for one row a base of large genomes take .parquet.
 
     The work is done in parts of about a million bases, of sixteen million where a GPU pools them,
     in the folder OUTPUT.parts, which the finished output replaces. Started again after a kill, it
@@ -70,7 +73,8 @@ def embed_fasta(
     Args:
         model: a model's folder, of this or another program, a training checkpoint, or the name of a
             packaged model or of one on the Hugging Face hub.
-        fasta: the sequences, or the reference of the VCF: plain, gzip or bgzip.
+        fasta: the sequences, or the reference of the VCF: plain, gzip or bgzip; or a table with a
+            column of sequences.
         output: a .parquet, .npz or .h5ad (AnnData) file.
         bed: embed these regions instead of whole records; a minus in the strand column reads
             the other strand.
@@ -92,6 +96,9 @@ def embed_fasta(
             those it answers for; null: 8192, or a quarter of max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
+        column: of a table, the column of sequences; null: sequence, seq, sequences, dna or
+            dna_sequence, in either case.
+        keep: of a table, further columns that the output is to have, or all.
 
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
@@ -106,46 +113,21 @@ def embed_fasta(
         path = check_output(output, ENDINGS, overwrite)
         check_vectors(path)
         language_model, tokenizer = load(model, best_device(device))
-        genome = Genome(fasta)
-        pieces = _pieces(genome, tokenizer, bed, vcf, window, checks)
-        check_same(world, language_model, tokenizer, [genome], bed, vcf)
-        columns = COLUMNS if vcf is None else (*COLUMNS, "allele")
+        taken = partial(is_reserved, path)
+        of_table = {"column": column, "keep": keep, "pooling": pooling, "taken": taken}
+        read = open_input(fasta, tokenizer, bed, vcf, window, checks, of_table)
+        check_same(world, language_model, tokenizer, read.genomes, *read.files)
         reading = Reading(batch_size, chunk_length, max_bases, overlap)
         settings = (pooling, layer, both_strands, reading)
-        job = EmbeddingJob(language_model, tokenizer, pieces, columns, *settings)
-        parts = job.parts(path.with_name(f"{path.name}.parts"), genome.digest)
+        job = EmbeddingJob(language_model, tokenizer, read.pieces, read.columns, *settings)
+        parts = job.parts(path.with_name(f"{path.name}.parts"), read.digest)
         _write_parts(job, parts, world)
         world.wait()
         if world.rank == 0:
-            names = {"model": str(model), "fasta": Path(fasta).name}
+            names = {"model": str(model), read.kind: Path(fasta).name}
             how = {"pooling": pooling or "none", "layer": str(layer)}
             how |= {"strands": "2"} if both_strands else {}
             _merge(job, parts, path, {**names, **how})
-
-
-def _pieces(
-    genome: Genome,
-    tokenizer: Tokenizer,
-    bed: str | None,
-    vcf: str | None,
-    window: int | None,
-    checks: VariantChecks,
-) -> Sequence[Piece]:
-    if vcf is None:
-        if checks != VariantChecks():
-            raise ValueError(
-                "checks are of variants: name their file with --vcf, or leave them out"
-            )
-        return intervals(genome, tokenizer, bed).cut(window)
-    if bed is not None:
-        raise ValueError("bed and vcf both say what to embed; drop one of them")
-    genome.check(tokenizer)
-    length = _VARIANT_WINDOW if window is None else window
-    variants = read_variants(vcf, genome, checks, longest=length - length // 2)
-    windows = variant_windows(genome, tokenizer, variants, length)
-    if not windows:
-        raise ValueError(f"{vcf} holds no variant that can be embedded")
-    return windows
 
 
 def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", world: World) -> None:
@@ -198,7 +180,7 @@ def _merge(
     metadata: dict[str, str],
 ) -> None:
     """Make the output of the parts, and remove them."""
-    with open_vectors(path, job.shape, metadata, job.columns) as output:
+    with open_vectors(path, job.shape, metadata, job.columns, job.numbers) as output:
         for part, pieces in parts.items():
             if not is_sealed(part):
                 _log.warning("%s is damaged, not what was written; it is made again", part)

@@ -78,6 +78,12 @@ class EmbeddingJob:
         """Rows, d_model."""
         return int(self._first_rows(self.pieces)[-1]), self._width
 
+    @cached_property
+    def numbers(self) -> tuple[str, ...]:
+        """Columns that hold whole numbers; the others hold text."""
+        first = self.pieces[:1]
+        return tuple(name for name in self.columns if isinstance(values_of(first, name)[0], int))
+
     @property
     def strands(self) -> int:
         """How often each sequence is read."""
@@ -197,9 +203,8 @@ class EmbeddingJob:
         """Columns of rows ``starts`` to before ``stops`` of some pieces."""
         columns: dict[str, Any] = {name: values_of(pieces, name) for name in self.columns}
         if self.pooling is not None:
-            for name in ("start", "end"):
-                columns[name] = np.array(columns[name], dtype=np.int64)
-            return columns
+            numbers = {name: np.array(columns[name], dtype=np.int64) for name in self.numbers}
+            return {**columns, **numbers}
         times = [stop - start for start, stop in zip(starts, stops, strict=True)]
         columns = {
             name: list(chain.from_iterable(map(repeat, values, times)))

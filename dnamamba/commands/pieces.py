@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.table_rows import TableRows
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import bed_rows
 from dnamamba.data.windows.regions import Contigs
@@ -71,8 +72,8 @@ def intervals(genome: Genome, tokenizer: Tokenizer, bed: str | Path | None = Non
     return Intervals(genome, tokenizer, names, *columns)
 
 
-def values_of(pieces: Sequence[Piece], name: str) -> list[Any]:
-    """An attribute of each: id, contig, start, end or strand."""
-    if isinstance(pieces, Intervals):
+def values_of(pieces: Sequence[Any], name: str) -> list[Any]:
+    """An attribute of each: id, contig, start, end or strand; of the rows of a table a column."""
+    if isinstance(pieces, Intervals | TableRows):
         return pieces.column(name)
     return [getattr(piece, name) for piece in pieces]

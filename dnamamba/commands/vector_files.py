@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 from dnamamba.extras import library
 from dnamamba.files import Opened, replacing
 
-__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "check_vectors", "open_vectors"]
+__all__ = ["COLUMNS", "ENDINGS", "VectorFile", "check_vectors", "is_reserved", "open_vectors"]
 
 ENDINGS = (".parquet", ".npz", ".h5ad")
 COLUMNS = ("id", "contig", "start", "end", "strand")
 
-_NUMBERS = ("start", "end")
 # Ending -> the library that writes it and the extra that installs it.
 _LIBRARIES = {".parquet": ("pyarrow.parquet", "io"), ".h5ad": ("anndata", "anndata")}
+# What commands say of their outputs.
+_METADATA = ("model", "fasta", "table", "pooling", "layer", "strands")
 # Bytes that HDF5 may need beside the values: in a file, and for a cell of text.
 _H5_SLACK, _H5_CELL = 1 << 18, 96
 
@@ -80,13 +81,13 @@ class _Npz:
 
 class _Parquet:
     def __init__(
-        self, file: IO[bytes], metadata: dict[str, str], width: int, columns: tuple[str, ...]
+        self, file: IO[bytes], metadata: dict[str, str], width: int, columns: dict[str, bool]
     ) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._vector = pa.list_(pa.float32(), width)
-        types = [pa.int64() if name in _NUMBERS else pa.string() for name in columns]
+        types = [pa.int64() if whole else pa.string() for whole in columns.values()]
         fields = list(zip((*columns, "embedding"), (*types, self._vector), strict=True))
         self._pa, self._columns = pa, columns
         self._writer = pq.ParquetWriter(file, pa.schema(fields, metadata=metadata))
@@ -164,6 +165,7 @@ def open_vectors(
     shape: tuple[int, int],
     metadata: dict[str, str],
     columns: tuple[str, ...] = COLUMNS,
+    numbers: Collection[str] = ("start", "end"),
     opened: Opened = replacing,
 ) -> Iterator[VectorFile]:
     """Write ``path`` piece by piece; it appears when the block ends well.
@@ -174,7 +176,8 @@ def open_vectors(
         path: ends in .parquet, .npz or .h5ad.
         shape: rows, d_model.
         metadata: of the file: Parquet's metadata, npz entries, AnnData's uns.
-        columns: names; ``start`` and ``end`` hold integers, all others text.
+        columns: names.
+        numbers: those of them that hold integers; the others hold text.
         opened: how the file is opened.
     """
     with opened(path) as file:
@@ -184,7 +187,8 @@ def open_vectors(
         elif path.suffix == ".h5ad":
             output = _H5ad(file, metadata, shape)
         else:
-            output = _Parquet(file, metadata, shape[1], columns)
+            whole = {name: name in numbers for name in columns}
+            output = _Parquet(file, metadata, shape[1], whole)
         # Closed on failure too: a writer must not outlive its file.
         try:
             yield output
@@ -203,3 +207,13 @@ def check_vectors(path: Path) -> None:
     if path.suffix in _LIBRARIES:
         name, extra = _LIBRARIES[path.suffix]
         library(name, extra, f"writing {path.suffix}", "name an .npz output")
+
+
+def is_reserved(path: Path, name: str) -> bool:
+    """Whether no column of this kind of file can have a name.
+
+    npz keeps metadata beside the columns; of AnnData a name is a path in HDF5.
+    """
+    if path.suffix == ".npz":
+        return name in ("embedding", *_METADATA)
+    return name == "embedding" or (path.suffix == ".h5ad" and (name == "_index" or "/" in name))

@@ -35,12 +35,12 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant
 from dnamamba.inference.arrival import to_host
+from dnamamba.inference.batching import grouped
 from dnamamba.inference.effects import Surroundings, VariantScore
 from dnamamba.inference.places import Place, encode_texts, read_places
 from dnamamba.inference.prefixes import Tails, read_prefixes, read_tails
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.rows import pad
-from dnamamba.inference.sources import grouped
 from dnamamba.inference.streaming import on_device
 from dnamamba.model.language_model import LanguageModel
 

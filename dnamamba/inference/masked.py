@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference.arrival import to_host, trailing
+from dnamamba.inference.batching import grouped
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.sharing import in_order
-from dnamamba.inference.sources import grouped
 from dnamamba.inference.streaming import on_device, read_rows
 from dnamamba.model.language_model import LanguageModel
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.inference.sources import grouped
+from dnamamba.inference.batching import grouped
 
 __all__ = ["Place", "encode_texts", "read_place", "read_places"]
 

@@ -1,11 +1,11 @@
-"""Sequences that a model reads piece by piece, alone and many together; batches of like length."""
+"""Sequences that a model reads piece by piece, alone and many together."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,13 @@ __all__ = [
     "Encoded",
     "Source",
     "Sources",
-    "buckets",
     "encode_all",
-    "grouped",
+    "encode_named",
     "sources_of",
 ]
 
 Ids = NDArray[np.uint8]
 Ints = NDArray[np.int64]
-Item = TypeVar("Item")
 
 # Letters that are looked up together.
 _AT_ONCE = 1 << 24
@@ -161,15 +159,33 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> Sources:
     """
     if not hasattr(tokenizer, "encode"):
         raise ValueError(f"tokenizer must be the model's, got {type(tokenizer).__name__}")
+    return encode_named(tokenizer, _letters(sequences))
+
+
+def _letters(sequences: Sequences) -> Iterator[tuple[str, bytes | bytearray]]:
+    """The letters of each sequence, with its name."""
+    for name, sequence in members(sequences, "sequence", "sequences"):
+        raw = letters(present(sequence, name), name)
+        if not raw:
+            raise ValueError(f"{name} is empty; leave it out")
+        yield name, raw
+
+
+def encode_named(
+    tokenizer: Tokenizer, sequences: Iterable[tuple[str, bytes | bytearray]]
+) -> Sources:
+    """Token ids of sequences, each with the name that an error calls it by.
+
+    Raises:
+        ValueError: none at all, or a letter that the tokenizer refuses; and what is raised where
+            they come from, once no sequence before it is refused.
+    """
     blocks: list[Ids] = []
     sizes: list[int] = []
     named: list[tuple[str, bytes | bytearray]] = []
     size = 0
     try:
-        for name, sequence in members(sequences, "sequence", "sequences"):
-            raw = letters(present(sequence, name), name)
-            if not raw:
-                raise ValueError(f"{name} is empty; leave it out")
+        for name, raw in sequences:
             named.append((name, raw))
             sizes.append(len(raw))
             size += len(raw)
@@ -196,51 +212,3 @@ def _encode(tokenizer: Tokenizer, named: Sequence[tuple[str, bytes | bytearray]]
         first = int(ends[number - 1]) if number else 0
         raise ValueError(tokenizer.refusal(int(joined[at]), named[number][0], at - first))
     return ids
-
-
-def buckets(
-    sources: Sequence[Source], batch_size: int, most: int | None = None, row: int | None = None
-) -> Iterator[list[int]]:
-    """Numbers of the sources in batches of like length, the longest first, also within a batch.
-
-    Args:
-        sources: the sequences.
-        batch_size: most of them in a batch.
-        most: most bases in a batch, padding included; a longer sequence stands alone. None: any.
-        row: as how many bases a longer sequence counts, which is read piece by piece; None: all.
-    """
-    lengths = sources_of(sources).lengths
-    order = np.argsort(-lengths, kind="stable")
-    counted = lengths[order] if row is None else np.minimum(lengths[order], row)
-    first = 0
-    while first < len(order):
-        width = max(1, int(counted[first]))  # none behind it is longer
-        fit = batch_size if most is None else min(batch_size, max(1, most // width))
-        yield order[first : first + fit].tolist()
-        first += fit
-
-
-def grouped(
-    items: Iterable[Item], size: Callable[[Item], int], batch_size: int, most: int | None = None
-) -> Iterator[list[Item]]:
-    """Neighbours in batches, read no further than the one that is yielded and one item more.
-
-    Args:
-        items: what is to be batched.
-        size: bases of an item.
-        batch_size: most items in a batch.
-        most: most bases in a batch, all its items counted as long as the longest; a longer item
-            stands alone. None: any.
-    """
-    batch: list[Item] = []
-    width = 0
-    for item in items:
-        wider = max(width, size(item))
-        crowded = most is not None and wider * (len(batch) + 1) > most
-        if batch and (crowded or len(batch) == batch_size):
-            yield batch
-            batch, wider = [], size(item)
-        batch.append(item)
-        width = wider
-    if batch:
-        yield batch

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dnamamba.alphabet import PAD
+from dnamamba.inference.batching import buckets
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.sharing import Answer, divided
 from dnamamba.inference.side_by_side import side_by_side
-from dnamamba.inference.sources import Source, Sources, buckets, sources_of
+from dnamamba.inference.sources import Source, Sources, sources_of
 from dnamamba.model.backbone import Backbone
 from dnamamba.model.state import State
 

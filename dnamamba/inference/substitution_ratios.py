@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.arrival import to_host, trailing
+from dnamamba.inference.batching import grouped
 from dnamamba.inference.conditional import log_probability
 from dnamamba.inference.effects import BASES, Surroundings
 from dnamamba.inference.places import read_place
@@ -27,7 +28,6 @@ from dnamamba.inference.reading import Reading
 from dnamamba.inference.rows import Rows, pad
 from dnamamba.inference.sharing import in_order
 from dnamamba.inference.sites import Region, base_columns, cased_bases
-from dnamamba.inference.sources import grouped
 from dnamamba.inference.streaming import on_device
 from dnamamba.model import LanguageModel
 

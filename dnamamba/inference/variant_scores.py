@@ -18,6 +18,7 @@ from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import Variant, VariantChecks, read_variants
 from dnamamba.inference.arrival import trailing
+from dnamamba.inference.batching import grouped
 from dnamamba.inference.effects import Surroundings, VariantScore
 from dnamamba.inference.likelihood_ratios import likelihood_ratios
 from dnamamba.inference.masked_marginals import masked_marginals
@@ -26,7 +27,6 @@ from dnamamba.inference.reading import Reading
 from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
 from dnamamba.inference.sharing import ALONE, Answer, Share, divided
 from dnamamba.inference.side_by_side import batches_ahead
-from dnamamba.inference.sources import grouped
 from dnamamba.inference.substitutions import read_substitutions
 
 __all__ = [

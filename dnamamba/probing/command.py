@@ -10,10 +10,10 @@ from dnamamba.data.labelled.labels import Labels
 from dnamamba.files import why_not_writable
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
 
-__all__ = ["probe"]
+__all__ = ["probe_file"]
 
 
-def probe(
+def probe_file(
     model: str,
     data: str,
     *,

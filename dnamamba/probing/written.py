@@ -10,12 +10,13 @@ from dnamamba.data.labelled.cells import number
 from dnamamba.data.labelled.examples import Fields, read_fasta
 from dnamamba.data.labelled.reading import PART_NAMES
 from dnamamba.data.labelled.tables import header_of, is_table, read_rows
+from dnamamba.frames import SEQUENCES
 from dnamamba.missing import is_missing
 
 __all__ = ["Written", "are_numbers", "is_fasta", "stem", "written_in"]
 
 _ROLES = {
-    "sequence": ("sequence", "seq", "sequences", "dna", "dna_sequence"),
+    "sequence": SEQUENCES,
     "label": ("label", "labels", "class", "target", "y", "value"),
     "group": ("group", "groups", "cluster"),
     "split": ("split", "partition", "set"),

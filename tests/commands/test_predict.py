@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.commands import predict as command
+from dnamamba.commands import prediction_input as command
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.variants import VariantChecks, read_variants
 from dnamamba.data.variants.dataset import VariantDataset

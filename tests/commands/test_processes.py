@@ -31,6 +31,8 @@ COMMANDS = {
     "mutagenesis": "mutagenesis FOLDER/causal FOLDER/g.fa OUT/e --region r0:10-16 --context 20",
     "predict": "predict FOLDER/labels FOLDER/g.fa OUT/f.tsv --window 30 --batch_size 4",
     "embed": "embed FOLDER/causal FOLDER/g.fa OUT/g.npz --window 50",
+    "embed table": "embed FOLDER/causal FOLDER/t.csv OUT/h.npz --keep n",
+    "predict table": "predict FOLDER/labels FOLDER/t.csv OUT/i.tsv --keep n --batch_size 2",
 }
 WRONG = {
     "missing": ("evaluate FOLDER/causal FOLDER/none.fa", None),
@@ -61,6 +63,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, device: str) -> Path:
     random = np.random.default_rng(5)
     records = ["".join(random.choice(list("ACGT"), n)) for n in (400, 230, 100)]
     (folder / "g.fa").write_text("".join(f">r{i}\n{r}\n" for i, r in enumerate(records)))
+    lines = [f"{record[i : i + 40]},{i}\n" for record in records for i in range(0, len(record), 40)]
+    (folder / "t.csv").write_text("seq,n\n" + "".join(lines))
     rows = [f"r0\t{i + 1}\t.\t{records[0][i]}\t{alt}\t.\t.\t.\n" for i, alt in _alleles(records[0])]
     (folder / "v.vcf").write_text(
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n" + "".join(rows)

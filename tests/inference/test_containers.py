@@ -78,6 +78,13 @@ CONTAINERS: dict[str, Make] = {
     "Arrow, chunks": lambda _: pa.chunked_array([LIST[:1], LIST[1:]]),
     "Arrow column": lambda _: TABLE["sequence"],
     "records being parsed": lambda _: SeqIO.parse(StringIO(FASTA), "fasta"),
+    # a table with a column of several
+    "frame": lambda _: FRAME,
+    "frame, seq": lambda _: FRAME.rename(columns={"sequence": "seq"}).set_index("name"),
+    "frame, DNA": lambda _: FRAME.rename(columns={"sequence": "DNA"}),
+    "Arrow table": lambda _: TABLE,
+    "Arrow batch": lambda _: TABLE.to_batches()[0],
+    "pandas column, rows called as attributes": lambda _: pd.Series(LIST, ["seq", "columns", "x"]),
     # several, by name
     "dict": lambda _: TEXTS,
     "mapping": lambda _: MappingProxyType(TEXTS),
@@ -124,9 +131,16 @@ REFUSED: dict[str, tuple[Make, str]] = {
         "got one Sequence; wrap it in a list",
     ),
     "path": (lambda path: path, r"got a path, .*three\.fa; read the file first"),
-    "frame": (lambda _: FRAME, r"got a DataFrame; give the column .*table\['(sequence|variant)'\]"),
-    "Arrow table": (lambda _: TABLE, r"got a Table; give the column that holds them"),
-    "Arrow batch": (lambda _: TABLE.to_batches()[0], r"got a RecordBatch; give the column"),
+    "frame": (lambda _: FRAME[["name"]], r"DataFrame(; give| has no column of sequences \(seq)"),
+    "Arrow table": (lambda _: TABLE.select(["name"]), r"Table(; give| has no .*; it has name\.)"),
+    "Arrow batch": (
+        lambda _: TABLE.select(["name"]).to_batches()[0],
+        r"RecordBatch(; give| has no column of sequences .* give the column that holds them, as)",
+    ),
+    "frame with two such columns": (
+        lambda _: pd.concat([FRAME, FRAME], axis=1),
+        r"DataFrame(; give| has 2 columns named 'sequence'; names must be unique)",
+    ),
     "set": (lambda _: set(LIST), "got a set, which has no order; sort it"),
     "None": (lambda _: None, "expected a list of (sequences|variants), got NoneType"),
     "number": (lambda _: 3, "expected a list of (sequences|variants), got int"),
@@ -170,6 +184,11 @@ ITEMS: dict[str, tuple[Any, str]] = {
     "NULL": (["NULL"], r"sequences\[0\] is 'NULL', the word for a missing value"),
     "NA of pandas, cast": (["<NA>"], r"sequences\[0\] is '<NA>', the word for a missing value"),
     "a dot": (["."], r"sequences\[0\] is '\.', the word for a missing value"),
+    "null in a table": (
+        pd.DataFrame({"seq": [LIST[0], None]}),
+        r"column 'seq', row 1 \(0-based\) must be .*; leave missing values out",
+    ),
+    "a letter in a table": (pa.table({"dna": ["AC-T"]}), r"column 'dna', row 0 .*'-' is a gap"),
     "an empty one": ({"a": "ACGT", "b": ""}, r"sequences\['b'\] is empty; leave it out"),
     "a letter": ({"KRAS": "AC-T"}, r"sequences\['KRAS'\], position 2 \(0-based\): '-' is a gap"),
 }
@@ -278,6 +297,13 @@ def test_containers_of_variants(name: str) -> None:
     predict = pretrained("variants").predict
     expected = predict(list(ALLELES.values())).probabilities
     np.testing.assert_array_equal(predict(VARIANTS[name]()).probabilities, expected)
+
+
+@pytest.mark.parametrize("table", [FRAME, TABLE, TABLE.to_batches()[0]])
+def test_a_table_of_variants_is_refused(table: Any) -> None:
+    kind = type(table).__name__
+    with pytest.raises(ValueError, match=rf"got a {kind}; give the column .*table\['variant'\]"):
+        pretrained("variants").predict(table)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -7,10 +7,10 @@ from models import opinionated, reading_both_ways
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference import reading
+from dnamamba.inference.batching import grouped
 from dnamamba.inference.embedding import embed
 from dnamamba.inference.reading import Bounds, Reading
 from dnamamba.inference.settings import OVERLAP
-from dnamamba.inference.sources import grouped
 
 CPU = torch.device("cpu")
 

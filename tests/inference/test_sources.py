@@ -7,7 +7,8 @@ import pytest
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.inference import sources
-from dnamamba.inference.sources import Encoded, buckets, encode_all, grouped, sources_of
+from dnamamba.inference.batching import buckets, grouped
+from dnamamba.inference.sources import Encoded, encode_all, sources_of
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1 << 24])

@@ -9,7 +9,6 @@ import pytest
 
 from dnamamba.cli.use import make_parser
 from dnamamba.probing import columns
-from dnamamba.probing.command import probe
 from dnamamba.probing.result import FILES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "using.md").read_text()
@@ -33,7 +32,7 @@ def test_the_commands_and_flags_are_understood() -> None:
     lines = re.findall(r"^    dnamamba probe (.*)", SECTION, re.MULTILINE)
     lines += [f"model data {flag} x" for flag in re.findall(r"`(--fields[.a-z]+)", SECTION)]
     assert len(lines) > 3
-    parser = make_parser("probe", probe)
+    parser = make_parser("probe", probe_file)
     for line in lines:
         parser.parse_args(shlex.split(line))
     assert all(f"`{name}`" in SECTION for name in FILES)

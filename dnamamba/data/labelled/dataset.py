@@ -1,8 +1,7 @@
 """Labelled sequences in memory: one long array of ids, and batches cut from it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,40 +10,13 @@ from torch import Tensor
 
 from dnamamba.alphabet import PAD, Tokenizer
 from dnamamba.data.labelled.examples import Example
+from dnamamba.data.labelled.length import Length
 from dnamamba.data.samples.loader import SampleDataset
 from dnamamba.data.samples.order import SampleOrder
 
-__all__ = ["LabelledDataset", "Length", "Records", "encode_examples"]
+__all__ = ["LabelledDataset", "Records", "encode_examples"]
 
 Ints = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a sequence may be.
-
-    Attributes:
-        maximum: most bases; None for no limit.
-        longer: what becomes of a longer sequence: it is refused (``error``), or its first bases
-            (``start``), its middle (``center``) or a piece drawn by seed and sample (``random``;
-            held-out sequences always give the same piece) are taken.
-
-    Raises:
-        ValueError: a value out of range.
-    """
-
-    maximum: int | None = None
-    longer: Literal["error", "start", "center", "random"] = "error"
-
-    def __post_init__(self) -> None:
-        if self.maximum is not None and self.maximum < 1:
-            raise ValueError(f"length.maximum must be at least 1 base, got {self.maximum}")
-        if self.longer not in ("error", "start", "center", "random"):
-            raise ValueError(
-                f"length.longer must be 'error', 'start', 'center' or 'random', got {self.longer!r}"
-            )
-        if self.maximum is None and self.longer != "error":
-            raise ValueError(f"length.longer={self.longer} needs length.maximum")
 
 
 class Records(NamedTuple):

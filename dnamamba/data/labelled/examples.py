@@ -10,6 +10,7 @@ from dnamamba.data.genome.source import old_mac
 from dnamamba.data.genome.text import LONGEST_SEQUENCE_LINE, damage_first, text_lines
 from dnamamba.data.labelled.files import Files, listed_files
 from dnamamba.data.labelled.labels import Label, Labels
+from dnamamba.data.labelled.rows import name_of
 from dnamamba.data.labelled.tables import is_table, read_rows
 from dnamamba.missing import is_missing
 
@@ -200,7 +201,7 @@ def _from_table(
             )
         if is_missing(sequence):
             raise ValueError(_lacks(where, "the sequence", sequence))
-        name = name or f"{path.name}:{where.rsplit(maxsplit=1)[1]}"
+        name = name or name_of(path, where)
         yield Example(where, name, sequence.encode("latin-1", "replace"), label, group, part)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from dnamamba.spelling import closest
 
-__all__ = ["Row", "place"]
+__all__ = ["Row", "name_of", "place"]
 
 
 class Row(NamedTuple):
@@ -20,6 +20,11 @@ class Row(NamedTuple):
 
     where: str
     values: tuple[str, ...]
+
+
+def name_of(path: Path, where: str) -> str:
+    """What a row without an id is called: ``file:7``, by its line or number."""
+    return f"{path.name}:{where.rsplit(maxsplit=1)[1]}"
 
 
 def place(path: Path, header: Sequence[str], column: str) -> int:

@@ -11,10 +11,11 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.labelled.cells import one_spelling
 from dnamamba.data.labelled.codec import Codec
-from dnamamba.data.labelled.dataset import LabelledDataset, Length, Records, encode_examples
+from dnamamba.data.labelled.dataset import LabelledDataset, Records, encode_examples
 from dnamamba.data.labelled.examples import Example, Fields, read_examples
 from dnamamba.data.labelled.files import Files, as_files
 from dnamamba.data.labelled.labels import Labels, names_of
+from dnamamba.data.labelled.length import Length
 from dnamamba.data.labelled.reading import leaks, read_splits
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.labelled import LabelledDataModule

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dnamamba.data.labelled.dataset import Length
+from dnamamba.data.labelled.length import Length
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.data.modules.sequences import LabelledFiles, LabelledSequenceDataModule
 from dnamamba.data.modules.variants import VariantDataModule, VariantFiles
