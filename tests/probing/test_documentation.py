@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dnamamba.cli.use import make_parser
+from dnamamba.probing.command import probe_file
 from dnamamba.probing import columns
 from dnamamba.probing.result import FILES
 
