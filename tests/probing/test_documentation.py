@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from dnamamba.cli.use import make_parser
-from dnamamba.probing.command import probe_file
 from dnamamba.probing import columns
+from dnamamba.probing.command import probe_file
 from dnamamba.probing.result import FILES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "using.md").read_text()
