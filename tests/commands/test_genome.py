@@ -19,7 +19,7 @@ from dnamamba.data.genome.fasta import Genome
 
 pytest.importorskip("pooch")
 
-FASTA = gzip.compress(b">chr1\n" + b"ACGTTGCA" * 4000 + b"\n", 0)
+FASTA = gzip.compress(b">chr1\n" + b"ACGTTGCA" * 4000 + b"\n", 0, mtime=0)
 MD5 = hashlib.md5(FASTA).hexdigest()
 
 
