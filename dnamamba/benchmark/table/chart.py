@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _BASELINES = {"kmers": "D", "random": "o", "scratch": "o"}
+_WIDTH = 9.0  # inches
 _LETTERS = 36  # in a line of a task's title
 _SHAPES = ("o", "s", "^", "v", "P", "X")
 
@@ -36,8 +37,9 @@ def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
 
     headings = [h for h in table.headings if any(h.key in line.cells for line in table.lines)]
     n = max(1, len(table.lines))
-    height = 1.3 + n * max(0.42, 0.1 * len(headings))
-    figure = Figure(figsize=(9, height), dpi=140, layout="constrained")
+    columns = _legend_columns(headings)
+    height = 0.9 + n * max(0.42, 0.1 * len(headings)) + 0.2 * -(-len(headings) // columns)
+    figure = Figure(figsize=(_WIDTH, height), dpi=140, layout="constrained")
     axes = figure.add_subplot()
     metrics = {METRICS.get(line.metric, line.metric) for line in table.lines}
     for i in range(0, n, 2):
@@ -55,9 +57,15 @@ def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
     axes.grid(axis="x", color="0.88", linewidth=0.8)
     axes.set_axisbelow(True)
     if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper center", ncols=min(4, len(headings)), frameon=False)
+        figure.legend(loc="outside upper center", ncols=columns, frameon=False)
     with opened(output) as file:
         FigureCanvasAgg(figure).print_png(file)
+
+
+def _legend_columns(headings: Sequence[Heading]) -> int:
+    """As many as the longest title leaves room for."""
+    longest = max((len(heading.title) for heading in headings), default=0)
+    return max(1, min(4, len(headings), int(_WIDTH / (0.7 + 0.085 * longest))))
 
 
 def _title(line: Line, several: bool) -> str:
