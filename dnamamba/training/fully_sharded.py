@@ -12,6 +12,7 @@ from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
 from torch.optim import Optimizer
 
+from dnamamba.training.optim import averages
 from dnamamba.training.sharding import Shards, gathered, shard_state
 
 __all__ = ["FullySharded"]
@@ -57,7 +58,7 @@ class FullySharded(DDPStrategy):
                 "float32; set precision bf16-mixed (--trainer.precision bf16-mixed), or strategy "
                 "ddp."
             )
-        if getattr(getattr(model, "optimizer", None), "average", 0):
+        if averages(model):
             raise MisconfigurationException(
                 "strategy fsdp does not go with a mean of the weights; set model.optimizer.average "
                 "0, or strategy ddp."

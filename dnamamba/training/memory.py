@@ -15,6 +15,7 @@ from dnamamba.model.backbone import Backbone
 from dnamamba.model.footprint import Reading
 from dnamamba.model.recompute import Recompute
 from dnamamba.training.captured import is_small
+from dnamamba.training.optim import averages
 
 __all__ = ["Forecast", "SaysMemory", "Step", "StepMemory", "activations", "readable_bytes"]
 
@@ -207,7 +208,7 @@ def _of_model(module: nn.Module, step: Step) -> int:
     trained = _size(x for x in parameters if x.requires_grad)
     # Gradients and AdamW's two running means.
     total = _size(parameters) + 3 * trained
-    if getattr(getattr(module, "optimizer", None), "average", 0):
+    if averages(module):
         total += trained
     # Weights as autocast has them.
     total += sum(x.numel() * step.itemsize for x in parameters if x.itemsize > step.itemsize)

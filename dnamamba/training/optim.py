@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 __all__ = [
     "OptimizerConfig",
+    "averages",
     "learning_rate_factor",
     "make_optimizer",
     "make_schedule",
@@ -113,6 +114,12 @@ def make_optimizer(
     # refuses to clip them; under fp16 its scaler unscales them first, as for any other.
     optimizer._step_supports_amp_scaling = False
     return optimizer
+
+
+def averages(module: nn.Module) -> bool:
+    """Whether a mean of the weights is kept beside them, by the module's settings."""
+    config = getattr(module, "optimizer", None)
+    return isinstance(config, OptimizerConfig) and config.average > 0
 
 
 def weight_decayed(module: nn.Module) -> set[str]:

@@ -51,11 +51,17 @@ def copy_of(module: torch.nn.Module) -> dict[str, Tensor]:
 
 
 def fit(
-    trainer: Trainer, folder: Path, watch: Watch, share: float = SHARE, resume: Path | None = None
+    trainer: Trainer,
+    folder: Path,
+    watch: Watch,
+    share: float = SHARE,
+    resume: Path | None = None,
+    frozen: bool = False,
 ) -> PretrainModule:
     pl.seed_everything(1, verbose=False)
     optimizer = OptimizerConfig(lr=1e-2, warmup_steps=0, average=share)
     module = PretrainModule(MambaConfig(d_model=8, n_layers=1, d_state=2), optimizer=optimizer)
+    module.model.backbone.embedding.requires_grad_(not frozen)
     data = GenomeDataModule(
         ["data/samples/phix174.fa"],
         length=64,
@@ -123,6 +129,14 @@ def test_resumed_without_a_mean_it_goes_on_from_the_weights(
     fit(quiet_trainer, tmp_path, watch)
     module = fit(quiet_trainer, tmp_path, Watch(), share=0.0, resume=tmp_path / "5.ckpt")
     assert_same(copy_of(module), watch.trained[-1], exact=True)
+
+
+def test_resumed_with_others_frozen_the_optimiser_refuses(
+    quiet_trainer: Trainer, tmp_path: Path
+) -> None:
+    fit(quiet_trainer, tmp_path, Watch(tmp_path))
+    with pytest.raises(ValueError, match="cannot resume: the checkpoint trains parameters"):
+        fit(quiet_trainer, tmp_path, Watch(), resume=tmp_path / "5.ckpt", frozen=True)
 
 
 def test_shards_have_no_mean(quiet_trainer: Trainer, tmp_path: Path) -> None:

@@ -39,16 +39,15 @@ class AverageWeights(pl.Callback):
     ) -> None:
         if trainer.state.fn != TrainerFn.FITTING or _KEY not in checkpoint:
             return
-        trained: dict[str, Tensor] = checkpoint[_KEY]
+        self._step = checkpoint["global_step"]
         parameters = _trained(pl_module)
-        self._mean = {
-            name: checkpoint["state_dict"][name].to(parameters[name].device, copy=True)
-            for name in trained
-            if self.share and name in parameters
-        }
-        with torch.no_grad():
-            for name, weights in trained.items():
-                parameters[name].copy_(weights)
+        for name, weights in checkpoint[_KEY].items():
+            if name not in parameters:
+                continue  # what trains is another choice, which the optimiser refuses
+            if self.share:
+                mean = checkpoint["state_dict"][name]
+                self._mean[name] = mean.to(parameters[name].device, copy=True)
+            parameters[name].detach().copy_(weights)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._step = trainer.global_step
