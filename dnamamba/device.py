@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["best_device", "usable_memory"]
+__all__ = ["GPUS", "best_device", "usable_memory"]
+
+GPUS = (Path("/dev/nvidia0"), Path("/dev/kfd"))
+"""What stands where the system has a GPU, whatever PyTorch makes of it."""
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")  # the bound of a container or a batch job
 

@@ -8,13 +8,12 @@ import gc
 import importlib
 import sys
 from contextlib import suppress
-from pathlib import Path
 from threading import Thread
 from types import ModuleType
 
-__all__ = ["GPUS", "hash_triton", "import_module"]
+from dnamamba.device import GPUS
 
-GPUS = (Path("/dev/nvidia0"), Path("/dev/kfd"))
+__all__ = ["hash_triton", "import_module"]
 
 
 def import_module(name: str) -> ModuleType:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from dnamamba.cli import main
 from dnamamba.cli.commands import COMMANDS
-from dnamamba.cli.imports import GPUS
+from dnamamba.device import GPUS
 
 __all__ = ["program"]
 

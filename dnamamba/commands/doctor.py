@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dnamamba.device import GPUS, usable_memory
 from dnamamba.version import installed_version
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ __all__ = ["doctor"]
 
 _LENGTH, _CHANNELS, _STATES = 37, 24, 16  # of the scan that is tried: no multiple of any block
 _WITHIN = 1e-4  # relative, in fp32
-_GPU_FILES = (Path("/dev/nvidia0"), Path("/dev/kfd"))
 
 
 class _Fact(NamedTuple):
@@ -89,7 +89,6 @@ def _installed(name: str) -> str:
 def _devices() -> Iterator[_Fact]:
     import torch
 
-    from dnamamba.device import usable_memory
     from dnamamba.training.memory import readable_bytes
 
     memory = usable_memory(torch.device("cpu"))
@@ -97,7 +96,7 @@ def _devices() -> Iterator[_Fact]:
     yield _Fact("cpu", f"{torch.get_num_threads()} threads{said}")
     built = torch.version.cuda
     if not torch.cuda.is_available():
-        there = any(path.exists() for path in _GPU_FILES)
+        there = any(gpu.exists() for gpu in GPUS)
         why = "PyTorch is built without CUDA" if built is None else "PyTorch finds no driver"
         remedy = f"{why}, and there is a GPU; install PyTorch as pytorch.org says for it"
         yield _Fact("cuda", f"none ({why})", remedy if there else "")
