@@ -55,23 +55,15 @@ def short_help(parser: argparse.ArgumentParser, command: str) -> str:
     for title, names in FIRST.items():
         lines = [line for name in names if name in actions for line in _lines(actions[name])]
         text += [f"{title}:", *lines, ""] if lines else []
-    text += [
-        _CLASSES,
-        "",
-        f"dnamamba {command} {ALL} lists every flag; what a flag sets can stand in",
-    ]
-    text += ["the YAML file, under the same name.", ""]
-    return "\n".join(text)
+    every = f"dnamamba {command} {ALL} lists every flag; what one sets can stand in the YAML file."
+    return "\n".join([*text, _CLASSES, "", every, ""])
 
 
 def _lines(action: argparse.Action) -> Iterable[str]:
     """A flag, what it is, and its default where it has one."""
     flag = next(name for name in action.option_strings if name.startswith("--"))
     about = _first_sentence(str(action.help or ""))
-    if (
-        action.default not in (None, argparse.SUPPRESS, False, (), [])
-        and action.dest != "print_config"
-    ):
+    if action.default not in (None, argparse.SUPPRESS, False, (), []):
         about += f" ({action.default})"
     wrapped = textwrap.wrap(about, _WIDTH - _FLAG)
     yield f"  {flag:{_FLAG - 3}} {wrapped[0]}"
