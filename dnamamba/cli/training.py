@@ -143,8 +143,7 @@ class TrainingCLI(LightningCLI):
         parser.add_argument(
             "--checkpoint_every", type=int, default=500, help="Steps between saves of last.ckpt."
         )
-        if fit:
-            parser.add_class_arguments(CardSettings, "card")
+        parser.add_class_arguments(CardSettings, "card")  # one configuration serves all commands
         if self.fixed:
             for field in dataclasses.fields(Tokenizer):
                 name = f"tokenizer.{field.name}"
