@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 __all__ = ["push"]
 
 
+class _PublicError(ValueError):
+    """What was to be private is not."""
+
+
 def push(
     model: str | Path,
     repo: str,
@@ -28,7 +32,7 @@ def push(
         model: a model's folder, as runs/quickstart/model, or the name of a packaged model.
         repo: its name there, owner/name; made if missing.
         license: what the card is to say of its licence, as apache-2.0; null: what it says already.
-        private: make a new repository private.
+        private: make a new repository private; one that is there and public is refused.
         branch: of the repository, which must be there; null: its main one.
         message: of the commit; null: one that names dnamamba's version.
 
@@ -57,6 +61,8 @@ def push(
     operations += [hub.CommitOperationAdd(path.name, str(path)) for path in hub_files(folder)]
     try:
         address = _commit(hub, repo, private, operations, said, branch)
+    except _PublicError:
+        raise
     except Exception as error:  # whatever a network can raise
         why = " ".join(str(error).split()).rstrip(".")
         raise ValueError(
@@ -109,5 +115,10 @@ def _commit(
 ) -> str:
     api = hub.HfApi()
     address = api.create_repo(repo, private=private or None, exist_ok=True)
+    if private and not api.model_info(repo).private:
+        raise _PublicError(
+            f"{repo} was there before, and everybody sees it; nothing was pushed. Make it private "
+            "in its settings on the hub first, name another, or leave out --private"
+        )
     api.create_commit(repo, operations, commit_message=message, revision=branch)
     return str(address)

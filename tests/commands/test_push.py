@@ -1,6 +1,7 @@
 """``dnamamba push``: what goes to the hub, under which name, and what comes back; no network."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import create_autospec
 
@@ -28,6 +29,8 @@ class Hub:
         real = create_autospec(huggingface_hub.HfApi, instance=True)  # refuses what it refuses
         real.create_repo.side_effect = self._create
         real.create_commit.side_effect = self._commit
+        real.model_info.side_effect = lambda _: SimpleNamespace(private=self.private)
+        self.private = True
         self.HfApi = lambda: real
 
     def _create(self, repo_id: str, **how: Any) -> huggingface_hub.RepoUrl:
@@ -135,6 +138,15 @@ def test_what_cannot_be_pushed_is_refused_before_the_hub_is_asked(
     assert main(["push", str(folder), "me/x"]) == 1
     assert "truncated, damaged or of another model" in capsys.readouterr().err
     assert there.asked == []
+
+
+def test_nothing_private_goes_where_everybody_sees_it(folder: Path, there: Hub) -> None:
+    there.private = False
+    with pytest.raises(ValueError, match="me/x was there before, and everybody sees it; nothing"):
+        dnamamba.push(folder, "me/x", private=True)
+    assert not there.folder.exists()
+    dnamamba.push(folder, "me/x")
+    assert (there.folder / "me" / "x" / "README.md").is_file()
 
 
 def test_what_the_hub_refuses_is_said_with_what_to_do(folder: Path, there: Hub) -> None:
