@@ -120,6 +120,11 @@ def test_a_fine_tuned_model_names_its_base_also_after_a_resume(
     fields, body = read(tmp_path / "fine")
     assert told in body
     assert "\n### the first\n" in body
+    (text, *_) = re.findall(r"```yaml\n(.*?)```", body, re.DOTALL)
+    recipe = yaml.safe_load(text)
+    assert recipe["model"]["head"]["kind"] == "binary"
+    assert recipe["data"]["fields"]["group"] == "group"
+    assert "pretrained" not in recipe["model"]
     assert "that predicts labels of sequences: coding, intergenic." in body
     assert "base_model" not in fields  # a folder of this machine is no name on the hub
     csv_digest = hashlib.sha256(Path(CODING).read_bytes()).hexdigest()

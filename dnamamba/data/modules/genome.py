@@ -217,9 +217,10 @@ class GenomeDataModule(ResumableDataModule):
 
     def sources(self) -> list[SourceFile]:
         """The genomes, and the BED files of windows and split."""
-        opened = zip(self.genome_paths, self.genomes.values(), strict=True)
-        genomes = of_genomes(("genome", named, genome) for named, genome in opened)
-        return [*genomes, *of_regions(self.window_config, self.split)]
+        parts = [f"genome, weight {weight:g}" for weight in self.weights or ()]
+        parts = parts or ["genome"] * len(self.genome_paths)
+        opened = zip(parts, self.genome_paths, self.genomes.values(), strict=True)
+        return [*of_genomes(opened), *of_regions(self.window_config, self.split)]
 
     def summary(self) -> list[str]:
         return list(self.plans.report)

@@ -24,11 +24,8 @@ from dnamamba.training.metrics_file import MetricsFile
 __all__ = ["Exported", "facts_of", "sources_of", "stamps_of"]
 
 _HELD_OUT = "validation/"
-# Of the hyper-parameters paths, which the table of files has, and what changes no weight.
-_OF_DATA = (
-    *("genomes", "species", "files", "predict", "cache_dir", "num_workers", "tokenizer"),
-    *("fields", "include", "exclude"),
-)
+# Of the hyper-parameters files, which have a table of their own, and what changes no weight.
+_OF_DATA = ("genomes", "species", "files", "predict", "cache_dir", "num_workers", "tokenizer")
 _OF_MODEL = ("pretrained", "started_from", "kind", "tokenizer", "compile", "monitor")
 
 
@@ -156,8 +153,7 @@ def _recipe(
                 "devices": trainer.world_size,
                 "accumulate_grad_batches": trainer.accumulate_grad_batches,
                 "gradient_clip_val": trainer.gradient_clip_val,
-            },
-            (),
+            }
         ),
     }
     if seed := os.environ.get("PL_GLOBAL_SEED"):  # where Lightning keeps it
@@ -165,25 +161,22 @@ def _recipe(
     return {section: values for section, values in named.items() if values != {}}
 
 
-def _set(values: Mapping[str, Any], aside: tuple[str, ...]) -> dict[str, Any]:
+def _set(values: Mapping[str, Any], aside: tuple[str, ...] = ()) -> dict[str, Any]:
     """What is set, in plain types, without where on the machine anything lay."""
-    return {
-        name: kept
-        for name, value in values.items()
-        if name not in aside and not _is_off(kept := _shown(value, aside))
-    }
+    shown = {name: _shown(value) for name, value in values.items() if name not in aside}
+    return {name: value for name, value in shown.items() if not _is_off(value)}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _set(value)
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in value]
+    return public_name(value) if isinstance(value, str) else value
 
 
 def _is_off(value: Any) -> bool:
     return value is None or value is False or value == {} or value == []
-
-
-def _shown(value: Any, aside: tuple[str, ...]) -> Any:
-    if isinstance(value, Mapping):
-        return _set(value, aside)
-    if isinstance(value, list | tuple):
-        return [_shown(item, aside) for item in value]
-    return public_name(value) if isinstance(value, str) else value
 
 
 def _course(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[tuple[str, str]]:
