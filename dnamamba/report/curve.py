@@ -94,9 +94,9 @@ def plot_curve(
     alone: Any = dots if len(train.step) == 1 else {}
     pale: Any = {"color": COLOURS[5], "linewidth": 1}
     axes.plot(train.step * bases, train.bits, label="Mamba training", **pale, **alone)
-    axes.plot(
-        validation.step * bases, validation.bits, color=COLOURS[0], label="Mamba validation", **dots
-    )
+    if len(validation.step):  # a run cut short has none yet
+        dark: Any = {"color": COLOURS[0], **dots}
+        axes.plot(validation.step * bases, validation.bits, label="Mamba validation", **dark)
     if markov is not None:
         axes.axhline(markov[0], color=COLOURS[1], linestyle="--", label=markov[1])
     axes.axhline(UNIFORM_BITS, color=GREYS[1], linestyle=":", label="uniform")
