@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
+from pytorch_lightning.strategies import StrategyRegistry
 
 from dnamamba.cli.errors import nearest
+from dnamamba.training.replicated import Replicated
 from dnamamba.training.sequence_parallel import SequenceParallel
 
 __all__ = ["check_strategy", "made"]
@@ -63,11 +64,9 @@ def _check_name(strategy: str) -> None:
 def made(strategy: Any) -> Any:
     """What the trainer is given for ``trainer.strategy``.
 
-    ``fsdp`` is this project's. Of ``ddp``, which several devices take by themselves, gradients lie
-    where they are exchanged, instead of in two places.
+    ``fsdp`` is this project's, and so is ``ddp``, which several devices take by themselves.
     """
-    how = {"start_method": "popen", "gradient_as_bucket_view": True}
-    StrategyRegistry.register("ddp", DDPStrategy, "DDP", override=True, **how)
+    StrategyRegistry.register("ddp", Replicated, "DDP", override=True, start_method="popen")
     if not isinstance(strategy, str) or strategy.lower() != _OURS:
         return strategy
     from dnamamba.training.fully_sharded import FullySharded  # of PyTorch's that takes a second

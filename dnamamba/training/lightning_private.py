@@ -3,7 +3,8 @@
 An upgrade must check each again, and more that lies in rooms which do not import this one:
 ``dnamamba.data.modules.position`` counts by ``fit_loop.epoch_loop.batch_progress`` and, where a
 resumed run accumulates otherwise than before, writes its counts anew; ``dnamamba.cli.training``
-builds the trainer by ``LightningCLI._get`` and ``._instantiate_trainer``.
+builds the trainer by ``LightningCLI._get`` and ``._instantiate_trainer``;
+``dnamamba.training.replicated`` makes DDP in ``DDPStrategy._setup_model``.
 
 Lightning counts batches and epochs four times each (ready, started, processed, completed), in
 total and within the epoch. ``processed`` is the one that is right at every moment.

@@ -10,10 +10,11 @@ devices, which DDP takes, is what one device would have.
 from typing import Any, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
-from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
+from pytorch_lightning.strategies import StrategyRegistry
 from torch import Tensor, distributed
 
 from dnamamba.data.samples.piece import long_enough, piece
+from dnamamba.training.replicated import Replicated
 from dnamamba_kernels.pieces import Pieces, cut, over
 
 __all__ = ["SequenceParallel", "check_groups", "pieces_of"]
@@ -52,7 +53,7 @@ def check_groups(devices: int, per_sequence: int) -> None:
         )
 
 
-class SequenceParallel(DDPStrategy):
+class SequenceParallel(Replicated):
     """DDP in which groups of devices share each sequence, in contiguous pieces.
 
     What is trained, measured and saved is what one device would train, measure and save, within
@@ -69,7 +70,7 @@ class SequenceParallel(DDPStrategy):
     strategy_name = "sequence_parallel"
 
     def __init__(self, devices_per_sequence: int | None = None) -> None:
-        super().__init__(gradient_as_bucket_view=True)  # not in two places
+        super().__init__()
         if devices_per_sequence is not None:
             check_groups(0, devices_per_sequence)
         self.devices_per_sequence = devices_per_sequence

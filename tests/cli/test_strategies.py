@@ -10,6 +10,8 @@ from pytorch_lightning.strategies import StrategyRegistry
 from dnamamba.cli import main
 from dnamamba.cli.strategies import check_strategy, made
 from dnamamba.training.fully_sharded import FullySharded
+from dnamamba.training.replicated import Replicated
+from dnamamba.training.sequence_parallel import SequenceParallel
 
 CLASSES: list[Any] = [
     {"class_path": "pytorch_lightning.strategies.FSDPStrategy"},
@@ -66,7 +68,11 @@ def test_what_the_trainer_is_given() -> None:
     assert isinstance(made("fsdp"), FullySharded)
     assert isinstance(made("FSDP"), FullySharded)  # Lightning's names are of any case
     assert made("ddp") == "ddp"
-    assert StrategyRegistry["ddp"]["init_params"]["gradient_as_bucket_view"]
+    ddp = StrategyRegistry.get("ddp")
+    assert isinstance(ddp, Replicated)
+    assert ddp._start_method == "popen"
+    for strategy in (ddp, SequenceParallel()):
+        assert strategy._ddp_kwargs["gradient_as_bucket_view"]
 
 
 @pytest.mark.parametrize(

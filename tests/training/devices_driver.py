@@ -28,6 +28,7 @@ from dnamamba.training.captured import CapturedStep
 from dnamamba.training.fully_sharded import FullySharded
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
+from dnamamba.training.replicated import Replicated
 
 SPOILED = {"plain": 17, "fused": 17, "sharded, spoiled": 17}
 """Of a case the window whose loss is NaN: in the fifth step, on the second of two processes."""
@@ -138,7 +139,7 @@ def fit(folder: Path, case: str, resume: Path | None, alone: bool, **how: Any) -
         recompute="everything" if case in RECOMPUTED else "nothing",
     )
     module.case = case
-    several: Any = FullySharded() if case.startswith("sharded") else "ddp"
+    several: Any = FullySharded() if case.startswith("sharded") else Replicated()
     log = Rows()
     trainer = pl.Trainer(
         strategy="auto" if alone else several,

@@ -84,6 +84,7 @@ def test_several_devices_train_as_one(
     folder, done = trained(devices, kind)
     folders = tmp_path / "one" / case, folder / case
     assert (folders[1] / "metrics.json").is_file(), done.stderr
+    assert "AccumulateGrad" not in done.stderr  # a gradient that waits for another stream
     one, two = (
         torch.load(folder / "last.ckpt", map_location="cpu", weights_only=True)
         for folder in folders
