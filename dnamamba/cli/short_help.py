@@ -8,14 +8,26 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-__all__ = ["ALL", "FIRST", "short_help"]
+__all__ = ["ABOUT", "ALL", "FIRST", "short_help"]
 
 ALL = "--help-all"
+
+ABOUT = {
+    "fit": "Train a model on windows of genomes, or resume a run.",
+    "validate": "Loss, perplexity, bits per base and accuracy on the validation windows.",
+    "test": "Loss, perplexity, bits per base and accuracy on the test windows.",
+    "predict": (
+        "Bits per base of every window, or the probability of every label, written to "
+        "run_dir/predictions.tsv. To label FASTA, BED, VCF or tables by a fine-tuned model: "
+        "dnamamba predict MODEL --help"
+    ),
+}
+"""Command -> what it does."""
 
 FIRST = {
     "run": (
         *("config", "run_dir", "ckpt_path", "overwrite", "checkpoint_every", "seed_everything"),
-        "print_config",
+        *("dry_run", "print_config"),
     ),
     "data": (
         *("data.genomes", "data.length", "data.global_batch_size", "data.rows"),
