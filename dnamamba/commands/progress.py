@@ -65,4 +65,6 @@ def _done(of: str | None, done: float, total: float | None, rate: float) -> str:
 def _counted(of: str | None, count: float) -> str:
     if of is not None:
         return f"{count:,.0f} {of}"
-    return f"{count / 1e6:,.2f} Mbp" if count >= 1e6 else f"{count / 1e3:,.1f} kbp"
+    if count >= 1e6:
+        return f"{count / 1e6:,.2f} Mbp"
+    return f"{count / 1e3:,.1f} kbp" if count >= 1e3 else f"{count} bp"
