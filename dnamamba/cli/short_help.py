@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-__all__ = ["ABOUT", "ALL", "FIRST", "short_help"]
+__all__ = ["ABOUT", "ALL", "FIRST", "first_sentence", "short_help"]
 
 ALL = "--help-all"
 
@@ -74,7 +74,7 @@ def short_help(parser: argparse.ArgumentParser, command: str) -> str:
 def _lines(action: argparse.Action) -> Iterable[str]:
     """A flag, what it is, and its default where it has one."""
     flag = next(name for name in action.option_strings if name.startswith("--"))
-    about = _first_sentence(str(action.help or ""))
+    about = first_sentence(str(action.help or ""))
     if action.default not in (None, argparse.SUPPRESS, False, (), []):
         about += f" ({action.default})"
     wrapped = textwrap.wrap(about, _WIDTH - _FLAG)
@@ -83,7 +83,7 @@ def _lines(action: argparse.Action) -> Iterable[str]:
         yield " " * _FLAG + line
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
     """Of a help text, without the types that jsonargparse adds."""
     text = " ".join(text.replace("``", "").split())
     text = re.split(r" \((?:required, )?(?:type|default):", text)[0]
