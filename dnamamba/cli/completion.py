@@ -70,7 +70,7 @@ def _actions(command: str, trains: bool) -> Iterator[argparse.Action]:
         yield from make_parser(command, function)._actions
     if trains:
         import_lightning()
-        yield from importlib.import_module("dnamamba.cli.training").parser_of(command)._actions
+        yield from importlib.import_module("dnamamba.cli.described").parser_of(command)._actions
 
 
 def _add(parser: argparse.ArgumentParser, action: argparse.Action, file: Mapping[str, str]) -> None:

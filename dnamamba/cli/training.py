@@ -8,7 +8,7 @@ that names a ``class_path`` takes that class instead, with its arguments in ``in
 import dataclasses
 import sys
 from argparse import HelpFormatter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as pl
@@ -41,7 +41,7 @@ from dnamamba.training.metrics_file import MetricsFile
 from dnamamba.training.predictions import write_predictions
 from dnamamba.training.pretrain import PretrainModule
 
-__all__ = ["TrainingCLI", "parser_of", "run"]
+__all__ = ["TrainingCLI", "run"]
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -258,24 +258,6 @@ class TrainingCLI(LightningCLI):
             function(self.model, datamodule=self.datamodule, ckpt_path=path, **quiet)
             if self.trainer.is_global_zero:
                 print(dry.statement(self.trainer))
-
-
-def parser_of(command: str) -> LightningArgumentParser:
-    """The parser of a command, for whoever asks what its flags are; of pretraining."""
-
-    class Parser(TrainingCLI):
-        def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-            raise _Made
-
-    cli = Parser.__new__(Parser)
-    with suppress(_Made):
-        cli.__init__(command, [])  # type: ignore[misc]
-    parser: LightningArgumentParser = cli.parser
-    return parser
-
-
-class _Made(Exception):  # noqa: N818 (no error)
-    """A parser is there; no run is to follow."""
 
 
 def _vocab_size(name: str) -> int:
