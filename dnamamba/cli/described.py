@@ -11,7 +11,7 @@ __all__ = ["parser_of"]
 
 
 def parser_of(command: str) -> LightningArgumentParser:
-    """The parser of ``fit``, ``validate``, ``test`` or ``predict``, with the flags of pretraining."""
+    """The parser of a command that trains or tests, with the flags of pretraining."""
     cli = _Described.__new__(_Described)
     with suppress(_Made):
         cli.__init__(command, [])  # type: ignore[misc]
