@@ -47,7 +47,7 @@ def run(asked: Asked, output: Path) -> None:
     if workers != IN_THIS_PROCESS:
         prepare()
     models = checks.check_models(asked.models)
-    what = wanted(asked.tasks, asked.data)
+    what = wanted(asked.tasks, asked.data, asked.folds)
     for reason in what.skipped.values():
         print(f"left out: {reason}", file=sys.stderr)
     work = Work(recipe, device, output, default_cache_dir(), max(1, cores() // sum(workers)))

@@ -25,6 +25,7 @@ from dnamamba.cli.errors import UsageError, innermost, unknown_key
 from dnamamba.cli.failures import explained, say_stopped
 from dnamamba.cli.launched import check_launched, end_with_launcher
 from dnamamba.cli.lock import check_free, only_writer
+from dnamamba.cli.loggers import check_loggers
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
 from dnamamba.cli.run_config import SaveConfig, changes
@@ -166,6 +167,7 @@ class TrainingCLI(LightningCLI):
                 **{**vars(parser.get_defaults()["trainer"]), **flags}
             )
         check_run(self.config)
+        check_loggers(self.config["trainer"].get("logger"))
         self.dry: DryRun | None = None
         self.tried = self.config[dry_flags.DRY]
         self.folder = RunFolder(self.config["run_dir"])

@@ -181,6 +181,36 @@ def test_a_stopped_benchmark_goes_on_and_runs_nothing_twice(
     assert {job.seed for job in toys.ran[19:]} == {4}
 
 
+def test_seeds_and_folds_of_an_own_table_in_one_command(
+    tmp_path: Path, table: str, model: str, benchmark: Benchmark, toys: Toys
+) -> None:
+    both = ["--seeds", "2", "--folds", "3", "--protocols", "fine-tuned", "--set", "choices={}"]
+    assert benchmark(table, model, *both) == 0
+    runs = {(job.seed, job.fold) for job in toys.ran if job.column == "model"}
+    assert runs == {(seed, fold) for seed in (1, 2) for fold in range(3)}
+    found = cells(tmp_path)["model", "ours"]
+    assert (found["runs"], found["mean"][:4]) == ("6", "0.65")  # of both seeds
+    shorter = len(toys.ran)
+    assert benchmark(table, model, *both[:2], *both[4:]) == 0  # by one split: others
+    assert all(job.task.folds == 1 for job in toys.ran[shorter:])
+
+
+def test_folds_of_what_says_its_test_part(
+    tmp_path: Path, table: str, model: str, benchmark: Benchmark, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = tmp_path / "parts"
+    for name in ("train", "test"):
+        write_table(parts / f"{name}.csv", 20)
+    for words, said in (
+        ([str(parts)], "own/parts says itself what its test part is; leave folds out"),
+        (["promoters"], "folds are for labelled tables of your own"),
+    ):
+        assert benchmark(words, model, "--folds", "3") == 1
+        assert said in capsys.readouterr().err
+    assert benchmark(table, model, "--folds", "1") == 1
+    assert "folds must be at least 2, got 1" in capsys.readouterr().err
+
+
 def test_a_run_that_fails_leaves_the_others(
     tmp_path: Path,
     table: str,
