@@ -165,7 +165,7 @@ VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 COMMANDS = {
     "evaluate": (["ref.fa", "-o", "o.tsv"], "1.0 kbp"),
     "embed": (["ref.fa", "o.npz"], "1.0 kbp"),
-    "score": (["ref.fa", "o.vcf.gz", "--vcf=v.vcf"], "100 variants"),
+    "score": (["ref.fa", "o.vcf.gz", "--vcf=v.vcf", "--context=32"], "20 variants"),
     "mutagenesis": (["ref.fa", "o", "--region=c:0-9", "--both_strands=false"], "9 bp"),
 }
 
@@ -180,7 +180,7 @@ def test_a_command_that_uses_a_model(
 ) -> None:
     checkpoint.save(tmp_path / "model", model, Tokenizer())
     (tmp_path / "ref.fa").write_text(f">c\n{'ACGTTGCAAC' * 100}\n")
-    records = [f"c\t{i + 1}\t.\tA\tG\t.\t.\t.\n" for i in range(0, 1000, 10)]
+    records = [f"c\t{i + 1}\t.\tA\tG\t.\t.\t.\n" for i in range(0, 1000, 50)]
     (tmp_path / "v.vcf").write_text(VCF + "".join(records))
     monkeypatch.chdir(tmp_path)
     given, amount = COMMANDS[command]
