@@ -60,7 +60,7 @@ def run(asked: Asked, output: Path) -> None:
         progress = Progress(planned, store, output / LOGS)
         progress.begin(len(planned.entries), workers)
         outcomes = run_missing(planned, store, work, workers, asked.seconds)
-        with closing(outcomes), progress.told_if_stopped():
+        with closing(outcomes), progress.told_if_stopped(), progress.told_while_waiting():
             for outcome in outcomes:
                 progress.show(outcome)
     _finish(planned, store, work, asked, what.skipped, progress)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from dnamamba.benchmark.jobs.job import Job, Row
 from dnamamba.benchmark.jobs.recipe import Recipe
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.benchmark.runs.store import hash_of
+from dnamamba.benchmark.table import shown
 from dnamamba.cli import main
 from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier
@@ -209,6 +211,30 @@ def test_folds_of_what_says_its_test_part(
         assert said in capsys.readouterr().err
     assert benchmark(table, model, "--folds", "1") == 1
     assert "folds must be at least 2, got 1" in capsys.readouterr().err
+
+
+def test_in_a_log_a_long_run_is_not_silent(
+    table: str,
+    model: str,
+    benchmark: Benchmark,
+    toys: Toys,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(shown, "LONG", 0.01)
+    said, measure = "", toys.measure
+
+    def slow(job: Job, work: Work) -> Row:
+        nonlocal said
+        while not toys.ran and " runs are done after " not in said:
+            said += capsys.readouterr().err
+            time.sleep(0.01)
+        return measure(job, work)
+
+    for key, column in COLUMNS.items():
+        monkeypatch.setitem(COLUMNS, key, replace(column, measure=slow))
+    assert benchmark(table, model, "--protocols", "frozen") == 0
+    assert re.search(r"^\d of \d runs are done after \d+ s$", said, re.MULTILINE)
 
 
 def test_a_run_that_fails_leaves_the_others(
