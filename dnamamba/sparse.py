@@ -66,13 +66,12 @@ class SparseLines:
     def _line(self, done: float) -> str:
         seconds = self._clock() - self._begun
         rate = done / seconds if seconds else 0.0
-        words = [f"{self._title}:"]
+        words = [self._done(done, self._total, rate)]
         if self._total:
-            words.append(f"{100 * done / self._total:.0f} %,")
-        words.append(self._done(done, self._total, rate).strip())
-        if self._total and rate:
-            words.append(f"about {lasting((self._total - done) / rate)} left")
-        return " ".join(words)
+            words.insert(0, f"{100 * done / self._total:.0f} %")
+            left = lasting((self._total - done) / rate) if rate else ""
+            words += [f"about {left} left"] if left and done < self._total else []
+        return f"{self._title}: {', '.join(words)}"
 
 
 def brief(seconds: float) -> str:
@@ -96,7 +95,7 @@ def lasting(seconds: float) -> str:
 def megabytes(done: float, total: float | None, rate: float) -> str:
     """Bytes, as ``SparseLines`` words them."""
     of = "" if total is None else f" of {total / 1e6:,.0f}"
-    return f"{done / 1e6:,.0f}{of} MB, {rate / 1e6:,.1f} MB/s,"
+    return f"{done / 1e6:,.0f}{of} MB, {rate / 1e6:,.1f} MB/s"
 
 
 def _to_stderr(line: str) -> None:

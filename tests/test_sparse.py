@@ -31,7 +31,7 @@ def test_a_line_at_every_tenth() -> None:
 
 def test_a_line_every_half_minute_at_least() -> None:
     assert len(said_of(1000e6, every=1, steps=91)) == 3
-    assert said_of(None, every=LONG, steps=1) == ["read: 1 MB, 0.0 MB/s,"]
+    assert said_of(None, every=LONG, steps=1) == ["read: 1 MB, 0.0 MB/s"]
     assert said_of(float("inf"), every=LONG / 2, steps=1) == []
 
 

@@ -50,7 +50,7 @@ def progress(
             task = bar.add_task(title, total=total)
             yield lambda done: bar.advance(task, done)
     else:
-        yield SparseLines(title, total, partial(_done, of)).advance
+        yield SparseLines(title, total, partial(_in_line, of)).advance
 
 
 def _done(of: str | None, done: float, total: float | None, rate: float) -> str:
@@ -60,6 +60,10 @@ def _done(of: str | None, done: float, total: float | None, rate: float) -> str:
         return f"{done / 1e6:,.2f} of {(total or 0) / 1e6:,.2f} Mbp  {speed}"
     speed = f"{rate:,.1f}/s" if rate else ""
     return f"{done:,.0f} of {_counted(of, total or 0)}  {speed}"
+
+
+def _in_line(of: str | None, done: float, total: float | None, rate: float) -> str:
+    return ", ".join(_done(of, done, total, rate).split("  "))
 
 
 def _counted(of: str | None, count: float) -> str:

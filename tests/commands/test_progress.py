@@ -46,7 +46,7 @@ def test_lines_of_a_command(
     lines = [line for line in capsys.readouterr().err.splitlines() if f"{command}: " in line]
     assert 1 <= len(lines) <= 10
     assert f"{command}: 100 %, " in lines[-1]
-    assert ("of 100 variants" if command == "score" else " Mbp  ") in lines[-1]
+    assert ("of 100 variants" if command == "score" else " Mbp, ") in lines[-1]
 
 
 def test_a_short_command_says_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

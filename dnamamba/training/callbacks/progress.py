@@ -161,7 +161,7 @@ class RunProgress(ProgressBar):
 
 def _batches(done: float, total: float | None, rate: float) -> str:
     of = "" if total is None else f" of {total:,.0f}"
-    return f"{done:,.0f}{of} batches, {rate:,.1f}/s,"
+    return f"{done:,.0f}{of} batches, {rate:,.1f}/s"
 
 
 def _latest(trainer: pl.Trainer) -> str:
