@@ -27,12 +27,15 @@ class Asked:
     workers: int | None
     device: str
     seconds: float
+    folds: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("seeds", "workers"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.folds is not None and self.folds < 2:
+            raise ValueError(f"folds must be at least 2, got {self.folds}")
         if not self.seconds > 0:
             raise ValueError(f"seconds must be above 0, got {self.seconds}")
 

@@ -23,6 +23,7 @@ def benchmark(
     workers: int | None = None,
     device: str = "auto",
     seconds: float | None = None,
+    folds: int | None = None,
     list: bool = False,
 ) -> None:
     """Measure models on labelled tasks, beside k-mers, random weights and training from scratch.
@@ -47,6 +48,8 @@ def benchmark(
         device: where models run: cpu, cuda, cuda:N or mps; auto takes a GPU if there is one.
         seconds: after so many begin no more runs, end those of other processes, and write the
             table of what there is.
+        folds: of a cross-validation, for labelled tables of your own without a test part; each
+            seed runs in every one of them.
         list: show the suites and their tasks, and whose files are at hand; run nothing.
 
     Raises:
@@ -63,7 +66,7 @@ def benchmark(
         return
     asked = Asked(
         tuple(tasks), tuple(models), seeds, tuple(protocols), recipe, tuple(set), folder, workers,
-        device, math.inf if seconds is None else seconds,
+        device, math.inf if seconds is None else seconds, folds,
     )  # fmt: skip
     if output is None:
         raise ValueError("output must be given, a folder: -o OUTPUT")

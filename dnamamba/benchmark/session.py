@@ -47,7 +47,7 @@ def run(asked: Asked, output: Path) -> None:
     if workers != IN_THIS_PROCESS:
         prepare()
     models = checks.check_models(asked.models)
-    what = wanted(asked.tasks, asked.data)
+    what = wanted(asked.tasks, asked.data, asked.folds)
     for reason in what.skipped.values():
         print(f"left out: {reason}", file=sys.stderr)
     work = Work(recipe, device, output, default_cache_dir(), max(1, cores() // sum(workers)))
@@ -60,7 +60,7 @@ def run(asked: Asked, output: Path) -> None:
         progress = Progress(planned, store, output / LOGS)
         progress.begin(len(planned.entries), workers)
         outcomes = run_missing(planned, store, work, workers, asked.seconds)
-        with closing(outcomes), progress.told_if_stopped():
+        with closing(outcomes), progress.told_if_stopped(), progress.told_while_waiting():
             for outcome in outcomes:
                 progress.show(outcome)
     _finish(planned, store, work, asked, what.skipped, progress)

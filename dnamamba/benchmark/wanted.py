@@ -8,6 +8,7 @@ from typing import NamedTuple
 from dnamamba.benchmark.runs.plan import Entry
 from dnamamba.benchmark.table.table import METRICS
 from dnamamba.benchmark.tasks.catalogue import suites, tasks_of
+from dnamamba.benchmark.tasks.own import in_folds
 from dnamamba.benchmark.tasks.sources import at_hand, root_of
 
 __all__ = ["Wanted", "listing", "wanted"]
@@ -25,15 +26,16 @@ class Wanted(NamedTuple):
     skipped: dict[str, str]
 
 
-def wanted(words: Sequence[str], data: Path | None) -> Wanted:
+def wanted(words: Sequence[str], data: Path | None, folds: int | None = None) -> Wanted:
     """Find the tasks and their files; files with an address are fetched.
 
     Args:
         words: names of suites and tasks, and paths of a user's own tables.
         data: folder in which the files of suites lie; None: the cache.
+        folds: of a cross-validation of all of them; None: as they say.
 
     Raises:
-        ValueError: an unknown word, or two tasks of one name.
+        ValueError: an unknown word, two tasks of one name, or one that cannot be in folds.
         FileNotFoundError: a task named alone, whose files are not at hand.
     """
     if not words:
@@ -44,7 +46,7 @@ def wanted(words: Sequence[str], data: Path | None) -> Wanted:
     entries: dict[str, Entry] = {}
     skipped: dict[str, str] = {}
     for word in words:
-        tasks = tasks_of(word)
+        tasks = [task if folds is None else in_folds(task, folds) for task in tasks_of(word)]
         for task in tasks:
             if at_hand(task, data).endswith("can be fetched"):
                 print(f"fetching the files of {task.key}", file=sys.stderr)

@@ -36,7 +36,8 @@ examples:
   dnamamba benchmark labelled.csv --models runs/quickstart/model -o out
 
 dnamamba COMMAND --help lists a command's options, and of what trains --help-all all of them.
---debug shows where an error came from."""
+--debug shows where an error came from; --dry_run checks all input, estimates time, writes nothing.
+--print-completion bash, or zsh, gives a script by which the shell completes commands and flags."""
 
 _python_warning = warnings.formatwarning
 
@@ -73,6 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(command: str, arguments: list[str]) -> int:
     if command in ("-h", "--help", "help", "--version"):
         print(f"dnamamba {installed_version()}" if command == "--version" else _help())
+        return 0
+    if command == "--print-completion":
+        print(import_module("dnamamba.cli.completion").completion(arguments, _TRAINING))
         return 0
     logging.basicConfig(format="%(message)s")
     logging.getLogger("dnamamba").setLevel(logging.INFO)

@@ -15,6 +15,7 @@ class Command(NamedTuple):
         shared: processes that torchrun starts divide its work.
         on_device: a device does it; takes ``--device``.
         trains: by Lightning, which is imported first.
+        tried: it has a dry run (see ``dnamamba.commands.dry_run``).
     """
 
     about: str
@@ -23,6 +24,7 @@ class Command(NamedTuple):
     shared: bool = True
     on_device: bool = True
     trains: bool = False
+    tried: bool = False
 
 
 COMMANDS = {
@@ -40,6 +42,7 @@ COMMANDS = {
             "torchrun --nproc-per-node 8 -m dnamamba embed model genome.fa all.parquet"
             " --window 1000",
         ),
+        tried=True,
     ),
     "predict": Command(
         "labels of FASTA, BED, VCF or tables by a fine-tuned model, as a table",
@@ -50,6 +53,7 @@ COMMANDS = {
             "dnamamba predict runs/finetune-species/model unknown.fa species.parquet --window 500",
             "dnamamba predict runs/finetune-variant/model ref.fa labels.tsv --vcf new.vcf",
         ),
+        tried=True,
     ),
     "score": Command(
         "effects of a VCF's variants, without training: INFO fields or a table",
@@ -61,6 +65,7 @@ COMMANDS = {
             "dnamamba score model ref.fa scores.tsv --vcf variants.vcf"
             " --checks.mismatch skip --both_strands false",
         ),
+        tried=True,
     ),
     "mutagenesis": Command(
         "every substitution of a region: table, tracks, heat map",
@@ -69,6 +74,7 @@ COMMANDS = {
             "dnamamba mutagenesis model hg38.fa.gz effects/brca1 --region chr17:43044000-43044200",
             "dnamamba mutagenesis model ref.fa effects/exons --bed exons.bed",
         ),
+        tried=True,
     ),
     "generate": Command(
         "continue a prompt by a causal model, as FASTA",
@@ -88,6 +94,7 @@ COMMANDS = {
             "dnamamba evaluate runs/quickstart/model genome.fa --bed held_out.bed --window 1024",
             "dnamamba evaluate bidirectional genome.fa --bed held_out.bed --mask_every 16",
         ),
+        tried=True,
     ),
     "convert": Command(
         "a model of others to ours, or ours to theirs",

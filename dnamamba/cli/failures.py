@@ -1,12 +1,16 @@
-"""What to say where a device's memory is full, or another process of the run is gone."""
+"""What to say where a run is stopped, memory is full, or another process of the run is gone."""
+
+import sys
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 from torch import distributed
 
+from dnamamba.cli.runs import RunFolder
 from dnamamba.training.callbacks import MemoryForecast
 
-__all__ = ["explained"]
+__all__ = ["explained", "say_stopped"]
 
 # PyTorch has no classes for them.
 _CPU_FULL = "DefaultCPUAllocator"
@@ -41,3 +45,15 @@ def _explain_full(trainer: pl.Trainer, error: BaseException) -> str:
         f"{said}. Lower data.length, or raise trainer.accumulate_grad_batches, which leaves the "
         "run the same"
     )
+
+
+def say_stopped(folder: RunFolder) -> None:
+    """Of a training that was stopped: what is saved, and how it goes on."""
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        saved = folder.last.is_file()
+        said = (
+            f"stopped; {folder.last} is saved. To go on"
+            if saved
+            else ("stopped before anything was saved. To begin anew")
+        )
+        print(f"{said}, repeat the command with --ckpt_path last", file=sys.stderr)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["only_writer"]
+__all__ = ["check_free", "only_writer"]
 
 
 @contextmanager
@@ -48,9 +48,19 @@ def only_writer(folder: str | Path) -> Iterator[None]:
                 path.parent.rmdir()
 
 
-def _locked(path: Path) -> int:
+def check_free(folder: str | Path) -> None:
+    """Refuse a run's folder that ``only_writer`` would refuse now; nothing is written there.
+
+    Raises:
+        ValueError: another process writes there; names it.
+    """
+    with suppress(OSError):  # no run is there, or its folder is another user's
+        os.close(_locked(Path(folder) / ".lock", os.O_RDWR))
+
+
+def _locked(path: Path, flags: int = os.O_RDWR | os.O_CREAT) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, flags, 0o666)
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

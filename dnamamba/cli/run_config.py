@@ -9,12 +9,13 @@ import yaml
 from jsonargparse import Namespace
 from pytorch_lightning.cli import LightningArgumentParser, SaveConfigCallback
 
+from dnamamba.cli.dry_flags import DRY
 from dnamamba.yaml_text import read_yaml
 
 __all__ = ["SaveConfig", "changes"]
 
 # Of a resume itself, or where files lie.
-_ASIDE = ("config", "ckpt_path", "overwrite", "run_dir", "data.cache_dir")
+_ASIDE = ("config", "ckpt_path", "overwrite", DRY, "run_dir", "data.cache_dir")
 # The checkpoint has the generators, and the weights.
 _WITHOUT_EFFECT = ("seed_everything", "model.pretrained", "model.init_args.pretrained")
 _LONGEST = 60
@@ -29,6 +30,7 @@ class SaveConfig(SaveConfigCallback):
     def __init__(self, parser: LightningArgumentParser, config: Namespace, **options: Any) -> None:
         config = config.clone()
         config["ckpt_path"] = None
+        config.pop(DRY, None)
         super().__init__(parser, config, **options)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

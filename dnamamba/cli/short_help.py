@@ -8,14 +8,26 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-__all__ = ["ALL", "FIRST", "short_help"]
+__all__ = ["ABOUT", "ALL", "FIRST", "first_sentence", "short_help"]
 
 ALL = "--help-all"
+
+ABOUT = {
+    "fit": "Train a model on windows of genomes, or resume a run.",
+    "validate": "Loss, perplexity, bits per base and accuracy on the validation windows.",
+    "test": "Loss, perplexity, bits per base and accuracy on the test windows.",
+    "predict": (
+        "Bits per base of every window, or the probability of every label, written to "
+        "run_dir/predictions.tsv. To label FASTA, BED, VCF or tables by a fine-tuned model: "
+        "dnamamba predict MODEL --help"
+    ),
+}
+"""Command -> what it does."""
 
 FIRST = {
     "run": (
         *("config", "run_dir", "ckpt_path", "overwrite", "checkpoint_every", "seed_everything"),
-        *("print_config", "card.license"),
+        *("dry_run", "print_config", "card.license"),
     ),
     "data": (
         *("data.genomes", "data.length", "data.global_batch_size", "data.rows"),
@@ -62,7 +74,7 @@ def short_help(parser: argparse.ArgumentParser, command: str) -> str:
 def _lines(action: argparse.Action) -> Iterable[str]:
     """A flag, what it is, and its default where it has one."""
     flag = next(name for name in action.option_strings if name.startswith("--"))
-    about = _first_sentence(str(action.help or ""))
+    about = first_sentence(str(action.help or ""))
     if action.default not in (None, argparse.SUPPRESS, False, (), []):
         about += f" ({action.default})"
     wrapped = textwrap.wrap(about, _WIDTH - _FLAG)
@@ -71,7 +83,7 @@ def _lines(action: argparse.Action) -> Iterable[str]:
         yield " " * _FLAG + line
 
 
-def _first_sentence(text: str) -> str:
+def first_sentence(text: str) -> str:
     """Of a help text, without the types that jsonargparse adds."""
     text = " ".join(text.replace("``", "").split())
     text = re.split(r" \((?:required, )?(?:type|default):", text)[0]

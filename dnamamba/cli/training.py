@@ -20,18 +20,22 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cards import CardSettings
+from dnamamba.cli import dry_flags
+from dnamamba.cli.dry import DryRun
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
-from dnamamba.cli.failures import explained
+from dnamamba.cli.failures import explained, say_stopped
 from dnamamba.cli.launched import check_launched, end_with_launcher
-from dnamamba.cli.lock import only_writer
+from dnamamba.cli.lock import check_free, only_writer
+from dnamamba.cli.loggers import check_loggers
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
 from dnamamba.cli.run_config import SaveConfig, changes
 from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
-from dnamamba.cli.short_help import ALL, short_help
+from dnamamba.cli.short_help import ABOUT, ALL, short_help
 from dnamamba.cli.strategies import made
+from dnamamba.data.genome.passing import keep_no_cache
 from dnamamba.data.modules.genome import GenomeDataModule
 from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
@@ -62,9 +66,9 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     try:
         cli.run()
     except SIGTERMException:
-        return _stopped(cli, 143)
+        return cli.stopped(143)
     except SystemExit as error:  # Lightning turns Ctrl-C into it
-        return _stopped(cli, 130) if error.code == 1 else int(error.code or 0)
+        return cli.stopped(130) if error.code == 1 else int(error.code or 0)
     except MisconfigurationException as error:
         raise ValueError(str(error)) from error
     except (RuntimeError, MemoryError) as error:
@@ -118,7 +122,7 @@ class TrainingCLI(LightningCLI):
                 "command": command,
                 "whole": whole,
                 "prog": f"dnamamba {command}",
-                "description": _ABOUT[command],
+                "description": ABOUT[command],
                 "allow_abbrev": False,
             },
             args=arguments,
@@ -143,6 +147,7 @@ class TrainingCLI(LightningCLI):
         parser.add_argument(
             "--checkpoint_every", type=int, default=500, help="Steps between saves of last.ckpt."
         )
+        parser.add_argument(*dry_flags.FLAGS, action="store_true", help=dry_flags.ABOUT)
         parser.add_class_arguments(CardSettings, "card")  # one configuration serves all commands
         if self.fixed:
             for field in dataclasses.fields(Tokenizer):
@@ -164,12 +169,17 @@ class TrainingCLI(LightningCLI):
                 **{**vars(parser.get_defaults()["trainer"]), **flags}
             )
         check_run(self.config)
+        check_loggers(self.config["trainer"].get("logger"))
+        self.dry: DryRun | None = None
+        self.tried = self.config[dry_flags.DRY]
         self.folder = RunFolder(self.config["run_dir"])
 
     def before_instantiate_classes(self) -> None:
         self.folder.check_writable(self.command)
         if self.command == "fit":
-            if self.stack is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+            if self.tried:
+                check_free(self.folder.path)
+            elif self.stack is not None and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
                 self.stack.enter_context(only_writer(self.folder.path))
             self.checkpoint = self.folder.prepare(
                 self.config["ckpt_path"], self.config["overwrite"]
@@ -207,7 +217,11 @@ class TrainingCLI(LightningCLI):
         card = self._get(self.config_init, "card") if fit else None
         shown = config["log_every_n_steps"], progress_bar
         extra = callbacks(self.folder, self.model, every, *shown, card)
-        if not fit:
+        if self.tried:
+            self.dry = DryRun(self.command, config)
+            extra = self.dry.callbacks
+            self.model.reports = False
+        if self.tried or not fit:
             self.save_config_callback = None
         try:
             return self._instantiate_trainer(config, extra)
@@ -220,11 +234,15 @@ class TrainingCLI(LightningCLI):
         if isinstance(self.datamodule, ResumableDataModule):
             # Here one process says it, before others are started and anything is read.
             self.datamodule.check_devices(self.trainer, self.command)
-        if self.command == "fit" and self.checkpoint is None and self.trainer.is_global_zero:
+        begins = self.command == "fit" and self.checkpoint is None and not self.tried
+        if begins and self.trainer.is_global_zero:
             self.folder.clear()  # not for a run that is refused
         function = getattr(self.trainer, self.command)
         path = None if self.checkpoint is None else str(self.checkpoint)
         reports = getattr(self.model, "reports", False)  # says itself what a test found
+        if self.dry is not None:
+            self._try(path, self.dry)
+            return
         options = {"verbose": False} if self.command == "test" and reports else {}
         results = function(self.model, datamodule=self.datamodule, ckpt_path=path, **options)
         if self.command == "predict":
@@ -233,17 +251,19 @@ class TrainingCLI(LightningCLI):
             if self.trainer.is_global_zero:
                 print(f"written to {written}", file=sys.stderr)
 
+    def stopped(self, status: int) -> int:
+        """The status, when a signal has ended the run."""
+        if self.command == "fit" and not self.tried:
+            say_stopped(self.folder)
+        return status
 
-_ABOUT = {
-    "fit": "Train a model on windows of genomes, or resume a run.",
-    "validate": "Loss, perplexity, bits per base and accuracy on the validation windows.",
-    "test": "Loss, perplexity, bits per base and accuracy on the test windows.",
-    "predict": (
-        "Bits per base of every window, or the probability of every label, written to "
-        "run_dir/predictions.tsv. To label FASTA, BED, VCF or tables by a fine-tuned model: "
-        "dnamamba predict MODEL --help"
-    ),
-}
+    def _try(self, path: str | None, dry: DryRun) -> None:
+        quiet = {"verbose": False} if self.command in ("validate", "test") else {}
+        function = getattr(self.trainer, self.command)
+        with keep_no_cache():
+            function(self.model, datamodule=self.datamodule, ckpt_path=path, **quiet)
+            if self.trainer.is_global_zero:
+                print(dry.statement(self.trainer))
 
 
 def _vocab_size(name: str) -> int:
@@ -254,15 +274,3 @@ def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _stopped(cli: TrainingCLI, status: int) -> int:
-    if cli.command == "fit" and rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        saved = cli.folder.last.is_file()
-        said = (
-            f"stopped; {cli.folder.last} is saved. To go on"
-            if saved
-            else ("stopped before anything was saved. To begin anew")
-        )
-        print(f"{said}, repeat the command with --ckpt_path last", file=sys.stderr)
-    return status

@@ -5,11 +5,13 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import docstring_parser
 import jsonargparse
 
+from dnamamba.cli import dry_flags
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError
 from dnamamba.cli.imports import import_module
@@ -35,16 +37,37 @@ def run(command: str, arguments: list[str]) -> int:
     if note and os.environ.get("RANK", "0") == "0":
         print(note, file=sys.stderr)
     settings = parser.instantiate_classes(parser.parse_args(arguments))
-    _check_processes(command)
+    if COMMANDS[command].trains:
+        import_module("dnamamba.cli.lean").import_lightning()
+    dry = getattr(settings, dry_flags.DRY, False)
+    _check_processes(command, dry)
     if COMMANDS[command].trains:
         import_module("dnamamba.cli.lean").import_lightning()
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
-    function(**{name: getattr(settings, name) for name in inspect.signature(function).parameters})
+    values = {name: getattr(settings, name) for name in inspect.signature(function).parameters}
+    if dry:
+        _try(partial(function, **values))
+    else:
+        function(**values)
     return 0
 
 
-def _check_processes(command: str) -> None:
+def _try(work: Callable[[], None]) -> None:
+    """Do what comes before the work and some of that, and say what there is to do."""
+    from dnamamba.commands.dry_run import Tried, dry_run
+    from dnamamba.data.genome.passing import keep_no_cache
+
+    with keep_no_cache(), dry_run():
+        try:
+            work()
+        except Tried as end:
+            print(f"{end.statement}\na dry run: nothing was written")
+
+
+def _check_processes(command: str, dry: bool = False) -> None:
     processes = os.environ.get("WORLD_SIZE", "1")
+    if processes != "1" and dry:
+        raise UsageError("a dry run is of one process; start it without torchrun")
     if processes != "1" and not COMMANDS[command].shared:
         raise UsageError(
             f"it is the work of one process, and there are to be {processes} (WORLD_SIZE); start "
@@ -92,6 +115,8 @@ def make_parser(command: str, function: Callable[..., Any]) -> jsonargparse.Argu
         parser.add_argument("-o", f"--{name}", type=str | None, help=about.get(name))
     for name in switches:
         parser.add_argument(f"--{name}", action="store_true", help=about.get(name))
+    if COMMANDS[command].tried:
+        parser.add_argument(*dry_flags.FLAGS, action="store_true", help=dry_flags.ABOUT)
     for action in parser._actions:
         if action.dest == "output" and not action.option_strings:
             action.help = f"{about['output']} Or as a flag: -o, --output."

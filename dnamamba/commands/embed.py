@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dnamamba.commands.dry_run import written_to
 from dnamamba.commands.embedding_input import open_input
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import Piece
@@ -145,9 +146,10 @@ def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", worl
     title = "embed" if world.size == 1 else f"embed, process 1 of {world.size}"
     try:
         shown = progress(title, bases, shown=world.rank == 0)
-        with shown as advance, _one_behind() as store:
+        home = written_to(next(iter(parts)).parent)
+        with home as folder, shown as advance, _one_behind() as store:
             for path, pieces in missing:
-                job.write(path, pieces, advance, store)
+                job.write(folder / path.name, pieces, advance, store)
     except BaseException:
         with suppress(OSError):  # it holds parts
             next(iter(parts)).parent.rmdir()

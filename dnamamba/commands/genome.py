@@ -14,6 +14,7 @@ from dnamamba import arguments
 from dnamamba.data.genome.assemblies import Assembly, assemblies, named
 from dnamamba.fetching import Checksum, Cut, fetch, text_of
 from dnamamba.files import why_not_writable
+from dnamamba.sparse import SparseLines, megabytes
 from dnamamba.spelling import closest
 
 __all__ = ["fetch_genome"]
@@ -151,8 +152,18 @@ def _listed(text: str, name: str) -> Checksum | None:
 @contextmanager
 def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
     console = Console(stderr=True)
+    if not console.is_terminal:
+        lines: list[SparseLines] = []
+
+        def say(done: int, total: int) -> None:
+            if not lines:  # the server says how much it is
+                lines.append(SparseLines(f"fetch {name}", total or None, megabytes))
+            lines[0].reach(done)
+
+        yield say
+        return
     columns = (f"fetch {name}", BarColumn(), DownloadColumn(), SpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(name, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 

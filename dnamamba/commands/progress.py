@@ -1,36 +1,36 @@
-"""A progress bar on standard error, and only where somebody watches."""
+"""How far a command is: a bar on a terminal, lines in a log, an estimate in a dry run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from dnamamba.commands.dry_run import is_dry, tried
+from dnamamba.sparse import SparseLines
+
 __all__ = ["progress"]
 
 
-class _Bases(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = f"{task.speed / 1e3:,.1f} kbp/s" if task.speed else ""
-        return Text(f"{task.completed / 1e6:,.2f} of {(task.total or 0) / 1e6:,.2f} Mbp  {speed}")
-
-
-class _Items(ProgressColumn):
-    def __init__(self, name: str) -> None:
+class _Done(ProgressColumn):
+    def __init__(self, of: str | None) -> None:
         super().__init__()
-        self._name = name
+        self._of = of
 
     def render(self, task: Task) -> Text:
-        speed = f"{task.speed:,.1f}/s" if task.speed else ""
-        return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} {self._name}  {speed}")
+        return Text(_done(self._of, task.completed, task.total, task.speed or 0.0))
 
 
 @contextmanager
 def progress(
     title: str, total: int, of: str | None = None, shown: bool = True
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar for the length of the block; call what it yields with what was just done.
+    """Say on standard error how far the block is; call what it yields with what was just done.
+
+    Where that is no terminal, in a line now and then (see ``SparseLines``). In a dry run the block
+    ends after a few seconds, or as it ends, by ``Tried``.
 
     Args:
         title: stands before the bar.
@@ -39,8 +39,36 @@ def progress(
         shown: False for the quiet ones of several processes.
     """
     console = Console(stderr=True)
-    done = _Bases() if of is None else _Items(of)
-    columns = (TextColumn("{task.description}"), BarColumn(), done, TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not (shown and console.is_terminal)) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.advance(task, done)
+    if is_dry():
+        with tried(title, total, partial(_counted, of)) as advance:
+            yield advance
+    elif not shown:
+        yield lambda done: None
+    elif console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), _Done(of), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda done: bar.advance(task, done)
+    else:
+        yield SparseLines(title, total, partial(_in_line, of)).advance
+
+
+def _done(of: str | None, done: float, total: float | None, rate: float) -> str:
+    """What is done of the total, and how much a second."""
+    if of is None:
+        speed = f"{rate / 1e3:,.1f} kbp/s" if rate else ""
+        return f"{done / 1e6:,.2f} of {(total or 0) / 1e6:,.2f} Mbp  {speed}"
+    speed = f"{rate:,.1f}/s" if rate else ""
+    return f"{done:,.0f} of {_counted(of, total or 0)}  {speed}"
+
+
+def _in_line(of: str | None, done: float, total: float | None, rate: float) -> str:
+    return ", ".join(_done(of, done, total, rate).split("  "))
+
+
+def _counted(of: str | None, count: float) -> str:
+    if of is not None:
+        return f"{count:,.0f} {of}"
+    if count >= 1e6:
+        return f"{count / 1e6:,.2f} Mbp"
+    return f"{count / 1e3:,.1f} kbp" if count >= 1e3 else f"{count} bp"

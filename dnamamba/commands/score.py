@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from dnamamba.commands.dry_run import written_to
 from dnamamba.commands.output import check_output
 from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
@@ -138,7 +139,8 @@ def score_vcf(
             f"{f'flank={flank},' if 'flank' in settings else ''}"
             f"strands={2 if both_strands else 1}>\n"
         )
-        with progress("score", total, "variants") as advance, _text(path) as write:
+        home, shown = written_to(path.parent), progress("score", total, "variants")
+        with home as folder, shown as advance, _text(folder / path.name) as write:
             counted = _counted(scores, advance)
             table = path.suffix == ".tsv"
             how = figures, counted

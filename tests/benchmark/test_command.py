@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from dnamamba.benchmark.jobs.job import Job, Row
 from dnamamba.benchmark.jobs.recipe import Recipe
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.benchmark.runs.store import hash_of
+from dnamamba.benchmark.table import shown
 from dnamamba.cli import main
 from dnamamba.config import MambaConfig
 from dnamamba.model.classifier import Classifier
@@ -184,6 +186,60 @@ def test_a_stopped_benchmark_goes_on_and_runs_nothing_twice(
     assert len(toys.names) == len(set(toys.names)) == 19  # and what counts the leaks
     assert benchmark(table, model, "--seeds", "4") == 0  # more seeds: these alone
     assert {job.seed for job in toys.ran[19:]} == {4}
+
+
+def test_seeds_and_folds_of_an_own_table_in_one_command(
+    tmp_path: Path, table: str, model: str, benchmark: Benchmark, toys: Toys
+) -> None:
+    both = ["--seeds", "2", "--folds", "3", "--protocols", "fine-tuned", "--set", "choices={}"]
+    assert benchmark(table, model, *both) == 0
+    runs = {(job.seed, job.fold) for job in toys.ran if job.column == "model"}
+    assert runs == {(seed, fold) for seed in (1, 2) for fold in range(3)}
+    found = cells(tmp_path)["model", "ours"]
+    assert (found["runs"], found["mean"][:4]) == ("6", "0.65")  # of both seeds
+    shorter = len(toys.ran)
+    assert benchmark(table, model, *both[:2], *both[4:]) == 0  # by one split: others
+    assert all(job.task.folds == 1 for job in toys.ran[shorter:])
+
+
+def test_folds_of_what_says_its_test_part(
+    tmp_path: Path, table: str, model: str, benchmark: Benchmark, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = tmp_path / "parts"
+    for name in ("train", "test"):
+        write_table(parts / f"{name}.csv", 20)
+    for words, said in (
+        ([str(parts)], "own/parts says itself what its test part is; leave folds out"),
+        (["promoters"], "folds are for labelled tables of your own"),
+    ):
+        assert benchmark(words, model, "--folds", "3") == 1
+        assert said in capsys.readouterr().err
+    assert benchmark(table, model, "--folds", "1") == 1
+    assert "folds must be at least 2, got 1" in capsys.readouterr().err
+
+
+def test_in_a_log_a_long_run_is_not_silent(
+    table: str,
+    model: str,
+    benchmark: Benchmark,
+    toys: Toys,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(shown, "LONG", 0.01)
+    said, measure = "", toys.measure
+
+    def slow(job: Job, work: Work) -> Row:
+        nonlocal said
+        while not toys.ran and " runs are done after " not in said:
+            said += capsys.readouterr().err
+            time.sleep(0.01)
+        return measure(job, work)
+
+    for key, column in COLUMNS.items():
+        monkeypatch.setitem(COLUMNS, key, replace(column, measure=slow))
+    assert benchmark(table, model, "--protocols", "frozen") == 0
+    assert re.search(r"^\d of \d runs are done after \d+ s$", said, re.MULTILINE)
 
 
 def test_a_run_that_fails_leaves_the_others(

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from dnamamba.cli import main
 from dnamamba.commands import genome as command
 from dnamamba.data.genome.assemblies import named
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.sparse import SparseLines
 
 pytest.importorskip("pooch")
 
@@ -50,6 +52,14 @@ def test_by_name_and_only_once(
     assert [asked for asked, _ in served.asked] == ["/u/md5sum.txt", "/u/hg38.fa.gz"]
     assert path.read_bytes() == FASTA
     assert Genome("hg38").contigs == {"chr1": 32_000}
+
+
+def test_a_download_is_spoken_of_in_a_log(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "SparseLines", partial(SparseLines, quiet=0))
+    assert main(["genome", "hg38"]) == 0
+    assert "fetch hg38: 100 %, 0 of 0 MB, " in capsys.readouterr().err
 
 
 def test_a_broken_download_is_gone_on_with(tmp_path: Path, served: Served) -> None:

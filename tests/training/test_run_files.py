@@ -16,7 +16,13 @@ from rich.console import Console
 import dnamamba
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import MambaConfig
-from dnamamba.training.callbacks import ExportModel, LastCheckpoint, RunProgress, RunSummary
+from dnamamba.training.callbacks import (
+    ExportModel,
+    LastCheckpoint,
+    RunProgress,
+    RunSummary,
+    progress,
+)
 from dnamamba.training.metrics_file import MetricsFile
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.pretrain import PretrainModule
@@ -309,6 +315,34 @@ class TestWhatIsSaid:
         assert lines[0].endswith(" parameters on cpu, 32-true")
         assert "bases read  288 bp" in said
         assert "runs/toy/" in said
+
+    def test_no_more_lines_than_tenths(
+        self, toy_data: type, quiet_trainer: Make, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        quiet = {"enable_progress_bar": True, "callbacks": [RunProgress(1)]}
+        quiet_trainer(max_steps=40, limit_val_batches=0, **quiet).fit(module(), toy_data(24))
+        steps = [line for line in capsys.readouterr().err.splitlines() if " of 40  " in line]
+        assert [line.split()[1] for line in steps] == [str(n) for n in range(4, 41, 4)]
+
+    def test_lines_of_a_validation_and_a_test(
+        self,
+        toy_data: type,
+        quiet_trainer: Make,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(progress, "LONG", 0.0)
+        monkeypatch.setattr(progress, "SHORT", 0.0)
+        quiet = {"enable_progress_bar": True, "callbacks": [RunProgress(9)]}
+        trainer = quiet_trainer(max_steps=2, val_check_interval=2, **quiet)
+        trainer.fit(module(), toy_data(24))
+        assert "step 2: validating: 50 %, 3 of 6 batches, " in capsys.readouterr().err
+        for command, title in (("validate", "validating"), ("test", "testing")):
+            getattr(trainer, command)(module(), toy_data(24), verbose=False)
+            said = capsys.readouterr().err.splitlines()
+            lines = [line for line in said if line.startswith(f"{title}: ")]
+            assert len(lines) == 6
+            assert lines[-1].startswith(f"{title}: 100 %, 6 of 6 batches, ")
 
     def test_a_bar_on_a_terminal(self, toy_data: type, quiet_trainer: Make) -> None:
         said = self.said(quiet_trainer, toy_data(24), terminal=True)

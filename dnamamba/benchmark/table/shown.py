@@ -3,10 +3,12 @@
 import logging
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +21,7 @@ from dnamamba.benchmark.runs.plan import Plan
 from dnamamba.benchmark.runs.store import Store, hash_of
 from dnamamba.benchmark.table.markdown import markdown, text_of
 from dnamamba.benchmark.table.table import METRICS, Table
+from dnamamba.sparse import LONG, lasting
 
 __all__ = ["Progress", "made_on", "print_table", "quiet"]
 
@@ -59,6 +62,7 @@ class Progress:
         self._total = len(planned.order)
         self._done = self._total - len(planned.missing(store))
         self.failed: dict[str, str] = {}
+        self._begun = self._said = time.monotonic()
 
     def begin(self, tasks: int, workers: tuple[int, int]) -> None:
         """Say what is to be done, and by how many."""
@@ -67,6 +71,24 @@ class Progress:
         before = f"; {self._done} done before" if self._done else ""
         runs = f"{_number(self._total, 'run')} on {_number(tasks, 'task')}"
         print(f"{runs}{before}{side}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def told_while_waiting(self) -> Iterator[None]:
+        """Say in a log every half minute in which no run ends that work goes on."""
+        ended = Event()
+
+        def beat() -> None:
+            while not ended.wait(LONG / 4):
+                if time.monotonic() - self._said >= LONG:
+                    since = lasting(time.monotonic() - self._begun)
+                    self._say(f"{self._done} of {self._total} runs are done after {since}")
+
+        if not sys.stderr.isatty():
+            Thread(target=beat, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     @contextmanager
     def told_if_stopped(self) -> Iterator[None]:
@@ -95,7 +117,11 @@ class Progress:
             said = f"FAILED: {last} (whole text in {log})"
         counted = f"{self._done:>{len(str(self._total))}} of {self._total}"
         called = job.called(job.model and self._models[job.model])
-        print(f"{counted}  {outcome.seconds:6.1f} s  {called}: {said}", file=sys.stderr, flush=True)
+        self._say(f"{counted}  {outcome.seconds:6.1f} s  {called}: {said}")
+
+    def _say(self, line: str) -> None:
+        self._said = time.monotonic()
+        print(line, file=sys.stderr, flush=True)
 
 
 def _log_name(job: Job) -> str:

@@ -1,6 +1,7 @@
 """A user's own labelled table or folder as tasks, with what it holds for settings."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from dnamamba.data.labelled.reading import PART_NAMES
 from dnamamba.data.labelled.tables import is_table
 from dnamamba.probing.written import Written, is_fasta, stem, written_in
 
-__all__ = ["own_tasks"]
+__all__ = ["in_folds", "own_tasks"]
 
 _SEQUENCES = "dnamamba.data.modules.sequences.LabelledSequenceDataModule"
 _SHARES = {"validation": 0.15, "test": 0.2}
@@ -44,6 +45,33 @@ def own_tasks(path: Path) -> list[Task]:
             "one FASTA a class, or folders of these, two levels deep at most"
         )
     return tasks
+
+
+def in_folds(task: Task, folds: int) -> Task:
+    """A task of a user's own table, in folds in place of one test part.
+
+    Args:
+        task: as ``own_tasks`` gives it.
+        folds: 2 at least.
+
+    Raises:
+        ValueError: it is of a suite or declared, or something says what its test part is.
+    """
+    settings = task.data["init_args"]
+    split = settings.get("split") or {}
+    if task.suite != "own":
+        raise ValueError(
+            f"{task.key}: folds are for labelled tables of your own; leave them out, or set folds "
+            "in a declaration (docs/benchmark.md)"
+        )
+    if "test" in settings["files"] or "column" in split:
+        raise ValueError(
+            f"{task.key} says itself what its test part is; leave folds out, or give one table "
+            "without a column of splits"
+        )
+    split = {name: share for name, share in split.items() if name != "test"}
+    data = {**task.data, "init_args": {**settings, "split": split}}
+    return replace(task, data=data, folds=folds)
 
 
 def _of_folder(folder: Path, name: str) -> Iterator[Task]:

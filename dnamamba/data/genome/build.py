@@ -3,25 +3,24 @@
 import hashlib
 import os
 import shutil
-import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from rich.console import Console
-from rich.progress import Progress as ProgressBar
 
 from dnamamba.data.genome.cache import Contents, append_contents, digest_of, read_contents
 from dnamamba.data.genome.census import Census
 from dnamamba.data.genome.index import Record, index_records
 from dnamamba.data.genome.parse import parse
+from dnamamba.data.genome.passing import passing_folder
 from dnamamba.data.genome.places import cache_file, own_name
 from dnamamba.data.genome.scan import scan
 from dnamamba.data.genome.seal import file_hash, is_whole, seal
+from dnamamba.data.genome.shown import Stage, stages
 from dnamamba.data.genome.source import (
     NO_ROOM,
     Identity,
@@ -36,10 +35,8 @@ from dnamamba.files import sync_folder
 
 __all__ = ["open_cache"]
 
-_SLOW = 1 << 26  # bytes from which a build takes seconds: shows its progress
 _SPARE = 1 << 24  # bytes left free on the cache's disk
 
-Stage = Callable[[str, int], Progress]
 Write = Callable[[bytes], object]
 Read = Callable[[Write, Write], tuple[list[Record], Census]]
 """Reads a FASTA once; calls the first function with all its bytes, the second with its bases."""
@@ -59,6 +56,8 @@ def open_cache(path: Path, cache_dir: Path) -> tuple[Contents, Path]:
     """
     compressed = is_compressed(path)
     plain = cache_file(path, cache_dir)
+    if (folder := passing_folder()) is not None:
+        return _open_passing(path, plain, compressed, folder)
     own, foreign = own_name(plain), not is_trusted(plain, cache_dir)
     for target in [own] if foreign else [plain, own]:
         if (contents := _current(path, target, warn=True)) is not None:
@@ -85,6 +84,22 @@ def open_cache(path: Path, cache_dir: Path) -> tuple[Contents, Path]:
         raise ValueError(
             f"cannot write the cache of {path} in {cache_dir}: {why}; "
             "name another place with cache_dir or $DNAMAMBA_CACHE"
+        ) from error
+
+
+def _open_passing(path: Path, plain: Path, compressed: bool, folder: Path) -> tuple[Contents, Path]:
+    """What ``open_cache`` does where nothing is to stay."""
+    target = cache_file(path, folder)
+    trusted = [plain] if is_trusted(plain, plain.parent) else []
+    for cache in [*trusted, own_name(plain), target]:
+        if (contents := _current(path, cache)) is not None:
+            return contents, cache
+    try:
+        return _locked_build(path, target, compressed), target
+    except OSError as error:
+        why = "no room" if error.errno in NO_ROOM else error.strerror or error
+        raise ValueError(
+            f"cannot read {path} by way of {folder}: {why}; name another place with $TMPDIR"
         ) from error
 
 
@@ -120,7 +135,7 @@ def _build(path: Path, target: Path, compressed: bool) -> Contents:
     scratch.mkdir(mode=0o700)
     try:
         source = identify(path)
-        with _progress(path, source.size) as stage:
+        with stages(path, source.size) as stage:
             built = _write_cache(path, source, scratch, compressed, stage)
         if identify(path) != source:
             raise ValueError(f"{path} changed while it was read; open it again")
@@ -218,25 +233,3 @@ def _filled(records: list[Record], path: Path) -> list[Record]:
     if not filled:
         raise ValueError(f"{path}: all {len(records)} records are empty; expected bases")
     return filled
-
-
-@contextmanager
-def _progress(path: Path, size: int) -> Iterator[Stage]:
-    console = Console(file=sys.stderr)
-    with ProgressBar(console=console, transient=True, disable=size < _SLOW) as bar:
-
-        def stage(name: str, total: int) -> Progress:
-            for old in bar.task_ids:
-                bar.remove_task(old)
-            task, waiting = bar.add_task(f"{name} {path.name}", total=total), 0
-
-            def advance(done: int) -> None:
-                nonlocal waiting  # a genome may come in a million small pieces
-                waiting += done
-                if waiting >= total // 200:
-                    bar.advance(task, waiting)
-                    waiting = 0
-
-            return advance
-
-        yield stage

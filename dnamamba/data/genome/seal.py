@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dnamamba.data.genome.cache import Contents
+from dnamamba.data.genome.passing import passing_folder
 from dnamamba.data.genome.source import BLOCK, Identity, identify
 from dnamamba.data.genome.trust import is_trusted
 from dnamamba.files import replacing
@@ -52,6 +53,8 @@ def is_whole(cache: Path, contents: Contents) -> bool:
 
 def seal(cache: Path) -> None:
     """Note how a file looks that is known to be whole, where its folder can be written in."""
+    if passing_folder() not in (None, cache.parent):
+        return
     identity = identify(cache)
     with suppress(OSError), replacing(_seal_of(cache)) as file:
         file.write(_IDENTITY.pack(*identity))

@@ -14,6 +14,7 @@ from dnamamba.training.callbacks.resume_point import ResumePoint
 from dnamamba.training.callbacks.running_sums import RunningSums
 from dnamamba.training.callbacks.stop_together import StopTogether
 from dnamamba.training.callbacks.summary import RunSummary
+from dnamamba.training.callbacks.trial import Trial
 
 __all__ = [
     "BEFORE",
@@ -32,4 +33,5 @@ __all__ = [
     "RunningSums",
     "StopOnNonFinite",
     "StopTogether",
+    "Trial",
 ]

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from dnamamba.sparse import LONG, SHORT, SparseLines
 from dnamamba.training.callbacks.readable import readable
 
 __all__ = ["RunProgress"]
@@ -24,10 +25,12 @@ __all__ = ["RunProgress"]
 class RunProgress(ProgressBar):
     """One bar over all steps of the run, with loss, perplexity and bases per second.
 
-    Written to standard error. Where that is no terminal, a plain line every so many steps.
+    Written to standard error. Where that is no terminal, a plain line at every tenth of the run
+    and at least every half minute, as far as something is logged; and of a validation, a test or
+    a prediction that takes long (see ``SparseLines``).
 
     Args:
-        every_n_steps: steps between two such lines.
+        every_n_steps: steps from one such line to the next at least: those between two logs.
         console: where to write; None is standard error.
     """
 
@@ -37,6 +40,8 @@ class RunProgress(ProgressBar):
         self.console = console or Console(stderr=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._lines: SparseLines | None = None  # of the batches under way, in place of a bar
+        self._steps: SparseLines | None = None  # of the run
         self._shown = 0
         self._enabled = True
 
@@ -48,7 +53,9 @@ class RunProgress(ProgressBar):
         self._enabled = True
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._open("training", trainer.estimated_stepping_batches, trainer.global_step)
+        total = trainer.estimated_stepping_batches
+        self._steps = SparseLines("training", total, _batches, quiet=0)
+        self._open("training", total, trainer.global_step)
 
     def on_train_batch_start(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
         # At the start of the next batch, for at the end callbacks come before the module's log.
@@ -59,8 +66,13 @@ class RunProgress(ProgressBar):
         self._close()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not trainer.sanity_checking and self._bar is None:  # `dnamamba validate`
+        if trainer.sanity_checking:
+            return
+        if trainer.state.fn == "validate":
             self._open("validating", sum(trainer.num_val_batches))
+        else:  # the bar stays that of the run; a line is said where it takes long
+            title = f"step {trainer.global_step}: validating"
+            self._lines = self._sparse(title, sum(trainer.num_val_batches), LONG)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._open("testing", sum(trainer.num_test_batches))
@@ -69,8 +81,8 @@ class RunProgress(ProgressBar):
         self._open("predicting", sum(trainer.num_predict_batches))
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        if trainer.state.fn == "validate":
-            self._advance()
+        if not trainer.sanity_checking:
+            self._advance(moves=trainer.state.fn == "validate")
 
     def on_test_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self._advance()
@@ -96,7 +108,10 @@ class RunProgress(ProgressBar):
         self._close()
 
     def _open(self, title: str, total: float, done: int = 0) -> None:
-        if not self._enabled or not self.console.is_terminal:
+        if not self._enabled:
+            return
+        if not self.console.is_terminal:
+            self._lines = None if title == "training" else self._sparse(title, total, SHORT)
             return
         roomy = self.console.width >= 100  # in 80 columns the metrics matter more
         self._bar = Progress(
@@ -117,8 +132,19 @@ class RunProgress(ProgressBar):
             self._bar.stop()
             self._bar = None
 
-    def _advance(self) -> None:
-        if self._bar is not None and self._task is not None:
+    def _sparse(self, title: str, total: float, quiet: float) -> SparseLines | None:
+        """Lines about batches, where somebody may read them."""
+        if not self._enabled or self.console.is_terminal:
+            return None
+        return SparseLines(title, total, _batches, quiet, self._print)
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, soft_wrap=True)
+
+    def _advance(self, moves: bool = True) -> None:
+        if self._lines is not None:
+            self._lines.advance(1)
+        if moves and self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
 
     def _show(self, trainer: pl.Trainer) -> None:
@@ -128,9 +154,14 @@ class RunProgress(ProgressBar):
         self._shown = step
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=step, metrics=_latest(trainer))
-        elif step % self.every_n_steps == 0:
+        elif step % self.every_n_steps == 0 and self._steps is not None and self._steps.due(step):
             total = trainer.estimated_stepping_batches
             self.console.print(f"step {step} of {total}  {_latest(trainer)}", highlight=False)
+
+
+def _batches(done: float, total: float | None, rate: float) -> str:
+    of = "" if total is None else f" of {total:,.0f}"
+    return f"{done:,.0f}{of} batches, {rate:,.1f}/s"
 
 
 def _latest(trainer: pl.Trainer) -> str:

@@ -7,7 +7,7 @@ import pytest
 from benchmark_data import fasta, records, table
 
 from dnamamba.benchmark.tasks.leaks import leaks_of
-from dnamamba.benchmark.tasks.own import own_tasks
+from dnamamba.benchmark.tasks.own import in_folds, own_tasks
 from dnamamba.benchmark.tasks.task import Task
 
 PARTS = ("train", "validation", "test")
@@ -29,6 +29,14 @@ def test_a_table_is_divided_with_relatives_apart(tmp_path: Path, name: str) -> N
     assert (task.key, task.metric, task.apart) == ("own/my", "mcc", True)
     assert _sizes(task) == [65, 15, 20]
     assert leaks_of(task, Path(task.root)).relatives == 0
+
+
+def test_every_record_is_tested_in_one_fold(tmp_path: Path) -> None:
+    task = in_folds(_only(table(tmp_path / "my.csv", records(100))), 5)
+    modules = [task.module(Path(task.root), fold) for fold in range(5)]
+    tested = [module.describe(range(len(module.dataset("test"))), "test") for module in modules]
+    assert len({name for fold in tested for name in fold}) == sum(map(len, tested)) == 100
+    assert [len(modules[0].dataset(part)) for part in PARTS] == [65, 15, 20]
 
 
 def test_parquet_is_a_table_too(tmp_path: Path) -> None:

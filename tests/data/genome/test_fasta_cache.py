@@ -19,7 +19,7 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from dnamamba.data.genome import build, index, trust
+from dnamamba.data.genome import build, index, shown, trust
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.places import cache_file, default_cache_dir
 from dnamamba.data.genome.source import identify
@@ -499,9 +499,9 @@ def test_a_source_that_changes_while_it_is_read(
 def test_a_long_build_shows_its_progress(
     fasta: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = io.StringIO()
-    monkeypatch.setattr(build, "_SLOW", 0)
-    monkeypatch.setattr(build, "Console", lambda file: Console(file=shown, force_terminal=True))
+    text = io.StringIO()
+    monkeypatch.setattr(shown, "_SLOW", 0)
+    monkeypatch.setattr(shown, "Console", lambda file: Console(file=text, force_terminal=True))
     Genome(fasta, cache)
-    assert "caching g.fa" in shown.getvalue()
-    assert "100%" in shown.getvalue()
+    assert "caching g.fa" in text.getvalue()
+    assert "100%" in text.getvalue()

@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from dnamamba.data.genome import build, seal
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.data.genome.passing import keep_no_cache
 from dnamamba.data.genome.places import cache_file
 
 TEXT = b">a\nAACCAACCAA\n>b\nTTGG\n"
@@ -149,3 +150,24 @@ def test_a_lock_of_another_user_is_no_obstacle(
     assert bases(fasta) == [b"AACCAACCAA", b"TTGG"]
     monkeypatch.setattr(build, "_build", None)
     assert bases(fasta) == [b"AACCAACCAA", b"TTGG"]
+
+
+@pytest.mark.parametrize("state", ["none yet", "whole", "copied", "changed"])
+def test_where_nothing_is_to_stay_nothing_is_written(
+    state: str, fasta: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache"
+    if state != "none yet":
+        Genome(fasta, folder)
+    if state == "copied":  # whole, but not known to be
+        os.utime(cache_file(fasta, folder))
+    if state == "changed":
+        fasta.write_bytes(TEXT.replace(b"TTGG", b"TTCC"))
+    before = {path: path.read_bytes() for path in folder.rglob("*")}
+    with keep_no_cache():
+        for _ in range(2):
+            genome = Genome(fasta, folder)
+            assert genome.fetch("b", 0, 4) == (b"TTCC" if state == "changed" else b"TTGG")
+    assert {path: path.read_bytes() for path in folder.rglob("*")} == before
+    assert folder.exists() == (state != "none yet")
+    assert bases(fasta)[0] == b"AACCAACCAA"  # then as ever
