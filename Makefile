@@ -9,7 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
-# Most of the ten thousand modules are never imported: each is compiled when it first is.
+# Most of the ten thousand modules are never imported: each is compiled when it first is. Bytecode is
+# kept, whatever an image says: without it each of the tests' processes, and there are a hundred,
+# compiles PyTorch and Lightning again.
+export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help

@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A name that is no path may be one on the hub; no test asks it.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+import lean_lightning  # noqa: F401 (before the tests import it whole)
 import numpy as np
 import pytest
 import torch

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lean_lightning  # noqa: F401
 import torch
 from pytorch_lightning.utilities import rank_zero_only
 

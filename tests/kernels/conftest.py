@@ -9,7 +9,7 @@ import torch
 from dnamamba_kernels import parallel
 
 from .fused_cases import INTERPRETED
-from .interpreted import replace_once
+from .interpreted import quicken
 
 # What cuBLAS asks for where deterministic algorithms are (below); read when it starts.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -19,7 +19,7 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 def _interpreted_quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if INTERPRETED:
-            replace_once(patch)
+            quicken(patch)
         yield
 
 

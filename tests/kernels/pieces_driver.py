@@ -16,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own folder alone
 import pieces_models  # noqa: F401  (adds its cases)
+import pytest
 import torch
 import torch.distributed as dist
 from pieces_ops import CASES, FUSED, LARGER, Shared
@@ -25,6 +26,7 @@ from dnamamba_kernels.pieces import Pieces
 KIND = sys.argv[4]
 if KIND != "cpu":
     import pieces_fused  # noqa: F401  (of Triton, which need not be there)
+    from interpreted import quicken  # beside this file
 
 
 def main(folder: Path, rank: int, processes: int) -> None:
@@ -65,4 +67,7 @@ def main(folder: Path, rank: int, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    with pytest.MonkeyPatch.context() as patch:
+        if KIND == "interpreted":
+            quicken(patch)
+        main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

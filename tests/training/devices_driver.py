@@ -12,13 +12,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own folder alone
+
+import lean_lightning  # noqa: F401
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own folder alone
-
 from weighted import Weighted
 
 from dnamamba.alphabet import Tokenizer

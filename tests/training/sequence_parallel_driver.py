@@ -12,6 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))  # a script's path is its own folder alone
+
+import lean_lightning  # noqa: F401
 import pytorch_lightning as pl
 import torch
 

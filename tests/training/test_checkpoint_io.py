@@ -15,6 +15,8 @@ from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 SAVE = """
 import os, resource, signal, sys
 import torch
+from dnamamba.cli.lean import import_lightning
+import_lightning()
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 path = sys.argv[1]
 if os.fork() == 0:  # a start costs seconds: one serves both
