@@ -1,11 +1,10 @@
 """``dnamamba mutagenesis``: regions of a genome to tables, tracks and pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dnamamba.arguments import path_text
 from dnamamba.commands.output import check_output
@@ -17,6 +16,7 @@ from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.device import best_device
 from dnamamba.files import replacing_together
 from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
+from dnamamba.tracks import TrackEnding, open_track
 
 if TYPE_CHECKING:
     from dnamamba.inference.mutagenesis import Effects
@@ -40,6 +40,7 @@ def mutagenesis(
     max_bases: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    tracks: TrackEnding = "bedgraph",
 ) -> None:
     """Score every single-base substitution of a region.
 
@@ -48,11 +49,11 @@ def mutagenesis(
     side.
 
     Writes OUTPUT.tsv, a line a substitution (start and end 0-based, half-open; log-likelihood
-    ratios in nats, below 0 where the model prefers the reference); OUTPUT.mean.bedgraph and
-    OUTPUT.max.bedgraph, the mean of a position's three substitutions and the one of the greatest
-    effect, with its sign; and OUTPUT.png, a heat map below letters as high as the mean
-    substitution costs, or OUTPUT.1.png and on where there are several regions. Positions where
-    the reference is no A, C, G or T are left out.
+    ratios in nats, below 0 where the model prefers the reference); the tracks OUTPUT.mean.bedgraph
+    and OUTPUT.max.bedgraph, or both as bigWig, the mean of a position's three substitutions and
+    the one of the greatest effect, with its sign; and OUTPUT.png, a heat map below letters as high
+    as the mean substitution costs, or OUTPUT.1.png and on where there are several regions.
+    Positions where the reference is no A, C, G or T are left out.
 
     Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
     changes no score.
@@ -75,6 +76,8 @@ def mutagenesis(
             bounds the memory. null: as many as keep the device busy and fit.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace outputs that exist.
+        tracks: how the names of the tracks end, which says what they are: bedGraph, the same by
+            gzip, or bigWig (bw, bigwig).
 
     Raises:
         ValueError: bad input; names file, line or argument, and a remedy.
@@ -89,7 +92,7 @@ def mutagenesis(
             raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
         genome = Genome(fasta)
         places = _places(genome, region, bed)
-        paths = _outputs(output, len(places), overwrite)
+        paths = _outputs(output, len(places), tracks, overwrite)
         language_model, tokenizer = load(model, best_device(device))
         genome.check(tokenizer, [contig for contig, _, _ in places])
         check_same(world, language_model, tokenizer, [genome], bed)
@@ -113,7 +116,7 @@ def mutagenesis(
                 for place in places
             ]
         if world.rank == 0:
-            _write(paths, effects)
+            _write(paths, effects, genome.contigs)
 
 
 def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
@@ -129,31 +132,35 @@ def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
     return [(contigs.names[c], start, end) for c, start, end in zip(*columns, strict=True)]
 
 
-def _outputs(prefix: str, regions: int, overwrite: bool) -> list[Path]:
+def _outputs(prefix: str, regions: int, tracks: str, overwrite: bool) -> list[Path]:
     """The files to write: table, two tracks, a picture a region."""
     if prefix == "" or path_text("output", prefix).endswith("/"):
         raise ValueError(
             f"output must be how the names of the files begin, as {prefix}effects; got {prefix!r}"
         )
     pictures = ["png"] if regions == 1 else [f"{n}.png" for n in range(1, regions + 1)]
-    endings = ["tsv", "mean.bedgraph", "max.bedgraph", *pictures]
+    endings = ["tsv", f"mean.{tracks}", f"max.{tracks}", *pictures]
     return [check_output(f"{prefix}.{ending}", (ending,), overwrite) for ending in endings]
 
 
-def _write(paths: Sequence[Path], effects: "Sequence[Effects]") -> None:
+def _write(paths: Sequence[Path], effects: "Sequence[Effects]", contigs: Mapping[str, int]) -> None:
     """All of the files, or, where the disk is full, none."""
     from dnamamba.commands.mutagenesis_plot import plot_effects
 
     table, mean, strongest, *pictures = paths
-    texts = {
-        table: _rows(effects),
-        mean: _track(effects, "mean effect", [part.mean for part in effects]),
-        strongest: _track(effects, "strongest effect", [part.strongest for part in effects]),
+    drawn = {
+        mean: ("mean effect", [part.mean for part in effects]),
+        strongest: ("strongest effect", [part.strongest for part in effects]),
     }
     with replacing_together() as opened:
-        for path, lines in texts.items():
-            with opened(path) as file:
-                file.writelines(line.encode() for line in lines)
+        with opened(table) as file:
+            file.writelines(line.encode() for line in _rows(effects))
+        for path, (name, columns) in drawn.items():
+            about = f"{name} of substitutions, dnamamba mutagenesis"
+            with open_track(path, contigs, name, about, opened) as track:
+                for part, values in zip(effects, columns, strict=True):
+                    start = part.start + np.arange(len(values))
+                    track.write(part.contig, start, start + 1, values)
         for part, picture in zip(effects, pictures, strict=True):
             with opened(picture) as file:
                 plot_effects(part, file)
@@ -171,14 +178,3 @@ def _rows(effects: "Sequence[Effects]") -> Iterator[str]:
                 if reference >= 0 and number != reference:
                     values = "\t".join(f"{column[number]:.6g}" for column in columns)
                     yield f"{part.contig}\t{at}\t{at + 1}\t{ref}\t{alt}\t{values}\n"
-
-
-def _track(
-    effects: "Sequence[Effects]", name: str, values: Sequence[NDArray[np.float64]]
-) -> Iterator[str]:
-    title = f'name="{name}" description="{name} of substitutions, dnamamba mutagenesis"'
-    yield f"track type=bedGraph {title}\n"
-    for part, column in zip(effects, values, strict=True):
-        for at in np.flatnonzero(~np.isnan(column)).tolist():
-            start = part.start + at
-            yield f"{part.contig}\t{start}\t{start + 1}\t{column[at]:.6g}\n"
