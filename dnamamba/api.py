@@ -12,6 +12,7 @@ from dnamamba.arguments import path, switch
 from dnamamba.containers import Sequences
 from dnamamba.framed import RowLabels, row_labels
 from dnamamba.frames import column_of
+from dnamamba.inference.attribution import Contributions, attribute
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
 from dnamamba.inference.prediction import Predictions, predict
@@ -189,6 +190,17 @@ class Pretrained:
             reference = str(path("genome", genome))
             return predict_table(self.model, self.tokenizer, reference, vcf=file, **settings)
         return predict_table(self.model, self.tokenizer, file, **settings)
+
+    def attribute(
+        self, sequences: Sequences, *, column: str | None = None, **settings: Any
+    ) -> list[Contributions]:
+        """``dnamamba.attribute`` with this model: what each base adds to what it says.
+
+        To the log-odds or logit of a label, or a language model's log-likelihood. ``column`` is
+        that of ``embed``.
+        """
+        chosen = _chosen(sequences, column)
+        return attribute(self.model, self.tokenizer, chosen, **settings)
 
     @overload
     def generate(

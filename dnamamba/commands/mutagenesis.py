@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dnamamba.arguments import path_text
-from dnamamba.commands.output import check_output
+from dnamamba.commands.meme import check_width, motif_of, write_meme
+from dnamamba.commands.places import named_outputs, named_places
 from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.windows.bed import parse_region, read_bed
-from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.device import best_device
 from dnamamba.files import replacing_together
 from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
     from dnamamba.inference.mutagenesis import Effects
 
 __all__ = ["mutagenesis"]
-
-Place = tuple[str, int, int]
 
 
 def mutagenesis(
@@ -41,6 +37,7 @@ def mutagenesis(
     device: str = "auto",
     overwrite: bool = False,
     tracks: TrackEnding = "bedgraph",
+    motifs: int | None = None,
 ) -> None:
     """Score every single-base substitution of a region.
 
@@ -78,6 +75,8 @@ def mutagenesis(
         overwrite: replace outputs that exist.
         tracks: how the names of the tracks end, which says what they are: bedGraph, the same by
             gzip, or bigWig (bw, bigwig).
+        motifs: write OUTPUT.meme, too: of each region the so many neighbouring bases where
+            substitutions weigh most, as a motif of what the model would have in their places.
 
     Raises:
         ValueError: bad input; names file, line or argument, and a remedy.
@@ -88,11 +87,11 @@ def mutagenesis(
     from dnamamba.inference.mutagenesis import mutate
 
     with join_world() as world:
-        if (region is None) == (bed is None):
-            raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
         genome = Genome(fasta)
-        places = _places(genome, region, bed)
-        paths = _outputs(output, len(places), tracks, overwrite)
+        places = named_places(genome, region, bed)
+        endings = ["tsv", f"mean.{tracks}", f"max.{tracks}", *(["meme"] if motifs else [])]
+        paths, pictures = named_outputs(output, endings, len(places), overwrite)
+        check_width(motifs, places)
         language_model, tokenizer = load(model, best_device(device))
         genome.check(tokenizer, [contig for contig, _, _ in places])
         check_same(world, language_model, tokenizer, [genome], bed)
@@ -116,38 +115,20 @@ def mutagenesis(
                 for place in places
             ]
         if world.rank == 0:
-            _write(paths, effects, genome.contigs)
+            _write(paths, pictures, effects, genome.contigs, motifs)
 
 
-def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
-    contigs = Contigs.of({genome.name: genome.contigs})
-    if region is not None:
-        regions = parse_region(region, contigs)
-    else:
-        assert bed is not None
-        regions = union(read_bed(bed, contigs).regions)
-    if not len(regions.start):
-        raise ValueError(f"{bed} holds no region")
-    columns = (regions.contig.tolist(), regions.start.tolist(), regions.end.tolist())
-    return [(contigs.names[c], start, end) for c, start, end in zip(*columns, strict=True)]
-
-
-def _outputs(prefix: str, regions: int, tracks: str, overwrite: bool) -> list[Path]:
-    """The files to write: table, two tracks, a picture a region."""
-    if prefix == "" or path_text("output", prefix).endswith("/"):
-        raise ValueError(
-            f"output must be how the names of the files begin, as {prefix}effects; got {prefix!r}"
-        )
-    pictures = ["png"] if regions == 1 else [f"{n}.png" for n in range(1, regions + 1)]
-    endings = ["tsv", f"mean.{tracks}", f"max.{tracks}", *pictures]
-    return [check_output(f"{prefix}.{ending}", (ending,), overwrite) for ending in endings]
-
-
-def _write(paths: Sequence[Path], effects: "Sequence[Effects]", contigs: Mapping[str, int]) -> None:
+def _write(
+    paths: Sequence[Path],
+    pictures: Sequence[Path],
+    effects: "Sequence[Effects]",
+    contigs: Mapping[str, int],
+    motifs: int | None,
+) -> None:
     """All of the files, or, where the disk is full, none."""
     from dnamamba.commands.mutagenesis_plot import plot_effects
 
-    table, mean, strongest, *pictures = paths
+    table, mean, strongest, *meme = paths
     drawn = {
         mean: ("mean effect", [part.mean for part in effects]),
         strongest: ("strongest effect", [part.strongest for part in effects]),
@@ -161,6 +142,9 @@ def _write(paths: Sequence[Path], effects: "Sequence[Effects]", contigs: Mapping
                 for part, values in zip(effects, columns, strict=True):
                     start = part.start + np.arange(len(values))
                     track.write(part.contig, start, start + 1, values)
+        for path in meme:
+            found = [motif_of(p.contig, p.start, p.llr, -p.mean, motifs or 1) for p in effects]
+            write_meme(path, found, opened)
         for part, picture in zip(effects, pictures, strict=True):
             with opened(picture) as file:
                 plot_effects(part, file)

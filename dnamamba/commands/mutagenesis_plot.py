@@ -4,6 +4,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from dnamamba.commands.letters import LEGIBLE, draw_bases, lines_of
 from dnamamba.inference.mutagenesis import BASES, Effects
 
 if TYPE_CHECKING:
@@ -11,10 +12,6 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 __all__ = ["plot_effects"]
-
-_COLOURS = dict(zip("ACGT", ("#3a9d4b", "#2f6db5", "#e09b1a", "#c8362f"), strict=True))
-# Lines of a picture, bases in a line: as many lines as fit first, then longer ones.
-_LINE, _LINES, _LEGIBLE = 100, 12, 200
 
 
 def plot_effects(effects: Effects, output: IO[bytes]) -> None:
@@ -28,9 +25,8 @@ def plot_effects(effects: Effects, output: IO[bytes]) -> None:
     from matplotlib.figure import Figure
 
     size = len(effects.ref)
-    per_line = min(size, max(_LINE, -(-size // _LINES)))
-    lines = -(-size // per_line)
-    figure = Figure(figsize=(2 + 0.13 * min(per_line, _LINE), 2.3 * lines + 0.6), dpi=150)
+    per_line, lines, width = lines_of(size)
+    figure = Figure(figsize=(width, 2.3 * lines + 0.6), dpi=150)
     figure.set_layout_engine("constrained")
     grid = figure.subplots(2 * lines, 1, squeeze=False, height_ratios=[3, 2] * lines)[:, 0]
     height = np.nan_to_num(-effects.mean)
@@ -40,7 +36,9 @@ def plot_effects(effects: Effects, output: IO[bytes]) -> None:
     for line in range(lines):
         columns = slice(line * per_line, min((line + 1) * per_line, size))
         letters, heat = grid[2 * line : 2 * line + 2]
-        _track(letters, effects.ref[columns], height[columns], per_line <= _LEGIBLE)
+        draw_bases(letters, effects.ref[columns], height[columns], per_line <= LEGIBLE)
+        letters.set_ylabel("cost of\nsubstitution", fontsize=7)
+        letters.set_xticks([])
         letters.set_ylim(*limits)
         image = _heat(heat, effects, columns, colour, max(1, per_line // 10))
         for axes in (letters, heat):
@@ -50,44 +48,6 @@ def plot_effects(effects: Effects, output: IO[bytes]) -> None:
     bar.set_label("log-likelihood ratio (nats)", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     FigureCanvasAgg(figure).print_png(output)
-
-
-def _track(axes: "Axes", ref: str, height: np.ndarray, as_letters: bool) -> None:
-    if as_letters:
-        _letters(axes, ref, height)
-    else:
-        for base, colour in _COLOURS.items():
-            own = np.array([letter == base for letter in ref])
-            axes.fill_between(
-                range(len(ref)), np.where(own, height, 0), step="mid", color=colour, linewidth=0
-            )
-    axes.axhline(0, color="0.3", linewidth=0.6)
-    axes.set_ylabel("cost of\nsubstitution", fontsize=7)
-    axes.tick_params(labelsize=7)
-    axes.set_xticks([])
-    axes.spines[["top", "right", "bottom"]].set_visible(False)
-
-
-def _letters(axes: "Axes", ref: str, height: np.ndarray) -> None:
-    """Letters from the zero line to their heights; upside down below it."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.patches import PathPatch
-    from matplotlib.path import Path
-    from matplotlib.textpath import TextPath
-
-    font = FontProperties(family="monospace", weight="bold")
-    for letter in sorted(set(ref)):
-        outline = TextPath((0, 0), letter, size=1, prop=font)
-        box = outline.get_extents()
-        at = np.flatnonzero([base == letter for base in ref])
-        size = np.stack([np.full(len(at), 0.9 / box.width), height[at] / box.height], axis=1)
-        left = np.stack([at - 0.45, np.zeros(len(at))], axis=1)
-        corners = (outline.vertices - box.p0) * size[:, None] + left[:, None]
-        assert outline.codes is not None
-        path = Path(corners.reshape(-1, 2), np.tile(outline.codes, len(at)))
-        colour = _COLOURS.get(letter, "0.6")
-        # One artist for all of them; the limits, which are set, are not to be looked for in it.
-        axes.add_artist(PathPatch(path, facecolor=colour, linewidth=0))
 
 
 def _heat(axes: "Axes", effects: Effects, columns: slice, limit: float, step: int) -> "AxesImage":
@@ -103,7 +63,7 @@ def _heat(axes: "Axes", effects: Effects, columns: slice, limit: float, step: in
     )
     shown = [(at, BASES.find(base)) for at, base in enumerate(effects.ref[columns])]
     own = np.array([place for place in shown if place[1] >= 0]).reshape(-1, 2)
-    if len(shown) <= _LEGIBLE:
+    if len(shown) <= LEGIBLE:
         axes.scatter(own[:, 0], own[:, 1], s=3, color="0.4", linewidths=0)
     axes.set_yticks(range(4), list(BASES), fontsize=7)
     ticks = range(0, len(shown), step)
