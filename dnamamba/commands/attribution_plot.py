@@ -41,7 +41,8 @@ def plot_contributions(
         axes.set_xlim(-0.5, per_line - 0.5)
         ticks = range(0, len(ref), step)
         axes.set_xticks(ticks, [f"{start + columns.start + at:,}" for at in ticks], fontsize=7)
-    grid[0].set_title(f"{contig}:{start:,}-{start + size:,}", fontsize=9)
+        axes.set_ylabel("contribution", fontsize=7)
+    place = f"{contig}:{start:,}-{start + size:,}"
+    grid[0].set_title(f"{place}, contributions to {number}", fontsize=9)
     grid[-1].set_xlabel("position (0-based)", fontsize=8)
-    figure.supylabel(f"contribution to\n{number}", fontsize=8, ha="center")
     FigureCanvasAgg(figure).print_png(output)

@@ -37,5 +37,5 @@ FLANK = 256
 Method = Literal["integrated", "gradient", "substitution"]
 Baseline = Literal["uniform", "N"]
 METHOD: Method = "integrated"
-STEPS = 32  # points on the way from the baseline
+STEPS = 64  # points on the way from the baseline
 POINTS = 1 << 16  # bases side by side, of all points together
