@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate_track"]
 
+_ROWS = 1 << 18  # of the track, in memory with their places
+
 
 def evaluate_track(
     path: Path | None, model: "nn.Module", tokenizer: Tokenizer, pieces: Intervals, **how: Any
@@ -45,6 +47,8 @@ def evaluate_track(
             log_likelihood[number] += np.nansum(values, dtype=np.float64)
             bases[number] += np.count_nonzero(~np.isnan(values))
             if track is not None:
-                start = first + np.arange(len(values))
-                track.write(names[number], start, start + 1, values)
+                for at in range(0, len(values), _ROWS):
+                    part = values[at : at + _ROWS]
+                    start = first + at + np.arange(len(part))
+                    track.write(names[number], start, start + 1, part)
     return Scores(log_likelihood, bases)

@@ -193,9 +193,11 @@ class _Task(NamedTuple):
 
     def number(self, rows: Tensor) -> Floats:
         """(B,) the number, of (B, L, V)."""
+        total = np.zeros(len(rows))
         with torch.no_grad():
-            total = sum(term.double().cpu() for term in self.terms(rows, self.tokens))
-        return np.asarray(total)
+            for term in self.terms(rows, self.tokens):
+                total += term.double().cpu().numpy()
+        return total
 
     def gradient(self, points: NDArray[np.float64], weights: NDArray[np.float64]) -> Tensor:
         """(L, V) mean of the gradients at points of the way, from 0 at the baseline to 1."""

@@ -91,10 +91,12 @@ def _reads_once(model: Classifier | LanguageModel) -> bool:
 def _both_strands(
     terms: Terms, complement: Tensor, rows: Tensor, tokens: Tensor
 ) -> Iterator[Tensor]:
-    own = complement.to(rows.device)
     for term in terms(rows, tokens):
         yield term / 2
-    for term in terms(rows.flip(1)[..., own[: rows.shape[-1]]], own[tokens.long()].flip(0)):
+    # By operations that keep nothing, or a second term would find it gone with the first.
+    columns = rows.flip(1).unbind(-1)
+    opposite = torch.stack([columns[id] for id in complement[: len(columns)].tolist()], -1)
+    for term in terms(opposite, complement.to(tokens)[tokens.long()].flip(0)):
         yield term / 2
 
 
@@ -114,6 +116,8 @@ def _likelihood(
 ) -> Iterator[Tensor]:
     """Of a causal model: each base, by its weights, given all before it."""
     start = len(model.backbone.start_tokens)
+    if start + len(tokens) < 2:  # nothing to predict the first base from
+        return
     hidden = _hidden(model.backbone, rows[:, :-1], tokens[:-1])
     log_p = model.head(hidden[:, max(0, start - 1) :]).log_softmax(-1)
     first = 0 if start else 1

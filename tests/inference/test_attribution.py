@@ -10,7 +10,7 @@ from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.config import BiMambaConfig, MambaConfig, SymmetricBiMambaConfig
-from dnamamba.inference.attribution import attribute
+from dnamamba.inference.attribution import METHODS, attribute
 from dnamamba.inference.explained import explained_number
 from dnamamba.inference.prediction import predict
 from dnamamba.inference.scoring import score
@@ -58,12 +58,16 @@ def test_integrated_contributions_add_up(family: str, baseline: Any, both: bool)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_likelihoods_add_up(family: str) -> None:
+@pytest.mark.parametrize("both", [False, True])
+def test_likelihoods_add_up(family: str, both: bool) -> None:
     model = _language_model(family)
-    (found,) = attribute(model, TOKENIZER, [TEXT], steps=24, both_strands=False)
-    assert found.output == pytest.approx(
-        score(model, TOKENIZER, [TEXT]).log_likelihood[0], rel=1e-4
-    )
+    every = 16 if family == "causal" else 4
+    how: Any = {"mask_every": every}
+    (found,) = attribute(model, TOKENIZER, [TEXT], steps=24, both_strands=both, **how)
+    other = TOKENIZER.decode(TOKENIZER.reverse_complement(TOKENIZER.encode(TEXT)))
+    read = [TEXT, other] if both else [TEXT]
+    expected = score(model, TOKENIZER, read, **how).log_likelihood.mean()
+    assert found.output == pytest.approx(expected, rel=1e-4)
     assert abs(found.gap) < 2e-3 * abs(found.output - found.baseline)
 
 
@@ -134,6 +138,15 @@ def test_neither_batches_nor_the_model_are_changed() -> None:
     assert model.training
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not model.backbone.embedding._forward_hooks
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("method", METHODS)
+def test_of_what_is_not_scored_nothing_is_said(family: str, method: Any) -> None:
+    found = attribute(_language_model(family), TOKENIZER, ["NNNNN", "A"], method=method, steps=4)
+    assert found[0].values.tolist() == [0] * 5
+    assert found[0].output == 0
+    assert np.isfinite(found[1].values).all()
 
 
 @pytest.mark.parametrize(
