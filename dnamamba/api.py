@@ -12,7 +12,6 @@ from dnamamba.arguments import path, switch
 from dnamamba.containers import Sequences
 from dnamamba.framed import RowLabels, row_labels
 from dnamamba.frames import column_of
-from dnamamba.inference.attribution import Contributions, attribute
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
 from dnamamba.inference.prediction import Predictions, predict
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from dnamamba.data.variants import VariantChecks
+    from dnamamba.inference.attribution import Contributions
     from dnamamba.inference.variant_scores import VariantScore
 
 __all__ = ["Pretrained", "load"]
@@ -193,12 +193,14 @@ class Pretrained:
 
     def attribute(
         self, sequences: Sequences, *, column: str | None = None, **settings: Any
-    ) -> list[Contributions]:
+    ) -> "list[Contributions]":
         """``dnamamba.attribute`` with this model: what each base adds to what it says.
 
         To the log-odds or logit of a label, or a language model's log-likelihood. ``column`` is
         that of ``embed``.
         """
+        from dnamamba.inference.attribution import attribute
+
         chosen = _chosen(sequences, column)
         return attribute(self.model, self.tokenizer, chosen, **settings)
 
