@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     starts = range(100, SIZE - 40, 40)
     lines = [f"chr1\t{at}\t{at + 30}\tr\t0\t{'+-'[at % 80 == 20]}\n" for at in starts]
     (path / "regions.bed").write_text("".join(lines))
-    (path / "peaks.bed").write_text("".join(lines[:3]))
+    (path / "peaks.bed").write_text("".join(lines[:1]))
     (path / "sites.fa").write_text(">a\nGATTACA\n>b\nGATAACA\n")
     at = np.arange(SIZE)
     with open_track(path / "signal.bw", {"chr1": SIZE}, "signal") as track:

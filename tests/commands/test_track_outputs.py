@@ -62,10 +62,8 @@ def test_every_base_of_whole_contigs(folder: Path, ending: str) -> None:
     read = _bigwig if ending.startswith("b") and "bed" not in ending else _bedgraph
     for contig, bases in (("two", TWO), ("one", ONE)):
         values = read(folder / f"bits.{ending}", contig, len(bases))
-        sums = [
-            score(opinionated(), TOKENIZER, [bases[:n]]).log_likelihood[0]
-            for n in range(1, len(bases) + 1)
-        ]
+        begun = [bases[:n] for n in range(1, len(bases) + 1)]
+        sums = score(opinionated(), TOKENIZER, begun).log_likelihood
         expected = np.diff([0, *sums])
         expected[[base in "NR" for base in bases]] = np.nan
         np.testing.assert_allclose(values, expected, rtol=1e-3, atol=1e-5)

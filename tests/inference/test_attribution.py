@@ -125,15 +125,15 @@ def test_a_strand_symmetric_model_explains_both_strands_alike() -> None:
     model = _classifier("symmetric")
     text = "GATTACACAGGTTTACG"
     other = TOKENIZER.decode(TOKENIZER.reverse_complement(TOKENIZER.encode(text)))
-    first, second = attribute(model, TOKENIZER, [text, other], label="a")
+    first, second = attribute(model, TOKENIZER, [text, other], label="a", steps=8)
     np.testing.assert_allclose(first.values, second.values[::-1], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(first.each, second.each[::-1, ::-1], rtol=1e-3, atol=1e-4)
 
 
 def test_neither_batches_nor_the_model_are_changed() -> None:
     model = _classifier("causal").train()
-    expected = attribute(model, TOKENIZER, [TEXT, "ACGT"], label="a")
-    one = attribute(model, TOKENIZER, ["ACGT"], label="a", max_bases=1)
+    expected = attribute(model, TOKENIZER, [TEXT, "ACGT"], label="a", steps=8)
+    one = attribute(model, TOKENIZER, ["ACGT"], label="a", steps=8, max_bases=1)
     np.testing.assert_allclose(one[0].values, expected[1].values, rtol=1e-4, atol=1e-5)
     assert model.training
     assert all(parameter.grad is None for parameter in model.parameters())
