@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dnamamba.alphabet import Tokenizer
     from dnamamba.api import Pretrained, load
     from dnamamba.commands.embed import embed_fasta
+    from dnamamba.commands.push import push
     from dnamamba.config import MambaConfig
     from dnamamba.inference.attribution import attribute
     from dnamamba.inference.embedding import embed
@@ -34,6 +35,7 @@ __all__ = [
     "load",
     "predict",
     "probe",
+    "push",
     "score",
 ]
 
@@ -49,6 +51,7 @@ _HOMES = {
     "load": "dnamamba.api",
     "predict": "dnamamba.inference.prediction",
     "probe": "dnamamba.probing.probe",
+    "push": "dnamamba.commands.push",
     "score": "dnamamba.inference.scoring",
 }
 

@@ -219,7 +219,7 @@ class Tokenizer:
 
     @staticmethod
     def soft_mask(sequence: bytes | Ids) -> NDArray[np.bool_]:
-        """True where the base is lower case (soft-masked); bytes, or an array of them."""
+        """True where a base of the sequence, bytes or an array of them, is lower case."""
         raw = np.frombuffer(sequence, np.uint8) if isinstance(sequence, bytes) else sequence
         return (raw & 0x20).astype(np.bool_)
 
@@ -228,7 +228,7 @@ class Tokenizer:
         return self.table[byte] != REFUSED
 
     def refusal(self, byte: int, contig: str, position: int) -> str:
-        """The error for a byte that the policy refuses, at a 0-based position."""
+        """The error for a byte that the policy refuses, at a 0-based position of a contig."""
         where = f"{contig}, position {position:,} (0-based)"
         letter = bytes([byte]).upper()
         if letter in IUPAC and self.iupac == "error":

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import torch
 
@@ -10,12 +10,14 @@ from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import path, switch
 from dnamamba.containers import Sequences
+from dnamamba.device import best_device
 from dnamamba.framed import RowLabels, row_labels
 from dnamamba.frames import column_of
 from dnamamba.inference.embedding import Pooling, Vectors, embed
 from dnamamba.inference.generation import generate
 from dnamamba.inference.prediction import Predictions, predict
 from dnamamba.inference.scoring import Scores, score
+from dnamamba.model.about import about
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,6 +36,7 @@ class Pretrained:
         model: a ``LanguageModel``, ``Classifier`` or ``VariantClassifier``, in evaluation mode.
         tokenizer: the one it was trained with.
         report: of a model that others published how it was read; else None.
+        name: what it was loaded by; empty where it was made of its parts.
     """
 
     def __init__(
@@ -41,13 +44,59 @@ class Pretrained:
         model: checkpoint.Model,
         tokenizer: Tokenizer,
         report: checkpoint.Report | None = None,
+        name: str = "",
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.report = report
+        self.name = name
 
     def __iter__(self) -> Iterator[Any]:
+        """The model and its tokenizer, in this order."""
         return iter((self.model, self.tokenizer))
+
+    def __repr__(self) -> str:
+        """Name, family, sizes, what it predicts, parameters, dtype and device, in a few words."""
+        known = about(self.model)
+        sizes = ", ".join(f"{name} {size}" for name, size in known.sizes.items())
+        return (
+            f"Pretrained({self.name + ': ' if self.name else ''}{known.family}, {known.direction}; "
+            f"{sizes}; {known.parameters:,} parameters, {known.dtype} on {known.device}; "
+            f"predicts {known.gives})"
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.model.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.model.parameters()).dtype
+
+    def to(
+        self,
+        device: str | torch.device | None = None,
+        dtype: str | torch.dtype | None = None,
+    ) -> Self:
+        """Move the model, or turn its weights into another type, in place.
+
+        Args:
+            device: as ``cpu``, ``cuda``, ``cuda:1`` or ``mps``; ``auto`` takes a GPU if there is
+                one; None: where it is.
+            dtype: of floating point, as ``bfloat16`` or ``torch.float32``; None: as it is. What
+                goes from float32 to a half does not come back.
+
+        Returns:
+            This object, so that ``dnamamba.load(path).to("cuda")`` is one line.
+
+        Raises:
+            ValueError: no such device here, or no such type; names it.
+        """
+        target, kind = None if device is None else best_device(device), _dtype(dtype)
+        self.model.to(device=target, dtype=kind)
+        return self
 
     @overload
     def embed(
@@ -107,8 +156,20 @@ class Pretrained:
         """``dnamamba.score`` with this model: log-likelihoods and numbers of scored bases.
 
         Of a model that reads both ways they are pseudo-log-likelihoods, of ``mask_every``.
-        ``column`` and ``as_frame`` are those of ``embed``; the frame has ``log_likelihood``,
-        ``bases`` and ``bits_per_base``.
+
+        Args:
+            sequences: n of them, in any form that ``embed`` takes.
+            column: of a table, the column of sequences, as ``embed`` has it.
+            as_frame: give a ``DataFrame``, as ``embed`` does, with ``log_likelihood`` (nats),
+                ``bases`` and ``bits_per_base``.
+            **settings: others of ``dnamamba.score``.
+
+        Returns:
+            ``log_likelihood`` (n,) float64 in nats, ``bases`` (n,) int64; or the frame.
+
+        Raises:
+            ValueError: see ``dnamamba.score``; or a table without such a column.
+            ModuleNotFoundError: ``as_frame`` without pandas; names the extra.
         """
         rows = _rows(sequences, as_frame)
         scores = score(self.model, self.tokenizer, _chosen(sequences, column), **settings)
@@ -164,8 +225,20 @@ class Pretrained:
     ) -> "Predictions | DataFrame":
         """``dnamamba.predict`` with this model, a fine-tuned one: labels and probabilities.
 
-        ``column`` and ``as_frame`` are those of ``embed``; the frame has ``predicted`` and the
-        probability of each label, as the table that ``dnamamba predict`` writes.
+        Args:
+            inputs: n sequences, in any form that ``embed`` takes; of a model of variants
+                (bases left of it, reference allele, alternative allele, bases right of it).
+            column: of a table, the column of sequences, as ``embed`` has it.
+            as_frame: give a ``DataFrame``, as ``embed`` does, with ``predicted`` and the
+                probability of each label, as the table that ``dnamamba predict`` writes.
+            **settings: others of ``dnamamba.predict``.
+
+        Returns:
+            ``labels`` (n items), ``probabilities`` (n, C) float32 and ``classes``; or the frame.
+
+        Raises:
+            ValueError: see ``dnamamba.predict``; or a table without such a column.
+            ModuleNotFoundError: ``as_frame`` without pandas; names the extra.
         """
         rows = _rows(inputs, as_frame)
         predictions = predict(self.model, self.tokenizer, _chosen(inputs, column), **settings)
@@ -213,7 +286,20 @@ class Pretrained:
     def generate(
         self, prompt: str = "", *, length: int, n: int | None = None, **settings: Any
     ) -> str | list[str]:
-        """``dnamamba.generate`` with this model, a causal one: the bases drawn after the prompt."""
+        """``dnamamba.generate`` with this model, a causal one: the bases drawn after the prompt.
+
+        Args:
+            prompt: bases to go on from; empty: from a sequence's start.
+            length: bases to draw.
+            n: how many continuations; None: one, as text.
+            **settings: others of ``dnamamba.generate``, as ``temperature``, ``top_k`` and ``seed``.
+
+        Returns:
+            ``length`` bases, without the prompt; with ``n`` a list of so many.
+
+        Raises:
+            ValueError: see ``dnamamba.generate``; a model that reads both ways generates nothing.
+        """
         return generate(self.model, self.tokenizer, prompt, length=length, n=n, **settings)
 
 
@@ -238,7 +324,19 @@ def load(
         ValueError: no such device.
     """
     opened = checkpoint.open_model(path, device, tokens)
-    return Pretrained(opened.model, opened.tokenizer, opened.report)
+    return Pretrained(opened.model, opened.tokenizer, opened.report, str(path))
+
+
+def _dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    kind = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if kind is None and dtype is None:
+        return None
+    if not isinstance(kind, torch.dtype) or not kind.is_floating_point or kind.itemsize < 2:
+        raise ValueError(
+            f"dtype must be float32, float64, bfloat16 or float16, as text or torch's own, got "
+            f"{dtype!r:.60}"
+        )
+    return kind
 
 
 def _chosen(inputs: Sequences, column: str | None) -> Sequences:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -110,7 +111,10 @@ def text_of(address: str, extra: str) -> str:
         ModuleNotFoundError: requests, which pooch brings, is missing; names the extra.
     """
     requests: Any = library("requests", extra, f"fetching {address}")
-    answer = requests.get(address, timeout=_PATIENCE)
+    try:
+        answer = requests.get(address, timeout=_PATIENCE)
+    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout) as error:
+        raise _no_answer(address) from error
     answer.raise_for_status()
     return str(answer.text)
 
@@ -136,9 +140,9 @@ class _Resumed:
                 time.sleep(_PAUSE)
             except (Unreachable, Timeout) as error:
                 if not before:
-                    raise
+                    raise _no_answer(address) from error
                 raise Cut(
-                    f"{error}; {before:,} bytes are there; start it again to go on"
+                    f"{_no_answer(address)}; {before:,} bytes are there; start it again to go on"
                 ) from error
         if self._checksum and (got := self._checksum.of(self._part)) != self._checksum.value:
             self._part.unlink()
@@ -187,6 +191,11 @@ class _Resumed:
         if why or (total and self._size < total):
             of = f" of {total:,}" if total else ""
             raise Cut(f"it broke off after {self._size:,} bytes{of}; start it again to go on")
+
+
+def _no_answer(address: str) -> ConnectionError:
+    """In a few words what requests says in many."""
+    return ConnectionError(f"{urlsplit(address).netloc} cannot be reached")
 
 
 def _bsd_sum(path: Path) -> str:

@@ -9,10 +9,12 @@ import numpy as np
 
 from dnamamba.benchmark.columns import COLUMNS, measured
 from dnamamba.benchmark.jobs.job import Job, Row
+from dnamamba.benchmark.jobs.recipe import RATE
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.benchmark.tasks.task import Task
 
 __all__ = [
+    "FOUR",
     "SEQUENCES",
     "SIZES",
     "VARIANTS",
@@ -26,6 +28,12 @@ __all__ = [
 
 SEQUENCES = "dnamamba.data.modules.sequences.LabelledSequenceDataModule"
 VARIANTS = "dnamamba.data.modules.variants.VariantDataModule"
+FOUR = {
+    RATE: [2e-3, 4e-3],
+    "data.init_args.reverse_complement, model.init_args.head.both_strands": [True, False],
+}
+"""Choices of a recipe, which are four options."""
+
 SIZES = {"train": 48, "validation": 24, "test": 24}
 
 

@@ -390,6 +390,8 @@ def _left(path: Path) -> dict[str, Any]:
     with (run / "metrics.csv").open(newline="") as file:
         left["metrics.csv"] = [_timeless(row) for row in csv.DictReader(file)]
     left |= {f"model/{file.name}": file.read_bytes() for file in (run / "model").iterdir()}
+    card = left["model/README.md"].decode()
+    left["model/README.md"] = re.sub(r"; time: [\d:]+;", ";", card)
     summary = re.findall(r"^ ?(steps|bases read|best \S+) +(\S.*?) *$", _said(path), re.MULTILINE)
     left["summary"] = summary or "no summary"
     config = yaml.safe_load((run / "config.yaml").read_text())

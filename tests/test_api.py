@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import dnamamba
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
+from dnamamba.config import BiMambaConfig
+from dnamamba.model.classifier import Classifier
+from dnamamba.model.heads import HeadConfig
 from dnamamba.model.language_model import LanguageModel
 
 
@@ -38,6 +42,38 @@ def test_unpacks_in_evaluation_mode(folder: Path, tokenizer: Tokenizer) -> None:
     assert isinstance(model, LanguageModel)
     assert not model.training
     assert own == tokenizer
+
+
+def test_a_model_says_what_it_is(folder: Path, model: LanguageModel, tokenizer: Tokenizer) -> None:
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert repr(dnamamba.load(folder)) == (
+        f"Pretrained({folder}: mamba, causal; d_model 32, n_layers 2, d_state 8; "
+        f"{count:,} parameters, float32 on cpu; predicts the next base)"
+    )
+    assert repr(dnamamba.Pretrained(model, tokenizer)).startswith("Pretrained(mamba, causal; ")
+    head = HeadConfig("multilabel", ("a", "b"))
+    labels = Classifier(BiMambaConfig(d_model=8, n_layers=1, d_state=2), head)
+    assert repr(dnamamba.Pretrained(labels, tokenizer)).endswith(
+        "float32 on cpu; predicts labels of sequences: a, b)"
+    )
+    assert "bimamba, bidirectional; d_model 8," in repr(dnamamba.Pretrained(labels, tokenizer))
+
+
+def test_a_model_is_moved_and_turned_into_another_type(folder: Path) -> None:
+    texts = ["ACGTTGCA", "GATTACA"]
+    whole = dnamamba.load(folder)
+    half = dnamamba.load(folder).to("cpu", "bfloat16")
+    assert (half.device, half.dtype) == (torch.device("cpu"), torch.bfloat16)
+    assert "bfloat16 on cpu" in repr(half)
+    np.testing.assert_allclose(half.embed(texts), whole.embed(texts), atol=0.1)
+    assert whole.to(dtype=torch.float64) is whole
+    assert whole.to().dtype == torch.float64
+    for value in ("int64", "float8_e4m3fn", "cuda", 3, "no"):
+        with pytest.raises(ValueError, match="dtype must be float32, float64, bfloat16 or float16"):
+            whole.to(dtype=value)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="device must be auto, cpu, cuda"):
+        whole.to("gpu")
+    assert whole.dtype == torch.float64
 
 
 def test_nothing_there_is_named(tmp_path: Path) -> None:

@@ -119,6 +119,16 @@ COMMANDS = {
         shared=False,
         on_device=False,
     ),
+    "push": Command(
+        "a model's folder with its card to the Hugging Face hub",
+        "dnamamba.commands.push:push",
+        (
+            "dnamamba push runs/quickstart/model owner/quickstart --license apache-2.0",
+            "dnamamba push model owner/model --private --message 'Trained for longer'",
+        ),
+        shared=False,
+        on_device=False,
+    ),
     "doctor": Command(
         "versions, devices, kernels tried, folders: what an issue report needs",
         "dnamamba.commands.doctor:doctor",

@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.utilities import rank_zero_only
 
+from dnamamba.cards import CARD, CardSettings
 from dnamamba.files import why_not_writable
 from dnamamba.training.callbacks import (
     BEFORE,
@@ -133,7 +134,10 @@ class RunFolder:
         print(f"{self.path} has no last.ckpt yet: the run begins anew", file=sys.stderr)
 
     def _files(self) -> list[Path]:
-        names = ("metrics.csv", "config.yaml", "model/config.json", "model/model.safetensors")
+        names = (
+            *("metrics.csv", "config.yaml"),
+            *(f"model/{name}" for name in ("config.json", "model.safetensors", CARD)),
+        )
         # The last checkpoint first: a kill on the way leaves nothing to resume.
         checkpoints = sorted(self.checkpoints.glob("*.ckpt"), key=lambda path: path != self.last)
         return [*checkpoints, *(self.path / name for name in names)]
@@ -145,6 +149,7 @@ def callbacks(
     checkpoint_every: int | None,
     log_every: int,
     progress_bar: bool = True,
+    card: CardSettings | None = None,
 ) -> list[pl.Callback]:
     """What a command adds to the trainer.
 
@@ -154,6 +159,7 @@ def callbacks(
         checkpoint_every: steps between two saves; None for a command that does not train.
         log_every: steps between two log lines.
         progress_bar: whether to show where the run stands.
+        card: what the model's card says that no run knows.
     """
     progress: list[pl.Callback] = []
     if progress_bar:
@@ -163,7 +169,7 @@ def callbacks(
     extra: list[Any] = [
         RunSummary(folder.path),
         MemoryForecast(),
-        ExportModel(folder.model),
+        ExportModel(folder.model, card),
         LastCheckpoint(folder.checkpoints, checkpoint_every),
     ]
     monitor = getattr(module, "monitor", None)

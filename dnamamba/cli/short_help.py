@@ -15,7 +15,7 @@ ALL = "--help-all"
 FIRST = {
     "run": (
         *("config", "run_dir", "ckpt_path", "overwrite", "checkpoint_every", "seed_everything"),
-        "print_config",
+        *("print_config", "card.license"),
     ),
     "data": (
         *("data.genomes", "data.length", "data.global_batch_size", "data.rows"),

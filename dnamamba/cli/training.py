@@ -19,6 +19,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.cards import CardSettings
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
 from dnamamba.cli.failures import explained
 from dnamamba.cli.launched import check_launched, end_with_launcher
@@ -142,6 +143,7 @@ class TrainingCLI(LightningCLI):
         parser.add_argument(
             "--checkpoint_every", type=int, default=500, help="Steps between saves of last.ckpt."
         )
+        parser.add_class_arguments(CardSettings, "card")  # one configuration serves all commands
         if self.fixed:
             for field in dataclasses.fields(Tokenizer):
                 name = f"tokenizer.{field.name}"
@@ -202,7 +204,9 @@ class TrainingCLI(LightningCLI):
         every = self.config["checkpoint_every"] if fit else None
         config["callbacks"] = _listed(config["callbacks"])
         progress_bar = config["enable_progress_bar"] is not False
-        extra = callbacks(self.folder, self.model, every, config["log_every_n_steps"], progress_bar)
+        card = self._get(self.config_init, "card") if fit else None
+        shown = config["log_every_n_steps"], progress_bar
+        extra = callbacks(self.folder, self.model, every, *shown, card)
         if not fit:
             self.save_config_callback = None
         try:

@@ -4,12 +4,14 @@ from typing import IO
 
 import numpy as np
 
-from dnamamba.commands.letters import LEGIBLE, draw_bases, lines_of
+from dnamamba.commands.letters import LEGIBLE, Lines, draw_bases, name_places
 from dnamamba.inference.attribution import Contributions
+from dnamamba.pictures import BASE_COLOURS, SMALL, legend_above, new_figure, save_png, styled
 
 __all__ = ["plot_contributions"]
 
 
+@styled()
 def plot_contributions(
     found: Contributions, contig: str, start: int, number: str, output: IO[bytes]
 ) -> None:
@@ -22,27 +24,26 @@ def plot_contributions(
         number: what is explained, and its unit.
         output: the file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
-    size = len(found.ref)
-    per_line, lines, width = lines_of(size)
-    figure = Figure(figsize=(width, 1.5 * lines + 0.7), dpi=150)
-    figure.set_layout_engine("constrained")
-    grid = figure.subplots(lines, 1, squeeze=False)[:, 0]
+    lines = Lines.of(len(found.ref))
+    figure = new_figure(1 + lines.width, 1.5 * lines.number + 0.7)
+    grid = figure.subplots(lines.number, 1, squeeze=False)[:, 0]
     margin = 0.05 * max(float(np.ptp([*found.values, 0.0])), 1e-6)
     limits = min(found.values.min(), 0) - margin, max(found.values.max(), 0) + margin
-    step = max(1, per_line // 10)
+    as_letters = lines.each <= LEGIBLE
     for line, axes in enumerate(grid):
-        columns = slice(line * per_line, min((line + 1) * per_line, size))
+        columns = lines.columns(line)
         ref = found.ref[columns]
-        draw_bases(axes, ref, found.values[columns], per_line <= LEGIBLE)
+        draw_bases(axes, ref, found.values[columns], as_letters)
         axes.set_ylim(*limits)
-        axes.set_xlim(-0.5, per_line - 0.5)
-        ticks = range(0, len(ref), step)
-        axes.set_xticks(ticks, [f"{start + columns.start + at:,}" for at in ticks], fontsize=7)
-        axes.set_ylabel("contribution", fontsize=7)
-    place = f"{contig}:{start:,}-{start + size:,}"
-    grid[0].set_title(f"{place}, contributions to {number}", fontsize=9)
-    grid[-1].set_xlabel("position (0-based)", fontsize=8)
-    FigureCanvasAgg(figure).print_png(output)
+        axes.set_xlim(-0.5, lines.each - 0.5)
+        axes.set_ylabel("contribution", fontsize=SMALL)
+        name_places(axes, start + columns.start, len(ref), lines.step)
+    place = f"{contig}:{start:,}-{start + lines.size:,}"
+    grid[0].set_title(f"{place}\ncontributions to {number}")
+    grid[-1].set_xlabel(f"position in {contig} (0-based)")
+    if not as_letters:
+        colours = [Patch(color=colour, label=base) for base, colour in BASE_COLOURS.items()]
+        legend_above(figure, len(colours), handles=colours)
+    save_png(figure, output)

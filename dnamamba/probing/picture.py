@@ -5,22 +5,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnamamba.files import Opened, replacing
+from dnamamba.pictures import (
+    COLOURS,
+    GREYS,
+    WIDE,
+    grid,
+    legend_above,
+    new_figure,
+    save_png,
+    shortened,
+    styled,
+)
 from dnamamba.probing.rows import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["COLOURS", "GREYS", "draw"]
-
-# Of Okabe and Ito, told apart by the colour-blind; what no model made is grey.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-GREYS = ("#444444", "#888888", "#b0b0b0")
+__all__ = ["draw"]
 
 _MARKS = ("o", "s")
 _LINES = ("-", "--")
 _LETTERS = 28  # of a model's name
 
 
+@styled()
 def draw(
     rows: Sequence[Row], metric: str, shown: str, path: Path, opened: Opened = replacing
 ) -> None:
@@ -33,31 +41,26 @@ def draw(
         path: the PNG.
         opened: how the file is opened.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     layers = list(dict.fromkeys(row.layer for row in rows if row.layer is not None))
     swept = len(layers) > 1
     features = list(dict.fromkeys(row.features for row in rows))
-    size = (max(6.4, 3 + 0.5 * len(layers)), 4.2) if swept else (7.0, 1.5 + 0.75 * len(features))
-    figure = Figure(figsize=size, dpi=140, layout="constrained")
-    axes = figure.add_subplot()
+    size = (max(WIDE, 3 + 0.5 * len(layers)), 4.4) if swept else (WIDE, 1.5 + 0.75 * len(features))
+    figure = new_figure(*size)
+    axes = figure.subplots()
     folds = len(rows[0].folds)
     spread = f"mean, sample deviation over {folds} folds"
     if swept:
         _lines(axes, rows, metric, layers)
         axes.set_xlabel("hidden states behind block (final: behind the last norm)")
         axes.set_ylabel(f"{shown}\n({spread})")
-        axes.grid(axis="y", color="0.88", linewidth=0.8)
+        grid(axes, "y")
     else:
         _dots(axes, rows, metric, features)
         axes.set_xlabel(f"{shown} ({spread}; small: each fold)")
-        axes.grid(axis="x", color="0.88", linewidth=0.8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
-    figure.legend(loc="outside upper center", ncols=3 if swept else 2, frameon=False, fontsize=9)
+        grid(axes, "x")
+    legend_above(figure, 3 if swept else 2)
     with opened(path) as file:
-        FigureCanvasAgg(figure).print_png(file)
+        save_png(figure, file)
 
 
 def _dots(axes: "Axes", rows: Sequence[Row], metric: str, features: Sequence[str]) -> None:
@@ -68,7 +71,7 @@ def _dots(axes: "Axes", rows: Sequence[Row], metric: str, features: Sequence[str
         values, (mean, deviation, _) = row.values(metric), row.spread(metric)
         colour, mark = _colour(row), _MARKS[number]
         below = [at + 0.1] * len(values)
-        axes.plot(values, below, mark, color=colour, alpha=0.5, markersize=3.5, linewidth=0)
+        axes.plot(values, below, mark, color=colour, alpha=0.5, markersize=3.5, markeredgewidth=0)
         if mean is not None:
             axes.errorbar(
                 mean, at, xerr=deviation or 0, color=colour, marker=mark, markersize=8,
@@ -79,7 +82,7 @@ def _dots(axes: "Axes", rows: Sequence[Row], metric: str, features: Sequence[str
         axes.plot(
             [], [], _MARKS[number], color=GREYS[0], markerfacecolor=face, markersize=7, label=name
         )
-    axes.set_yticks(range(len(features)), [_short(name) for name in features])
+    axes.set_yticks(range(len(features)), [shortened(name, _LETTERS) for name in features])
     axes.set_ylim(len(features) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
 
@@ -95,7 +98,7 @@ def _lines(axes: "Axes", rows: Sequence[Row], metric: str, layers: Sequence[int 
         known = [(layer, mean, spread or 0) for layer, mean, spread in spreads if mean is not None]
         if known:
             shift = 0.3 * ((place + 0.5) / beside - 0.5)  # bars stand side by side
-            number, label = learners.index(learner), f"{_short(features)}, {learner}"
+            number, label = learners.index(learner), f"{shortened(features, _LETTERS)}, {learner}"
             _line(axes, known, layers, _colour(some[0]), number, shift, label)
     names = ["final" if layer == -1 else str(layer) for layer in layers]
     axes.set_xticks(range(len(layers)), names)
@@ -130,8 +133,3 @@ def _line(
 
 def _colour(row: Row) -> str:
     return {"k-mers": COLOURS[1], "random weights": GREYS[1]}.get(row.features, COLOURS[0])
-
-
-def _short(name: str) -> str:
-    """The end of a name, which is what tells folders apart."""
-    return name if len(name) <= _LETTERS else f"…{name[1 - _LETTERS :]}"

@@ -3,12 +3,23 @@
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.files import Opened, replacing
+from dnamamba.pictures import (
+    COLOURS,
+    GREYS,
+    SMALL,
+    WIDE,
+    grid,
+    legend_above,
+    new_figure,
+    save_png,
+    styled,
+)
 from dnamamba.report.comparison import UNIFORM_BITS
 
 if TYPE_CHECKING:
@@ -17,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "plot_curve", "read_curve"]
 
 Floats = NDArray[np.float64]
+
+_UNITS = ((1e9, "Gb"), (1e6, "Mb"), (1e3, "kb"), (1.0, "bases"))
 
 
 class Curve(NamedTuple):
@@ -49,6 +62,7 @@ def read_curve(metrics: Path, stage: str) -> Curve:
     return Curve(step, bits)
 
 
+@styled()
 def plot_curve(
     output: Path,
     train: Curve,
@@ -70,26 +84,23 @@ def plot_curve(
         opened: how the file is opened.
         lengths: (step, bases in a window) of each stage of the run, where there are several.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.6, 4.4), dpi=160, layout="constrained")
-    axes = figure.add_subplot()
-    mega = bases_per_step / 1e6
-    axes.plot(train.step * mega, train.bits, color="#9db8d9", linewidth=1, label="Mamba training")
-    axes.plot(
-        validation.step * mega,
-        validation.bits,
-        color="#1f4e8c",
-        linewidth=1.8,
-        marker="o",
-        markersize=3,
-        label="Mamba validation",
-    )
+    figure = new_figure(WIDE, 4.4)
+    axes = figure.subplots()
+    steps = np.concatenate([train.step, validation.step])
+    most = bases_per_step * float(steps.max(initial=1))
+    scale, unit = next((scale, unit) for scale, unit in _UNITS if most >= scale or scale == 1)
+    bases = bases_per_step / scale
+    dots: Any = {"marker": "o", "markersize": 3}
+    alone: Any = dots if len(train.step) == 1 else {}
+    pale: Any = {"color": COLOURS[5], "linewidth": 1}
+    axes.plot(train.step * bases, train.bits, label="Mamba training", **pale, **alone)
+    if len(validation.step):  # a run cut short has none yet
+        dark: Any = {"color": COLOURS[0], **dots}
+        axes.plot(validation.step * bases, validation.bits, label="Mamba validation", **dark)
     if markov is not None:
-        axes.axhline(markov[0], color="#c0392b", linestyle="--", linewidth=1.2, label=markov[1])
-    axes.axhline(UNIFORM_BITS, color="0.45", linestyle=":", linewidth=1.2, label="uniform")
-    axes.set_xlabel("bases seen (millions)")
+        axes.axhline(markov[0], color=COLOURS[1], linestyle="--", label=markov[1])
+    axes.axhline(UNIFORM_BITS, color=GREYS[1], linestyle=":", label="uniform")
+    axes.set_xlabel(f"bases seen ({unit})" if scale > 1 else "bases seen")
     axes.set_ylabel("bits per base" if markov is not None else "bits per masked base")
     # The first steps, when all ids are still likely, would squeeze the rest into a line.
     values = np.concatenate([train.bits, validation.bits, [markov[0] if markov else UNIFORM_BITS]])
@@ -97,11 +108,11 @@ def plot_curve(
     margin = 0.15 * (high - low)
     axes.set_ylim(low - margin, high + margin)
     axes.set_xlim(left=0)
-    _mark(axes, [(step * mega, length) for step, length in lengths])
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(frameon=False, loc="outside upper center", ncols=4, fontsize=9, columnspacing=1.5)
+    grid(axes, "y")
+    _mark(axes, [(step * bases, length) for step, length in lengths])
+    legend_above(figure, 4)
     with opened(output) as file:
-        FigureCanvasAgg(figure).print_png(file)
+        save_png(figure, file)
 
 
 def _mark(axes: "Axes", stages: Sequence[tuple[float, int]]) -> None:
@@ -111,7 +122,7 @@ def _mark(axes: "Axes", stages: Sequence[tuple[float, int]]) -> None:
         if start > end:
             break
         if start:
-            axes.axvline(start, color="0.75", linewidth=0.8, zorder=0)
+            axes.axvline(start, color=GREYS[2], linewidth=0.8, zorder=0)
         axes.annotate(
             f"windows of {length:,} bp",
             (start, 0),
@@ -119,6 +130,7 @@ def _mark(axes: "Axes", stages: Sequence[tuple[float, int]]) -> None:
             xytext=(3, 4),
             textcoords="offset points",
             rotation=90,
-            fontsize=8,
-            color="0.35",
+            fontsize=SMALL,
+            color=GREYS[0],
+            bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5},
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from benchmark_cases import FOUR
 from filelock import FileLock
 from published import FOREIGN
 
@@ -108,12 +109,15 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Toys:
 
 @pytest.fixture
 def benchmark(tmp_path: Path) -> Benchmark:
-    """The command on the CPU, with its output in ``out``."""
+    """The command on the CPU, with its output in ``out``; it tries four choices."""
+
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(json.dumps({"choices": FOUR}))  # JSON is YAML
 
     def run(tasks: Any, models: Any, *flags: str) -> int:
         words = [tasks] if isinstance(tasks, str) else [*tasks]
         named = [models] if isinstance(models, str) else [*models]
-        where = ["-o", str(tmp_path / "out"), "--device", "cpu"]
+        where = ["-o", str(tmp_path / "out"), "--device", "cpu", "--recipe", str(recipe)]
         return main(["benchmark", *words, "--models", *named, *where, *flags])
 
     return run
@@ -153,7 +157,8 @@ def test_an_own_table_and_two_models_give_the_whole_table(
         ("model", "ph-tiny"),
     ]
     assert {(line["runs"], line["test"]) for line in found.values()} == {("1", "16")}
-    assert json.loads(found["model", "ours"]["chosen"]) in Recipe.read().options()
+    options = Recipe.read().changed({"choices": FOUR}).options()
+    assert json.loads(found["model", "ours"]["chosen"]) in options
     content = json.loads((tmp_path / "out" / "table.json").read_text())
     assert len(content["rows"]) == 26
     assert content["machine"]["device"] == "CPU"
@@ -192,7 +197,7 @@ def test_a_run_that_fails_leaves_the_others(
     toys.wrong = {f"own/motif, model, {model}, seed 1"}
     assert benchmark(table, model, "--seeds", "2") == 1
     said = capsys.readouterr()
-    assert f"own/motif, model, {model}, seed 1: FAILED: ValueError: it went wrong" in said.err
+    assert "own/motif, model, ours, seed 1: FAILED: ValueError: it went wrong" in said.err
     assert said.err.rstrip().endswith("and what waited for them, again")
     assert "1 of 17 runs failed" in said.err
     assert "- motif, ours: 0 of 2 runs, 1 failed" in said.out

@@ -9,7 +9,10 @@ from cli_cases import config
 from dnamamba.cli import main
 from dnamamba.cli.runs import RunFolder
 
-RUN = ("metrics.csv", "config.yaml", "model/config.json", "checkpoints/last.ckpt")
+RUN = (
+    *("metrics.csv", "config.yaml", "checkpoints/last.ckpt"),
+    *("model/config.json", "model/README.md"),
+)
 FOUND = ("test.json", "predictions.parquet", "predictions-1.tsv", "confusion.png", "roc.png")
 
 

@@ -25,6 +25,7 @@ def test_what_a_run_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         "checkpoints/last.ckpt",
         "config.yaml",
         "metrics.csv",
+        "model/README.md",
         "model/config.json",
         "model/model.safetensors",
     ]

@@ -12,6 +12,7 @@ from models import opinionated
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
+from dnamamba.commands import attribution_plot
 from dnamamba.config import MambaConfig
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.attribution import attribute
@@ -101,7 +102,8 @@ def test_regions_of_a_language_model(folder: Path, recwarn: pytest.WarningsRecor
     assert (folder / "lm-out.tsv").read_text().count("\n") == 1 + 20 + 10 + 15
 
 
-def test_too_few_steps_are_said(folder: Path) -> None:
+def test_too_few_steps_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attribution_plot, "LEGIBLE", 9)  # areas, and what their colours are
     flags = ("--region", "one:0-20", "--steps", "1", "--baseline", "N")
     with pytest.warns(UserWarning, match="of one:0-20 to .* raise steps"):
         assert _run(folder, "attribute", "lm", "few", *flags) == 0

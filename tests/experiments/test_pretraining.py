@@ -82,7 +82,7 @@ def test_the_recipes_of_the_models(script: Script) -> None:
     known = models.read_models()
     assert [*known] == ["vertebrate-0.5m", "vertebrate-masked-0.5m", "vertebrate-masked-2m"]
     causal, small, large = (model.settings() for model in known.values())
-    assert "objective" not in causal["model"]
+    assert causal["model"]["objective"] == {"name": "next_base"}
     assert small["model"]["objective"]["share"] == large["model"]["objective"]["share"] == 0.15
     assert (small["model"]["model"]["d_model"], large["model"]["model"]["d_model"]) == (128, 256)
     assert (small["trainer"]["max_steps"], large["trainer"]["max_steps"]) == (4000, 5200)

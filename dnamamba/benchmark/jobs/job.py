@@ -49,8 +49,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What it is called in messages."""
-        parts = [self.task.key, self.column, self.model, f"seed {self.seed}"]
+        """What it is called, and no other."""
+        return self.called(self.model)
+
+    def called(self, model: str | None) -> str:
+        """What it is called where its model is ``model``."""
+        parts = [self.task.key, self.column, model, f"seed {self.seed}"]
         if self.task.folds > 1:
             parts.append(f"fold {self.fold}")
         if self.choice is not None:

@@ -1,30 +1,29 @@
 """How many runs go side by side.
 
-What the eight GUE tasks with a training part take on one H200, model, scratch and frozen, one seed,
-by a model of 4 x 256 (2 M) and the package's recipe, four choices tried in 0.2 of a run each:
-million bases, and seconds of a GPU that always has work, at 3.5 Mb/s in training and 12 in reading.
+What the eight GUE tasks with training parts take on one H200, model, scratch and frozen, one seed,
+by a model of 4 x 256 (1.9 M) and the own recipe, two choices tried in 0.2 of a run each. Eight
+runs side by side made 183 steps a second of 128 rows, and 250 of 32 (measured with four choices):
 
-===========  =====  ============  =======  ========  ======  ========  =======  ====
-task         batch  steps: whole  a trial  training  frozen  held out  batches     s
-===========  =====  ============  =======  ========  ======  ========  =======  ====
-tf/0           128          3600      720     167.6    13.5      16.6      102    50
-tf/1           128          3600      720     167.6    12.8      16.6      102    50
-tf/2           128          2960      590     137.7     8.1      16.6      102    41
-mouse/0         32          3600      720      41.9     2.9      13.4      102    13
-mouse/2         32          1630      320      18.8     1.2       5.4      102     6
-core all       128          3600      720     116.1    14.9      68.0      612    40
-core noTATA    128          3600      720     116.1    13.4      60.9      612    39
-core TATA       32          3060      610      24.7     1.5       7.0      102     8
-all                                           790.5    68.3     204.5     1836   249
-===========  =====  ============  =======  ========  ======  ========  =======  ====
+===========  =====  ============  =======  ============  ===
+task         batch  steps: whole  a trial  both columns    s
+===========  =====  ============  =======  ============  ===
+tf/0           128          3600      720        10,080   55
+tf/1           128          3600      720        10,080   55
+tf/2           128          2960      590         8,280   45
+mouse/0         32          3600      720        10,080   40
+mouse/2         32          1630      320         4,540   18
+core all       128          3600      720        10,080   55
+core noTATA    128          3600      720        10,080   55
+core TATA       32          3060      610         8,560   34
+all                                              71,780  357
+===========  =====  ============  =======  ============  ===
 
-Training is 92,000 steps, a launch each where they are captured as a graph. What is held out, 50
-validations and a test in each fine-tuned column, is read launch by launch, in so many batches: a
-fifteenth of the time. Steps of 32 rows do not fill a GPU, and take longer than their bases say. The
-longest chain, a trial and then the whole run, is 16 s of a GPU, so that all runs end together.
+A step of 32 rows costs nearly what one of 128 does: its kernels are short, and those of two
+processes never run at the same time. The longest chain, a trial and then the whole run, is 190 s
+beside seven others.
 
-Beside it a core learns a forest from the vectors of a large task in about 80 s, of all sixteen in
-970: 8 cores in 2 minutes. A core reads a task's files in 1 s, and counts its leaks in 4.
+The frozen columns take 14 to 134 s each, eight at a time, and end before. A core counts a task's
+leaks in up to 5 s and its k-mers in up to 27.
 """
 
 import os

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Any
 from dnamamba.benchmark.runs.heading import Heading
 from dnamamba.benchmark.table.table import METRICS, Line, Table
 from dnamamba.files import Opened, replacing
-from dnamamba.probing.picture import COLOURS, GREYS
+from dnamamba.pictures import (
+    COLOURS,
+    GREYS,
+    WIDEST,
+    band,
+    fitting,
+    grid,
+    legend_above,
+    new_figure,
+    save_png,
+    styled,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 _BASELINES = {"kmers": "D", "random": "o", "scratch": "o"}
-_WIDTH = 9.0  # inches
 _LETTERS = 36  # in a line of a task's title
 _SHAPES = ("o", "s", "^", "v", "P", "X")
 
 
+@styled()
 def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
     """Draw it; a file that stands there is replaced.
 
@@ -32,40 +43,30 @@ def draw(table: Table, output: Path, opened: Opened = replacing) -> None:
         output: the PNG.
         opened: how the file is opened.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     headings = [h for h in table.headings if any(h.key in line.cells for line in table.lines)]
     n = max(1, len(table.lines))
-    columns = _legend_columns(headings)
+    longest = max((len(heading.title) for heading in headings), default=0)
+    columns = fitting(longest, WIDEST, most=min(4, max(1, len(headings))))
     height = 0.9 + n * max(0.42, 0.1 * len(headings)) + 0.2 * -(-len(headings) // columns)
-    figure = Figure(figsize=(_WIDTH, height), dpi=140, layout="constrained")
-    axes = figure.add_subplot()
+    figure = new_figure(WIDEST, height)
+    axes = figure.subplots()
     metrics = {METRICS.get(line.metric, line.metric) for line in table.lines}
     for i in range(0, n, 2):
-        axes.axhspan(i - 0.5, i + 0.5, color="0.96", zorder=0, linewidth=0)
+        band(axes, i - 0.5, i + 0.5)
     for number, heading in enumerate(headings):
         offset = 0.74 * ((number + 0.5) / len(headings) - 0.5)
         _marks(axes, table, heading, offset, _style(heading, headings))
     titles = [_title(line, several=len(metrics) > 1) for line in table.lines]
-    axes.set_yticks(range(len(titles)), titles, fontsize=9)
+    axes.set_yticks(range(len(titles)), titles)
     axes.set_ylim(n - 0.5, -0.5)
     figure_name = metrics.pop() if len(metrics) == 1 else "the task's figure"
     axes.set_xlabel(f"{figure_name} on the test part")
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="0.88", linewidth=0.8)
-    axes.set_axisbelow(True)
-    if axes.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside upper center", ncols=columns, frameon=False)
+    grid(axes, "x")
+    legend_above(figure, columns)
     with opened(output) as file:
-        FigureCanvasAgg(figure).print_png(file)
-
-
-def _legend_columns(headings: Sequence[Heading]) -> int:
-    """As many as the longest title leaves room for."""
-    longest = max((len(heading.title) for heading in headings), default=0)
-    return max(1, min(4, len(headings), int(_WIDTH / (0.7 + 0.085 * longest))))
+        save_png(figure, file)
 
 
 def _title(line: Line, several: bool) -> str:

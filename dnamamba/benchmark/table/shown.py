@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from dnamamba.benchmark.jobs.job import Job, Row
+from dnamamba.benchmark.jobs.names import short_names
 from dnamamba.benchmark.runs.outcomes import Outcome
 from dnamamba.benchmark.runs.plan import Plan
 from dnamamba.benchmark.runs.store import Store, hash_of
@@ -52,6 +53,8 @@ class Progress:
 
     def __init__(self, planned: Plan, store: Store, logs: Path) -> None:
         self._jobs = {job.name: job for job in planned.order}
+        models = {job.model: None for job in planned.order if job.model is not None}
+        self._models = short_names([*models])
         self._store, self._logs = store, logs
         self._total = len(planned.order)
         self._done = self._total - len(planned.missing(store))
@@ -91,9 +94,8 @@ class Progress:
             self.failed[job.name] = last = outcome.error.rstrip().rpartition("\n")[2]
             said = f"FAILED: {last} (whole text in {log})"
         counted = f"{self._done:>{len(str(self._total))}} of {self._total}"
-        print(
-            f"{counted}  {outcome.seconds:6.1f} s  {job.name}: {said}", file=sys.stderr, flush=True
-        )
+        called = job.called(job.model and self._models[job.model])
+        print(f"{counted}  {outcome.seconds:6.1f} s  {called}: {said}", file=sys.stderr, flush=True)
 
 
 def _log_name(job: Job) -> str:

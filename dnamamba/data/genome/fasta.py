@@ -129,7 +129,15 @@ class Genome:
     def read_joined(
         self, contigs: ArrayLike, starts: ArrayLike, lengths: ArrayLike
     ) -> NDArray[np.uint8]:
-        """Bases of a batch of windows, end to end; arguments and errors of ``read_into``.
+        """Bases of a batch of windows, end to end: ``read_into`` without its ``out``.
+
+        Args:
+            contigs: (B,) integers, numbers of contigs (see ``contigs``).
+            starts: (B,) integers, 0-based.
+            lengths: (B,) integers, or one for all.
+
+        Raises:
+            ValueError: see ``read_into``.
 
         Returns:
             (sum of the lengths,) uint8.

@@ -13,6 +13,7 @@ from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.genome.several import open_genomes
 from dnamamba.data.modules.position import rank_and_world
 from dnamamba.data.modules.resumable import DataPart, ResumableDataModule
+from dnamamba.data.modules.sources import SourceFile, of_genomes, of_regions
 from dnamamba.data.samples.stages import StagedDataset
 from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
@@ -213,6 +214,16 @@ class GenomeDataModule(ResumableDataModule):
             return StagedDataset(stages, self.stages) if self.lengths.varies else stages[0]
         in_lanes = self.carries_state and part != "predict"
         return self._read(part, self._held_out_tape(part) if in_lanes else self.windows(part))
+
+    def sources(self) -> list[SourceFile]:
+        """The genomes, and the BED files of windows and split."""
+        parts = [f"genome, weight {weight:g}" for weight in self.weights or ()]
+        parts = parts or ["genome"] * len(self.genome_paths)
+        opened = zip(parts, self.genome_paths, self.genomes.values(), strict=True)
+        return [*of_genomes(opened), *of_regions(self.window_config, self.split)]
+
+    def summary(self) -> list[str]:
+        return list(self.plans.report)
 
     def largest_samples(self) -> list[tuple[int, tuple[int, ...]]]:
         return [(stage.windows, (stage.length,)) for stage in self.lengths.stages]

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.utilities import rank_zero_info
 from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
@@ -26,6 +27,7 @@ class LabelledDataModule(ResumableDataModule):
     ) -> None:
         super().__init__(tokenizer, global_batch_size, seed, num_workers)
         self._codec: Codec | None = None
+        self._said: list[str] = []
 
     @abstractmethod
     def read_labelled(self) -> Codec:
@@ -34,6 +36,14 @@ class LabelledDataModule(ResumableDataModule):
     @abstractmethod
     def read_unlabelled(self) -> None:
         """Read what is to be predicted, if there is anything, once."""
+
+    def summary(self) -> list[str]:
+        return list(self._said)
+
+    def say(self, line: str) -> None:
+        """A line of ``summary``, on the terminal, too."""
+        self._said.append(line)
+        rank_zero_info(line)
 
     def load(self, stage: str | None) -> None:
         """Read the data: for ``predict`` no labels are needed."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.modules.position import Position, rank_and_world
+from dnamamba.data.modules.sources import SourceFile
 from dnamamba.data.samples.loader import SampleDataset, SampleLoader
 from dnamamba.data.samples.stages import Stages
 from dnamamba.settings import plain, typed
@@ -94,6 +95,14 @@ class ResumableDataModule(pl.LightningDataModule, ABC):
     def steps_of_epoch(self) -> int:
         """Whole optimiser steps: Lightning ends an epoch with a step, however few its batches."""
         return max(len(self.dataset("train")) // self.global_batch_size, 1)
+
+    def sources(self) -> list[SourceFile]:
+        """The files that training and held-out parts are read from; a subclass lists its own."""
+        return []
+
+    def summary(self) -> list[str]:
+        """A line a part that has been read, as it was said on the terminal: how much there is."""
+        return []
 
     def largest_samples(self) -> list[tuple[int, tuple[int, ...]]]:
         """Samples of a training step, and the shape of the largest, of each stage of a run."""

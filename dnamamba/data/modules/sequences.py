@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
+from pytorch_lightning.utilities import rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.genome.fasta import Genome
@@ -22,10 +22,13 @@ from dnamamba.data.labelled.signal import Signal, SignalRegions
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
+from dnamamba.data.modules.sources import SourceFile, of_parts
 from dnamamba.data.samples.order import SampleOrder
 from dnamamba.settings import plain, typed
 
 __all__ = ["LabelledFiles", "LabelledSequenceDataModule"]
+
+_LABELLED = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
 
     def read_labelled(self) -> Codec:
         """Read the labelled files."""
-        files = {name: getattr(self.files, name) for name in ("train", "validation", "test")}
+        files = {name: getattr(self.files, name) for name in _LABELLED}
         parts, left_out = read_splits(files, self.fields, self.labels, self.split, self._regions())
         if left_out:
             rank_zero_warn(f"{self.labels.leaves_out} leaves out {left_out:,} records")
@@ -164,7 +167,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
                 targets = codec.encode(labels, places)
                 records = encode_examples(examples, self.tokenizer, self.length, targets)
                 self._records[name] = records
-                rank_zero_info(_described(name, examples, self.labels))
+                self.say(_described(name, examples, self.labels))
         return codec
 
     def read_unlabelled(self) -> None:
@@ -192,6 +195,10 @@ class LabelledSequenceDataModule(LabelledDataModule):
         if part == "train":
             order = SampleOrder(len(records.ids), self.seed, True, self.reverse_complement)
         return LabelledDataset(records, self.tokenizer, self.length, order)
+
+    def sources(self) -> list[SourceFile]:
+        """The labelled files."""
+        return [*of_parts({name: getattr(self.files, name) for name in _LABELLED})]
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""

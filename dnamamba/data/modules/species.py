@@ -16,6 +16,7 @@ from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
+from dnamamba.data.modules.sources import SourceFile, of_genomes, of_regions
 from dnamamba.data.windows.build import make_plans
 from dnamamba.data.windows.dataset import WindowDataset
 from dnamamba.data.windows.plan import Plans, WindowPlan
@@ -186,6 +187,15 @@ class SpeciesDataModule(LabelledDataModule):
             padded=True,
             labels=None if part == "predict" else plans.contigs.genome,
         )
+
+    def sources(self) -> list[SourceFile]:
+        """The genomes of the species, and the BED files of windows and split."""
+        opened = zip(self.species.items(), self.plans.genomes.values(), strict=True)
+        genomes = of_genomes((f"species {name}", path, genome) for (name, path), genome in opened)
+        return [*genomes, *of_regions(self.window_config, self.split)]
+
+    def summary(self) -> list[str]:
+        return list(self.plans.report)
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""

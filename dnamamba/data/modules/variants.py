@@ -17,6 +17,7 @@ from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.labelled.splits import shared_sequences
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
+from dnamamba.data.modules.sources import SourceFile, of_genomes, of_parts
 from dnamamba.data.samples.order import SampleOrder
 from dnamamba.data.variants.checks import VariantChecks
 from dnamamba.data.variants.dataset import VariantDataset
@@ -28,6 +29,8 @@ from dnamamba.settings import plain, typed
 __all__ = ["VariantDataModule", "VariantFiles"]
 
 Vcfs = str | list[str]
+
+_LABELLED = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ class VariantDataModule(LabelledDataModule):
 
     def read_labelled(self) -> Codec:
         """Read the labelled VCFs."""
-        vcfs = {part: getattr(self.files, part) for part in ("train", "validation", "test")}
+        vcfs = {part: getattr(self.files, part) for part in _LABELLED}
         reading = self.genome, self.fields, self.labels, self.checks, self.length
         parts, guard = read_variant_splits(vcfs, self.split, *reading)
         if guard:
@@ -149,7 +152,7 @@ class VariantDataModule(LabelledDataModule):
             self._targets[name] = codec.encode(
                 [row.label for row in part], [row.where for row in part]
             )
-            rank_zero_info(_described(name, part, self.labels))
+            self.say(_described(name, part, self.labels))
         return codec
 
     def read_unlabelled(self) -> None:
@@ -186,6 +189,11 @@ class VariantDataModule(LabelledDataModule):
             order = SampleOrder(len(variants), self.seed, True, self.reverse_complement)
         targets = self._targets.get(part)
         return VariantDataset(self.genome, variants, self.length, self.tokenizer, targets, order)
+
+    def sources(self) -> list[SourceFile]:
+        """The reference, and the labelled VCFs."""
+        reference = of_genomes([("reference", self.files.genome, self.genome)])
+        return [*reference, *of_parts({part: getattr(self.files, part) for part in _LABELLED})]
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""

@@ -56,6 +56,11 @@ class BestCheckpoint(ModelCheckpoint):
         return Path(self.format_checkpoint_name({}))
 
     @property
+    def step(self) -> int | None:
+        """Optimiser steps after which the best was saved; None before, or where nobody knows."""
+        return self._step
+
+    @property
     def state_key(self) -> str:
         # Runs of before this class kept the state under Lightning's name.
         return super().state_key.replace(type(self).__qualname__, ModelCheckpoint.__qualname__, 1)

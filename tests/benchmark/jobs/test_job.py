@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmark_cases import SIZES, task_of, write_part
+from benchmark_cases import FOUR, SIZES, task_of, write_part
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
@@ -106,18 +106,19 @@ def test_the_first_seed_waits_for_the_trials(root: Path, tmp_path: Path) -> None
     def make(recipe: Recipe, choice: int | None = None, fold: int = 0) -> Job:
         return job_of(TASK, "model", root, recipe, typed, fold=fold, choice=choice)
 
-    trials = [make(RECIPE, choice, 1) for choice in range(len(RECIPE.options()))]
+    tried = RECIPE.changed({"choices": FOUR})
+    trials = [make(tried, choice, 1) for choice in range(len(tried.options()))]
     assert len({job.key for job in trials}) == len(trials) > 1
-    assert make(RECIPE, fold=1).after == tuple(job.key for job in trials)
+    assert make(tried, fold=1).after == tuple(job.key for job in trials)
     assert trials[1].after == ()
     assert trials[1].name == f"own/small, model, {typed}, seed 1, choice 2"
     assert make(RECIPE.changed({RATE: 1e-3, "choices": {}})).after == ()
 
-    more = RECIPE.changed({"choices": {**RECIPE.choices, RATE: [1e-3, *RECIPE.choices[RATE]]}})
-    assert {*make(RECIPE).after} < {*make(more).after}  # what was tried need not be again
-    others = RECIPE.changed({"trial": 0.5}), RECIPE.changed({"epochs": 3})
+    more = RECIPE.changed({"choices": {**FOUR, RATE: [1e-3, 2e-3, 4e-3]}})
+    assert {*make(RECIPE).after} < {*make(tried).after} < {*make(more).after}  # tried once
+    others = tried.changed({"trial": 0.5}), tried.changed({"epochs": 3})
     for recipe in others:
-        assert not {*make(RECIPE).after} & {*make(recipe).after}
+        assert not {*make(tried).after} & {*make(recipe).after}
 
 
 def test_jobs_travel(root: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ OWN = Recipe.read()
 
 def test_the_packages_own() -> None:
     assert OWN.options()
-    assert RATE in OWN.choices
+    assert RATE in OWN.settings
     assert OWN.section("trainer")["gradient_clip_val"] > 0
     assert OWN.section("data") == {}
     for option in OWN.options():
@@ -44,12 +44,15 @@ def test_a_short_run_is_validated_as_often_as_it_has_steps() -> None:
 
 def test_a_file_replaces_what_it_names(tmp_path: Path) -> None:
     file = tmp_path / "recipe.yaml"
-    file.write_text("epochs: 3\nsteps: {least: 5, most: 7}\nsettings: {trainer.precision: 32-true}")
+    file.write_text(
+        f"epochs: 3\nsteps: {{least: 5, most: 7}}\nsettings: {{trainer.precision: 32-true}}\n"
+        f"choices: {{{RATE}: [1e-3, 4e-3], {STRANDS}: [true, false]}}"
+    )
     recipe = Recipe.read(file, {"steps.most": 6, RATE: 2e-3})
     assert recipe.epochs == 3
     assert recipe.steps == {"least": 5, "most": 6}
     assert recipe.settings == {**OWN.settings, "trainer.precision": "32-true", RATE: 2e-3}
-    assert RATE not in recipe.choices  # what is set is not chosen
+    assert [*recipe.choices] == [STRANDS]  # what is set is not chosen
     assert all(RATE not in option for option in recipe.options())
     assert OWN.options() != [{}]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmark_cases import FOUR
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
@@ -41,7 +42,8 @@ def model(tmp_path: Path) -> str:
 
 
 def planned(entries: list[Entry], model: str, seeds: int = 2) -> Plan:
-    return plan(entries, [model], seeds, ["frozen", "fine-tuned", "zero-shot"], Recipe.read())
+    protocols = ["frozen", "fine-tuned", "zero-shot"]
+    return plan(entries, [model], seeds, protocols, Recipe.read().changed({"choices": FOUR}))
 
 
 def row(plan: Plan, store: Store, job: Job) -> None:
