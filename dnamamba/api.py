@@ -269,8 +269,15 @@ class Pretrained:
     ) -> "list[Contributions]":
         """``dnamamba.attribute`` with this model: what each base adds to what it says.
 
-        To the log-odds or logit of a label, or a language model's log-likelihood. ``column`` is
-        that of ``embed``.
+        To the log-odds or logit of a label, or a language model's log-likelihood.
+
+        Args:
+            sequences: see ``embed``.
+            column: see ``embed``.
+            **settings: ``method``, ``label`` and others of ``dnamamba.attribute``.
+
+        Raises:
+            ValueError: see ``dnamamba.attribute``; or a table without such a column.
         """
         from dnamamba.inference.attribution import attribute
 

@@ -65,7 +65,7 @@ def attribute_regions(
         region: contig:start-end, 0-based and half-open as in BED.
         bed: regions instead of one; those that overlap are joined.
         method: integrated, gradients on the way from the baseline, which add up; gradient, the one
-            at the sequence, in a pass; or substitution, each base by each other, three passes a
+            at the sequence, in a pass; or substitution, each base by each other, four passes a
             base.
         label: of a fine-tuned model with several labels; of two the second, unless this says
             otherwise.

@@ -7,7 +7,7 @@ With f the explained number (see ``explained``), x the sequence's one-hot rows a
                   add up to f(x) - f(b) (Sundararajan et al. 2017)
     substitution  f(x) minus the mean of f with each of A, C, G and T in the base's place
 
-The first takes one pass, the second one a step, the third three a base. The baseline ``uniform``
+The first takes one pass, the second one a step, the third four a base. The baseline ``uniform``
 has a quarter of each base everywhere: a gradient then counts by how far it stands out from its mean
 over the four, which alone means something (Majdandzic et al. 2023). No input at all is no baseline:
 the first norm jumps there, and contributions do not add up.
