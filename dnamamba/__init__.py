@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dnamamba.commands.embed import embed_fasta
     from dnamamba.commands.push import push
     from dnamamba.config import MambaConfig
+    from dnamamba.inference.attribution import attribute
     from dnamamba.inference.embedding import embed
     from dnamamba.inference.generation import generate
     from dnamamba.inference.prediction import predict
@@ -27,6 +28,7 @@ __all__ = [
     "MambaConfig",
     "Pretrained",
     "Tokenizer",
+    "attribute",
     "embed",
     "embed_fasta",
     "generate",
@@ -42,6 +44,7 @@ _HOMES = {
     "MambaConfig": "dnamamba.config",
     "Pretrained": "dnamamba.api",
     "Tokenizer": "dnamamba.alphabet",
+    "attribute": "dnamamba.inference.attribution",
     "embed": "dnamamba.inference.embedding",
     "embed_fasta": "dnamamba.commands.embed",
     "generate": "dnamamba.inference.generation",

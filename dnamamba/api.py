@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from dnamamba.data.variants import VariantChecks
+    from dnamamba.inference.attribution import Contributions
     from dnamamba.inference.variant_scores import VariantScore
 
 __all__ = ["Pretrained", "load"]
@@ -262,6 +263,26 @@ class Pretrained:
             reference = str(path("genome", genome))
             return predict_table(self.model, self.tokenizer, reference, vcf=file, **settings)
         return predict_table(self.model, self.tokenizer, file, **settings)
+
+    def attribute(
+        self, sequences: Sequences, *, column: str | None = None, **settings: Any
+    ) -> "list[Contributions]":
+        """``dnamamba.attribute`` with this model: what each base adds to what it says.
+
+        To the log-odds or logit of a label, or a language model's log-likelihood.
+
+        Args:
+            sequences: see ``embed``.
+            column: see ``embed``.
+            **settings: ``method``, ``label`` and others of ``dnamamba.attribute``.
+
+        Raises:
+            ValueError: see ``dnamamba.attribute``; or a table without such a column.
+        """
+        from dnamamba.inference.attribution import attribute
+
+        chosen = _chosen(sequences, column)
+        return attribute(self.model, self.tokenizer, chosen, **settings)
 
     @overload
     def generate(

@@ -19,8 +19,10 @@ from matplotlib.text import Text
 
 from dnamamba.benchmark.table import chart
 from dnamamba.commands import mutagenesis_plot
+from dnamamba.commands.attribution_plot import plot_contributions
 from dnamamba.commands.mutagenesis_plot import plot_effects
 from dnamamba.files import replacing
+from dnamamba.inference.attribution import Contributions
 from dnamamba.inference.mutagenesis import Effects
 from dnamamba.model.heads import HEADS
 from dnamamba.pictures import BASE_COLOURS, COLOURS, NARROW, new_figure, save_png, shortened, styled
@@ -86,6 +88,17 @@ def of_region(size: int) -> Callable[[Path], object]:
     return draw
 
 
+def of_contributions(size: int) -> Callable[[Path], object]:
+    each = np.random.default_rng(2).normal(size=(size, 4))
+    found = Contributions(("ACNGT" * size)[:size], each[:, 0], each, 1.0, 0.0)
+
+    def draw(out: Path) -> None:
+        with replacing(out / "why.png") as file:
+            plot_contributions(found, "chr17", 43_044_007, "enhancer (log-odds)", file)
+
+    return draw
+
+
 def of_probe(*layers: int) -> Callable[[Path], object]:
     folds = ({"mcc": 0.5}, {"mcc": 0.6})
     rows = [
@@ -109,6 +122,7 @@ PICTURES: dict[str, Callable[[Path], object]] = {
     "many classes": of_test("multiclass", MANY),
     "numbers": of_test("regression", ()),
     "a short region": of_region(12),
+    "contributions": of_contributions(12),
     "a probe": of_probe(-1),
     "a probe of layers": of_probe(0, 1, -1),
     "a run": of_run,
@@ -140,7 +154,7 @@ def test_nothing_is_cut_or_overlaps(name: str, drawn: list[Figure], tmp_path: Pa
 def test_axes_say_their_units_and_legends_their_classes(
     drawn: list[Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mutagenesis_plot, "_LEGIBLE", 9)  # letters in longer lines, areas
+    monkeypatch.setattr(mutagenesis_plot, "LEGIBLE", 9)  # letters in longer lines, areas
     for name in ("many classes", "a short region", "a run"):
         PICTURES[name](tmp_path)
     _, roc, _, region, run = drawn

@@ -76,6 +76,25 @@ COMMANDS = {
         ),
         tried=True,
     ),
+    "attribute": Command(
+        "what each base of a region adds to a label or the likelihood: table, track, logo",
+        "dnamamba.commands.attribute:attribute_regions",
+        (
+            "dnamamba attribute runs/my/model ref.fa why/one --region chr1:1000-1150",
+            "dnamamba attribute model hg38.fa.gz why/peaks --bed peaks.bed --tracks bw --motifs 12",
+            "dnamamba attribute model ref.fa why/one --region chr1:1000-1150 --method gradient",
+        ),
+    ),
+    "motifs": Command(
+        "aligned sequences to a motif, in MEME's format",
+        "dnamamba.commands.motifs:motif_file",
+        (
+            "dnamamba motifs sites.fa sites.meme",
+            "dnamamba motifs hg38.fa.gz ctcf.meme --bed ctcf-sites.bed --pseudocount 0.5",
+        ),
+        shared=False,
+        on_device=False,
+    ),
     "generate": Command(
         "continue a prompt by a causal model, as FASTA",
         "dnamamba.commands.generate:generate_fasta",

@@ -93,6 +93,7 @@ def _split(arguments: Sequence[str], parser: ArgumentParser) -> tuple[list[str],
     """What stands without a flag, and the flags with their values."""
     bare = [action.option_strings for action in parser._actions if action.nargs == 0]
     switches = {flag for flags in bare for flag in flags}
+    lists = {flag for a in parser._actions if a.nargs == "+" for flag in a.option_strings}
     words: list[str] = []
     flags: list[_Flag] = []
     rest = list(arguments)
@@ -106,6 +107,8 @@ def _split(arguments: Sequence[str], parser: ArgumentParser) -> tuple[list[str],
         name, equals, value = word.partition("=")
         if not equals and name not in switches and rest and not _is_flag(rest[0]):
             typed.append(value := rest.pop(0))
+            while name in lists and rest and not _is_flag(rest[0]):
+                typed.append(rest.pop(0))
         flags.append(_Flag(name, value if equals or len(typed) > 1 else None, typed))
     return words, flags
 

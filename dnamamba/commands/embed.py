@@ -4,23 +4,31 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnamamba.commands.dry_run import written_to
-from dnamamba.commands.embedding_input import open_input
+from dnamamba.commands.embedding_input import EmbeddingInput, open_input
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import Piece
 from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
 from dnamamba.commands.sealed import is_sealed
+from dnamamba.commands.track_rows import in_track_order
 from dnamamba.commands.vector_files import ENDINGS, check_vectors, is_reserved, open_vectors
+from dnamamba.commands.vector_tracks import (
+    chosen_dimensions,
+    open_vector_tracks,
+    track_paths,
+)
 from dnamamba.data.variants import VariantChecks
 from dnamamba.device import best_device
+from dnamamba.inference.intervals import Intervals
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, Pooling
 from dnamamba.inference.sources import sources_of
+from dnamamba.tracks import ENDINGS as TRACKS
 
 if TYPE_CHECKING:
     from dnamamba.commands.embedding_parts import EmbeddingJob
@@ -50,6 +58,7 @@ def embed_fasta(
     *,
     column: str | None = None,
     keep: Sequence[str] = (),
+    dimensions: Sequence[str] = (),
 ) -> None:
     """Embed the records of a FASTA file, regions of it, the alleles of variants, or a table's rows.
 
@@ -65,6 +74,10 @@ def embed_fasta(
     and end within its sequence, too. An .npz or .h5ad keeps all columns but the embedding in memory
     while it is written; for one row a base of large genomes take .parquet.
 
+    An output that ends in .bw or .bedgraph is a track: of records or regions, one number of the
+    vector of every base (pooling null) or window, at its place on the plus strand; of several
+    dimensions a file each, OUTPUT.e0.bw and so on.
+
     The work is done in parts of about a million bases, of sixteen million where a GPU pools them,
     in the folder OUTPUT.parts, which the finished output replaces. Started again after a kill, it
     goes on from the first part that is missing; a part that is no more what was written is made
@@ -76,7 +89,8 @@ def embed_fasta(
             packaged model or of one on the Hugging Face hub.
         fasta: the sequences, or the reference of the VCF: plain, gzip or bgzip; or a table with a
             column of sequences.
-        output: a .parquet, .npz or .h5ad (AnnData) file.
+        output: a .parquet, .npz or .h5ad (AnnData) file; or a track: .bw or .bigwig, .bedgraph or
+            .bedgraph.gz.
         bed: embed these regions instead of whole records; a minus in the strand column reads
             the other strand.
         vcf: embed windows with REF and with ALT around these variants instead.
@@ -100,6 +114,7 @@ def embed_fasta(
         column: of a table, the column of sequences; null: sequence, seq, sequences, dna or
             dna_sequence, in either case.
         keep: of a table, further columns that the output is to have, or all.
+        dimensions: of a track, which numbers of the vectors, from 0.
 
     Raises:
         ValueError: bad input; names file, record or argument, and a remedy.
@@ -108,18 +123,25 @@ def embed_fasta(
     from dnamamba.checkpoint import load
     from dnamamba.commands.agreement import check_same
     from dnamamba.commands.embedding_parts import EmbeddingJob
+    from dnamamba.inference.models import backbone_of
     from dnamamba.inference.reading import Reading
 
     with join_world() as world:
-        path = check_output(output, ENDINGS, overwrite)
+        path = check_output(output, (*ENDINGS, *TRACKS), overwrite)
         check_vectors(path)
         language_model, tokenizer = load(model, best_device(device))
+        width = backbone_of(language_model).config.d_model
+        chosen = chosen_dimensions(dimensions, path, width)
+        for track in track_paths(path, chosen) if chosen else ():
+            check_output(track, TRACKS, overwrite)
         taken = partial(is_reserved, path)
         of_table = {"column": column, "keep": keep, "pooling": pooling, "taken": taken}
         read = open_input(fasta, tokenizer, bed, vcf, window, checks, of_table)
+        if chosen is not None:
+            read = _as_track(read, path)
         check_same(world, language_model, tokenizer, read.genomes, *read.files)
         reading = Reading(batch_size, chunk_length, max_bases, overlap)
-        settings = (pooling, layer, both_strands, reading)
+        settings = (pooling, layer, both_strands, reading, chosen)
         job = EmbeddingJob(language_model, tokenizer, read.pieces, read.columns, *settings)
         parts = job.parts(path.with_name(f"{path.name}.parts"), read.digest)
         _write_parts(job, parts, world)
@@ -128,7 +150,22 @@ def embed_fasta(
             names = {"model": str(model), read.kind: Path(fasta).name}
             how = {"pooling": pooling or "none", "layer": str(layer)}
             how |= {"strands": "2"} if both_strands else {}
-            _merge(job, parts, path, {**names, **how})
+            if chosen is None:
+                columns = job.columns, job.numbers
+                output_file: Any = open_vectors(path, job.shape, {**names, **how}, *columns)
+            else:
+                output_file = open_vector_tracks(path, chosen, read.genomes[0].contigs)
+            _merge(job, parts, output_file)
+
+
+def _as_track(read: EmbeddingInput, path: Path) -> EmbeddingInput:
+    """The regions in the order of a track."""
+    if not isinstance(read.pieces, Intervals):
+        raise ValueError(
+            f"{path} is a track, of places on a genome: give a FASTA, with or without --bed, not a "
+            "table or a VCF; or name another kind of output"
+        )
+    return read._replace(pieces=in_track_order(read.pieces, path))
 
 
 def _write_parts(job: "EmbeddingJob", parts: "dict[Path, Sequence[Piece]]", world: World) -> None:
@@ -178,11 +215,10 @@ def _one_behind() -> Iterator[Callable[[Callable[[], None]], None]]:
 def _merge(
     job: "EmbeddingJob",
     parts: "dict[Path, Sequence[Piece]]",
-    path: Path,
-    metadata: dict[str, str],
+    output_file: AbstractContextManager[Any],
 ) -> None:
     """Make the output of the parts, and remove them."""
-    with open_vectors(path, job.shape, metadata, job.columns, job.numbers) as output:
+    with output_file as output:
         for part, pieces in parts.items():
             if not is_sealed(part):
                 _log.warning("%s is damaged, not what was written; it is made again", part)

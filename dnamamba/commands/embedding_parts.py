@@ -62,6 +62,7 @@ class EmbeddingJob:
         layer: see ``embed``.
         both_strands: see ``embed``.
         reading: what bounds the memory.
+        dimensions: the numbers of a vector that are kept; None: all.
     """
 
     model: nn.Module
@@ -72,10 +73,11 @@ class EmbeddingJob:
     layer: int
     both_strands: bool
     reading: Reading
+    dimensions: tuple[int, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows, d_model."""
+        """Rows, numbers of a vector."""
         return int(self._first_rows(self.pieces)[-1]), self._width
 
     @cached_property
@@ -134,7 +136,7 @@ class EmbeddingJob:
             self._store_bases(path, self._first_rows(pieces), parts)
             return
         pooled = embed_sources(self.model, self.tokenizer, pieces, self.pooling, **settings)
-        vectors = np.asarray(pooled, "<f4")
+        vectors = self._kept(np.asarray(pooled, "<f4"))
 
         def write() -> None:
             with sealed(path, (len(vectors), self._width)) as file:
@@ -156,7 +158,7 @@ class EmbeddingJob:
             with Path(file.name).open("r+b") as values:
                 for number, base, part in parts:
                     values.seek(begin + size * (int(first_row[number]) + base))
-                    self._put(values, part.astype("<f4"))
+                    self._put(values, self._kept(part.astype("<f4")))
 
     def _put(self, values: IO[bytes], part: Vectors) -> None:
         """Write at the file's position, or, where each base comes once a strand, add."""
@@ -187,8 +189,15 @@ class EmbeddingJob:
             return np.arange(len(pieces) + 1)
         return np.concatenate([[0], np.cumsum(sources_of(pieces).lengths)])
 
+    def _kept(self, vectors: Vectors) -> Vectors:
+        if self.dimensions is None:
+            return vectors
+        return np.ascontiguousarray(vectors[:, list(self.dimensions)])
+
     @cached_property
     def _width(self) -> int:
+        if self.dimensions is not None:
+            return len(self.dimensions)
         return backbone_of(self.model).config.d_model
 
     @cached_property
@@ -234,6 +243,8 @@ class EmbeddingJob:
     def _further(self) -> list[Any]:
         """Settings that change a vector of some models, or of long sequences, alone."""
         further: list[Any] = ["both strands"] if self.strands > 1 else []
+        if self.dimensions is not None:
+            further.append(["dimensions", *self.dimensions])
         backbone = backbone_of(self.model)
         if not backbone.causal:
             bounds = self.reading.bounds(backbone, next(backbone.parameters()).device)

@@ -16,12 +16,14 @@ from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
 from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
+from dnamamba.commands.track_rows import in_track_order
 from dnamamba.data.genome.assemblies import located
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.device import best_device
 from dnamamba.files import replacing
 from dnamamba.inference.intervals import Interval
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
+from dnamamba.tracks import ENDINGS, ending_of
 
 if TYPE_CHECKING:
     from dnamamba.inference.scoring import Scores
@@ -53,6 +55,9 @@ def evaluate_fasta(
     contig that does not fit is read in overlapping windows. N and IUPAC codes are read but not
     scored.
 
+    An output that ends in .bw or .bedgraph is a track of the log-likelihood of every base, in nats,
+    at its place on the plus strand whichever strand was read; contigs are streamed into it.
+
     Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
     changes no figure.
 
@@ -60,7 +65,9 @@ def evaluate_fasta(
         model: a model's folder, of this or another program, a training checkpoint, or the name of a
             packaged model or of one on the Hugging Face hub.
         fasta: one or more FASTA files: plain, gzip or bgzip.
-        output: write a table of all pieces, too: .json or .tsv.
+        output: write a table of all pieces, too: .json or .tsv; or a track of every base: .bw or
+            .bigwig, .bedgraph or .bedgraph.gz; of one FASTA file, and of regions that do not
+            overlap.
         bed: score these regions instead of whole contigs; with a single FASTA file.
         window: score windows of so many bases side by side, each on its own, as validation does.
         mask_every: k, of a model that reads both ways: mask every k-th base at a time, in k passes;
@@ -81,6 +88,7 @@ def evaluate_fasta(
     """
     from dnamamba.checkpoint import load
     from dnamamba.commands.agreement import check_same
+    from dnamamba.commands.evaluate_track import evaluate_track
     from dnamamba.inference.evaluation import evaluate
     from dnamamba.inference.scoring import score_settings
 
@@ -92,35 +100,43 @@ def evaluate_fasta(
         each_once("fasta", [located(path) for path in fasta])
         if bed is not None and len(fasta) != 1:
             raise ValueError(f"bed goes with one FASTA file, got {len(fasta)}")
+        path = None
         if output is not None:
-            check_output(output, (".json", ".tsv"), overwrite)
+            path = check_output(output, (".json", ".tsv", *ENDINGS), overwrite)
+        is_track = path is not None and ending_of(path) is not None
+        if is_track and len(fasta) != 1:
+            raise ValueError(f"a track is of one FASTA file, got {len(fasta)}; write one of each")
         language_model, tokenizer = load(model, best_device(device))
         genomes = [Genome(path) for path in fasta]
-        pieces = [piece for genome in genomes for piece in intervals(genome, tokenizer, bed)]
+        each = [intervals(genome, tokenizer, bed) for genome in genomes]
+        if path is not None and is_track:
+            each = [in_track_order(each[0], path)]
+        pieces = [piece for part in each for piece in part]
         check_same(world, language_model, tokenizer, genomes, bed)
-        with progress("evaluate", sum(map(len, pieces)), shown=world.rank == 0) as advance:
-            scores = evaluate(
-                language_model,
-                tokenizer,
-                pieces,
-                window=window,
-                batch_size=batch_size,
-                chunk_length=chunk_length,
-                mask_every=mask_every,
-                max_bases=max_bases,
-                overlap=overlap,
-                advance=advance,
-                share=world,
-            )
+        how: dict[str, Any] = {
+            "window": window,
+            "batch_size": batch_size,
+            "chunk_length": chunk_length,
+            "mask_every": mask_every,
+            "max_bases": max_bases,
+            "overlap": overlap,
+            "share": world,
+        }
+        with progress("evaluate", sum(map(len, pieces)), shown=world.rank == 0) as how["advance"]:
+            if is_track:
+                written = path if world.rank == 0 else None
+                scores = evaluate_track(written, language_model, tokenizer, each[0], **how)
+            else:
+                scores = evaluate(language_model, tokenizer, pieces, **how)
         if world.rank:
             return
         rows = _rows(pieces, scores)
         total = _total(scores)
-        how = score_settings(language_model, tokenizer, mask_every)
-        _show(rows, total, masked=bool(how))
-        if output is not None:
-            settings = {"model": model, "fasta": fasta, "bed": bed, "window": window, **how}
-            _write(Path(output), settings, rows, total)
+        method = score_settings(language_model, tokenizer, mask_every)
+        _show(rows, total, masked=bool(method))
+        if path is not None and not is_track:
+            settings = {"model": model, "fasta": fasta, "bed": bed, "window": window, **method}
+            _write(path, settings, rows, total)
 
 
 def _rows(pieces: Sequence[Interval], scores: "Scores") -> list[dict[str, Any]]:

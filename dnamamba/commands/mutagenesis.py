@@ -1,29 +1,25 @@
 """``dnamamba mutagenesis``: regions of a genome to tables, tracks and pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dnamamba.arguments import path_text
-from dnamamba.commands.output import check_output
+from dnamamba.commands.meme import check_width, motif_of, write_meme
+from dnamamba.commands.places import named_outputs, named_places
 from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.data.windows.bed import parse_region, read_bed
-from dnamamba.data.windows.regions import Contigs, union
 from dnamamba.device import best_device
 from dnamamba.files import replacing_together
 from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
+from dnamamba.tracks import TrackEnding, open_track
 
 if TYPE_CHECKING:
     from dnamamba.inference.mutagenesis import Effects
 
 __all__ = ["mutagenesis"]
-
-Place = tuple[str, int, int]
 
 
 def mutagenesis(
@@ -40,6 +36,8 @@ def mutagenesis(
     max_bases: int | None = None,
     device: str = "auto",
     overwrite: bool = False,
+    tracks: TrackEnding = "bedgraph",
+    motifs: int | None = None,
 ) -> None:
     """Score every single-base substitution of a region.
 
@@ -48,11 +46,11 @@ def mutagenesis(
     side.
 
     Writes OUTPUT.tsv, a line a substitution (start and end 0-based, half-open; log-likelihood
-    ratios in nats, below 0 where the model prefers the reference); OUTPUT.mean.bedgraph and
-    OUTPUT.max.bedgraph, the mean of a position's three substitutions and the one of the greatest
-    effect, with its sign; and OUTPUT.png, a heat map below letters as high as the mean
-    substitution costs, or OUTPUT.1.png and on where there are several regions. Positions where
-    the reference is no A, C, G or T are left out.
+    ratios in nats, below 0 where the model prefers the reference); the tracks OUTPUT.mean.bedgraph
+    and OUTPUT.max.bedgraph, or both as bigWig, the mean of a position's three substitutions and
+    the one of the greatest effect, with its sign; and OUTPUT.png, a heat map below letters as high
+    as the mean substitution costs, or OUTPUT.1.png and on where there are several regions.
+    Positions where the reference is no A, C, G or T are left out.
 
     Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
     changes no score.
@@ -75,6 +73,10 @@ def mutagenesis(
             bounds the memory. null: as many as keep the device busy and fit.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace outputs that exist.
+        tracks: how the names of the tracks end, which says what they are: bedGraph, the same by
+            gzip, or bigWig (bw, bigwig).
+        motifs: write OUTPUT.meme, too: of each region the so many neighbouring bases where
+            substitutions weigh most, as a motif of what the model would have in their places.
 
     Raises:
         ValueError: bad input; names file, line or argument, and a remedy.
@@ -85,11 +87,11 @@ def mutagenesis(
     from dnamamba.inference.mutagenesis import mutate
 
     with join_world() as world:
-        if (region is None) == (bed is None):
-            raise ValueError("name either a region (contig:start-end) or a BED file with --bed")
         genome = Genome(fasta)
-        places = _places(genome, region, bed)
-        paths = _outputs(output, len(places), overwrite)
+        places = named_places(genome, region, bed)
+        endings = ["tsv", f"mean.{tracks}", f"max.{tracks}", *(["meme"] if motifs else [])]
+        paths, pictures = named_outputs(output, endings, len(places), overwrite)
+        check_width(motifs, places)
         language_model, tokenizer = load(model, best_device(device))
         genome.check(tokenizer, [contig for contig, _, _ in places])
         check_same(world, language_model, tokenizer, [genome], bed)
@@ -113,47 +115,36 @@ def mutagenesis(
                 for place in places
             ]
         if world.rank == 0:
-            _write(paths, effects)
+            _write(paths, pictures, effects, genome.contigs, motifs)
 
 
-def _places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
-    contigs = Contigs.of({genome.name: genome.contigs})
-    if region is not None:
-        regions = parse_region(region, contigs)
-    else:
-        assert bed is not None
-        regions = union(read_bed(bed, contigs).regions)
-    if not len(regions.start):
-        raise ValueError(f"{bed} holds no region")
-    columns = (regions.contig.tolist(), regions.start.tolist(), regions.end.tolist())
-    return [(contigs.names[c], start, end) for c, start, end in zip(*columns, strict=True)]
-
-
-def _outputs(prefix: str, regions: int, overwrite: bool) -> list[Path]:
-    """The files to write: table, two tracks, a picture a region."""
-    if prefix == "" or path_text("output", prefix).endswith("/"):
-        raise ValueError(
-            f"output must be how the names of the files begin, as {prefix}effects; got {prefix!r}"
-        )
-    pictures = ["png"] if regions == 1 else [f"{n}.png" for n in range(1, regions + 1)]
-    endings = ["tsv", "mean.bedgraph", "max.bedgraph", *pictures]
-    return [check_output(f"{prefix}.{ending}", (ending,), overwrite) for ending in endings]
-
-
-def _write(paths: Sequence[Path], effects: "Sequence[Effects]") -> None:
+def _write(
+    paths: Sequence[Path],
+    pictures: Sequence[Path],
+    effects: "Sequence[Effects]",
+    contigs: Mapping[str, int],
+    motifs: int | None,
+) -> None:
     """All of the files, or, where the disk is full, none."""
     from dnamamba.commands.mutagenesis_plot import plot_effects
 
-    table, mean, strongest, *pictures = paths
-    texts = {
-        table: _rows(effects),
-        mean: _track(effects, "mean effect", [part.mean for part in effects]),
-        strongest: _track(effects, "strongest effect", [part.strongest for part in effects]),
+    table, mean, strongest, *meme = paths
+    drawn = {
+        mean: ("mean effect", [part.mean for part in effects]),
+        strongest: ("strongest effect", [part.strongest for part in effects]),
     }
     with replacing_together() as opened:
-        for path, lines in texts.items():
-            with opened(path) as file:
-                file.writelines(line.encode() for line in lines)
+        with opened(table) as file:
+            file.writelines(line.encode() for line in _rows(effects))
+        for path, (name, columns) in drawn.items():
+            about = f"{name} of substitutions, dnamamba mutagenesis"
+            with open_track(path, contigs, name, about, opened) as track:
+                for part, values in zip(effects, columns, strict=True):
+                    start = part.start + np.arange(len(values))
+                    track.write(part.contig, start, start + 1, values)
+        for path in meme:
+            found = [motif_of(p.contig, p.start, p.llr, -p.mean, motifs or 1) for p in effects]
+            write_meme(path, found, opened)
         for part, picture in zip(effects, pictures, strict=True):
             with opened(picture) as file:
                 plot_effects(part, file)
@@ -171,14 +162,3 @@ def _rows(effects: "Sequence[Effects]") -> Iterator[str]:
                 if reference >= 0 and number != reference:
                     values = "\t".join(f"{column[number]:.6g}" for column in columns)
                     yield f"{part.contig}\t{at}\t{at + 1}\t{ref}\t{alt}\t{values}\n"
-
-
-def _track(
-    effects: "Sequence[Effects]", name: str, values: Sequence[NDArray[np.float64]]
-) -> Iterator[str]:
-    title = f'name="{name}" description="{name} of substitutions, dnamamba mutagenesis"'
-    yield f"track type=bedGraph {title}\n"
-    for part, column in zip(effects, values, strict=True):
-        for at in np.flatnonzero(~np.isnan(column)).tolist():
-            start = part.start + at
-            yield f"{part.contig}\t{start}\t{start + 1}\t{column[at]:.6g}\n"

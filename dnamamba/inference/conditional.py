@@ -1,6 +1,6 @@
 """How likely a causal model finds sequences: each base given all before it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from dnamamba.inference.sources import Encoded, Source
 from dnamamba.inference.streaming import Chunk, each_batch, exact, on_device, stream
 from dnamamba.model.language_model import LanguageModel
 
-__all__ = ["conditional_likelihood", "log_probability"]
+__all__ = ["conditional_bases", "conditional_likelihood", "log_probability"]
 
 
 def conditional_likelihood(
@@ -45,10 +45,7 @@ def conditional_likelihood(
     Raises:
         ValueError: ``mask_every`` was set.
     """
-    if mask_every != MASK_EVERY:
-        raise ValueError(
-            "mask_every has no meaning for a causal model, which masks nothing; leave it out"
-        )
+    _refuse(mask_every)
     scored = on_device(tokenizer.scored.copy(), device)
     # Of what this process does, for all of them.
     told = reading.share.size
@@ -56,12 +53,8 @@ def conditional_likelihood(
     def score(members: list[int]) -> Tensor:
         batch = [_in_memory(sources[i], reading.row) for i in members]
         sums = exact(torch.zeros(2, len(batch), device=device))
-        # Nothing follows the last base that would have to be predicted from it.
-        read = [len(source) - 1 for source in batch]
-        for chunk in stream(model.backbone, batch, read, reading=reading, device=device):
-            targets, inside = (on_device(x, device) for x in _targets(batch, chunk))
-            logits = model.head(chunk.hidden)
-            known = log_probability(logits, targets, scored[targets.long()] & inside)
+        for chunk, logits, targets, counts in _predicted(model, batch, scored, reading, device):
+            known = log_probability(logits, targets, counts)
             for total, part in zip(sums, known, strict=True):
                 total[: len(part)] += part
             if advance is not None:
@@ -72,6 +65,82 @@ def conditional_likelihood(
     log_likelihood, bases = np.empty((2, len(sources)))
     log_likelihood[order], bases[order] = torch.cat(answers, 1).cpu().numpy()
     return Scores(log_likelihood, bases.astype(np.int64))
+
+
+def conditional_bases(
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source],
+    reading: Reading,
+    device: torch.device,
+    advance: Callable[[int], None] | None,
+    mask_every: int | None = MASK_EVERY,
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """``conditional_likelihood`` base by base; a single source comes piece by piece.
+
+    Yields:
+        The number of a source, in their order, its first base in this piece, and the piece's (l,)
+        log-likelihoods, NaN of a base that is not scored. Of a single source the pieces come as
+        they are read; several are read side by side, and then each comes whole.
+    """
+    _refuse(mask_every)
+    scored = on_device(tokenizer.scored.copy(), device)
+    told = reading.share.size if len(sources) > 1 else 1
+
+    def read(members: list[int]) -> Iterator[tuple[int, Tensor]]:
+        batch = [_in_memory(sources[i], reading.row) for i in members]
+        for chunk, logits, targets, counts in _predicted(model, batch, scored, reading, device):
+            known = _each_log_probability(logits, targets, counts).float()
+            skipped = max(chunk.skipped - 1, 0)
+            known = known.masked_fill(~counts.to(known.device), torch.nan)[:, skipped:]
+            yield chunk.start + 1 + skipped, known
+            if advance is not None:
+                advance(told * sum(chunk.real))
+
+    def whole(members: list[int]) -> Tensor:
+        longest = len(sources[members[0]])
+        values = torch.full((len(members), longest), torch.nan)
+        for first, known in read(members):
+            values[: len(known), first : first + known.shape[1]] = known.cpu()
+        lengths = [len(sources[i]) for i in members]
+        return torch.cat([row[:n] for row, n in zip(values, lengths, strict=True)])
+
+    if len(sources) == 1:
+        reached = 0
+        for first, known in read([0]):
+            before = np.full(first - reached, np.nan, np.float32)
+            yield 0, reached, np.concatenate([before, known[0].cpu().numpy()])
+            reached = first + known.shape[1]
+        yield 0, reached, np.full(len(sources[0]) - reached, np.nan, np.float32)
+        return
+    order, answers = each_batch(whole, model.backbone, sources, reading, device)
+    lengths = [len(sources[i]) for i in order]
+    rows = dict(zip(order, torch.cat(answers).split(lengths), strict=True))
+    for number in range(len(sources)):
+        yield number, 0, rows[number].numpy()
+
+
+def _refuse(mask_every: int | None) -> None:
+    if mask_every != MASK_EVERY:
+        raise ValueError(
+            "mask_every has no meaning for a causal model, which masks nothing; leave it out"
+        )
+
+
+def _predicted(
+    model: LanguageModel,
+    batch: Sequence[Source],
+    scored: Tensor,
+    reading: Reading,
+    device: torch.device,
+) -> Iterator[tuple[Chunk, Tensor, Tensor, Tensor]]:
+    """The chunks of a batch: logits (rows, l, V), the bases (rows, l) that they predict, and which
+    of these count."""
+    # Nothing follows the last base that would have to be predicted from it.
+    read = [len(source) - 1 for source in batch]
+    for chunk in stream(model.backbone, batch, read, reading=reading, device=device):
+        targets, inside = (on_device(x, device) for x in _targets(batch, chunk))
+        yield chunk, model.head(chunk.hidden), targets, scored[targets.long()] & inside
 
 
 def _in_memory(source: Source, most: int) -> Source:
@@ -106,7 +175,12 @@ def log_probability(logits: Tensor, targets: Tensor, counts: Tensor) -> tuple[Te
     Returns:
         (B,) fp64 and (B,) int64, on the logits' device if it has fp64, else on the CPU.
     """
+    losses = _each_log_probability(logits, targets, counts)
+    return losses.sum(1), counts.sum(1).to(losses.device)
+
+
+def _each_log_probability(logits: Tensor, targets: Tensor, counts: Tensor) -> Tensor:
+    """(B, L) fp64, of a target that does not count 0."""
     wanted = targets.long()
     losses = F.cross_entropy(logits.float().flatten(0, 1), wanted.flatten(), reduction="none")
-    losses = exact(losses.view_as(wanted).masked_fill(~counts, 0.0))
-    return -losses.sum(1), counts.sum(1).to(losses.device)
+    return -exact(losses.view_as(wanted).masked_fill(~counts, 0.0))

@@ -89,14 +89,18 @@ def causal_language_model(model: nn.Module, task: str) -> LanguageModel:
 
 @contextmanager
 def evaluating(
-    model: nn.Module, tokenizer: Tokenizer, device: str | torch.device | None = None
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    device: str | torch.device | None = None,
+    gradients: bool = False,
 ) -> Iterator[torch.device]:
-    """Lend a model: evaluation mode, no gradients, on ``device``; afterwards all is as before.
+    """Lend a model: evaluation mode, on ``device``; afterwards all is as before.
 
     Args:
         model: the user's module.
         tokenizer: has to speak the model's vocabulary.
         device: where to run; None is where the model is.
+        gradients: of inputs are asked for; else there are none.
 
     Yields:
         The device that the inputs have to be on.
@@ -121,7 +125,7 @@ def evaluating(
     target = home if device is None else torch.device(best_device(device))
     try:
         model.eval().to(target)
-        with torch.inference_mode():
+        with torch.enable_grad() if gradients else torch.inference_mode():
             yield target
     finally:
         for module, training in modes:

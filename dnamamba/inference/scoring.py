@@ -1,22 +1,24 @@
 """How likely a language model finds sequences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.containers import Sequences
-from dnamamba.inference.conditional import conditional_likelihood
+from dnamamba.inference.conditional import conditional_bases, conditional_likelihood
 from dnamamba.inference.models import evaluating, method_of
-from dnamamba.inference.pseudo_likelihood import pseudo_likelihood
+from dnamamba.inference.pseudo_likelihood import pseudo_bases, pseudo_likelihood
 from dnamamba.inference.reading import Reading
 from dnamamba.inference.scores import Scores
 from dnamamba.inference.settings import BATCH_SIZE, CHUNK_LENGTH, MASK_EVERY
 from dnamamba.inference.sources import Source, encode_all
 
-__all__ = ["Scores", "score", "score_settings", "score_sources"]
+__all__ = ["Scores", "score", "score_bases", "score_settings", "score_sources"]
 
 
 def score(
@@ -87,6 +89,30 @@ def score_sources(
     with evaluating(model, tokenizer, device) as target:
         how = reading, target, advance, mask_every
         return likelihood(language_model, tokenizer, sources, *how)
+
+
+def score_bases(
+    model: nn.Module,
+    tokenizer: Tokenizer,
+    sources: Sequence[Source],
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
+    mask_every: int | None = MASK_EVERY,
+    device: str | torch.device | None = None,
+    advance: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+    """What ``score_sources`` sums up, base by base.
+
+    Yields:
+        The number of a source, in their order, its first base in this piece, and the piece's (l,)
+        log-likelihoods in nats, NaN of a base that is not scored. A single source is streamed;
+        of several the values are in memory. Between the pieces PyTorch stays in inference mode.
+    """
+    language_model, likelihood = method_of(
+        model, tokenizer, "scoring", causal=conditional_bases, masked=pseudo_bases
+    )
+    with evaluating(model, tokenizer, device) as target:
+        how = reading, target, advance, mask_every
+        yield from likelihood(language_model, tokenizer, sources, *how)
 
 
 def score_settings(

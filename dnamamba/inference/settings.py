@@ -11,8 +11,13 @@ __all__ = [
     "CONTEXT",
     "FLANK",
     "MASK_EVERY",
+    "METHOD",
     "OVERLAP",
+    "POINTS",
     "SITES",
+    "STEPS",
+    "Baseline",
+    "Method",
     "Pooling",
 ]
 
@@ -27,3 +32,10 @@ MASK_EVERY = 16  # of so many bases one is masked at a time
 # Of a variant, on either strand: bases read before an allele, bases scored behind it.
 CONTEXT = 4096
 FLANK = 256
+
+# Of an attribution.
+Method = Literal["integrated", "gradient", "substitution"]
+Baseline = Literal["uniform", "N"]
+METHOD: Method = "integrated"
+STEPS = 64  # points on the way from the baseline
+POINTS = 1 << 16  # bases side by side, of all points together

@@ -20,6 +20,7 @@ __all__ = [
     "Sources",
     "encode_all",
     "encode_named",
+    "named_letters",
     "sources_of",
 ]
 
@@ -159,11 +160,11 @@ def encode_all(tokenizer: Tokenizer, sequences: Sequences) -> Sources:
     """
     if not hasattr(tokenizer, "encode"):
         raise ValueError(f"tokenizer must be the model's, got {type(tokenizer).__name__}")
-    return encode_named(tokenizer, _letters(sequences))
+    return encode_named(tokenizer, named_letters(sequences))
 
 
-def _letters(sequences: Sequences) -> Iterator[tuple[str, bytes | bytearray]]:
-    """The letters of each sequence, with its name."""
+def named_letters(sequences: Sequences) -> Iterator[tuple[str, bytes | bytearray]]:
+    """The letters of each sequence, with its name. Raises: see ``encode_all``."""
     for name, sequence in members(sequences, "sequence", "sequences"):
         raw = letters(present(sequence, name), name)
         if not raw:

@@ -138,6 +138,17 @@ class Backbone(nn.Module, ABC):
     ) -> tuple[Tensor, State | None]:
         """``forward`` of arguments that are checked; ``layer`` is never -1."""
 
+    def embedded(self, rows: Tensor) -> Tensor:
+        """Rows that take the tokens' place, as they reach the embedding; see ``entrance``.
+
+        Args:
+            rows: (B, L, V) weights of the ids at each position, start tokens included.
+
+        Returns:
+            (B, L, V), or of a backbone that reads more than it is given as many rows as it reads.
+        """
+        return rows
+
     def features(self, hidden: Tensor) -> Tensor:
         """What is pooled and handed out (..., d_model), of hidden states as ``forward`` gives."""
         return hidden

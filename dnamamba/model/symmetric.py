@@ -48,6 +48,9 @@ class Symmetric(Backbone):
     def complement(self) -> tuple[int, ...]:
         """V ids, of each that of the complementary base."""
 
+    def embedded(self, rows: Tensor) -> Tensor:
+        return torch.cat([rows, rows.flip(1)[..., self.complement_ids]])
+
     def features(self, hidden: Tensor) -> Tensor:
         own, opposite = hidden.chunk(2, -1)
         return (own + opposite.flip(-1)) / 2

@@ -75,7 +75,10 @@ def test_several_genomes_are_told_apart(folder: str, fasta: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"output": "bits.csv"}, r"output must end in .json or .tsv, got 'bits.csv'"),
+        (
+            {"output": "bits.csv"},
+            r"output must end in .json or .tsv or .bw or .* or .bedgraph.gz, got 'bits.csv'",
+        ),
         ({"window": 0}, "window must be at least 1 or null, got 0"),
         ({"bed": "x.bed", "fasta": ["a.fa", "b.fa"]}, "bed goes with one FASTA file, got 2"),
         ({"fasta": ["nowhere.fa"]}, "nowhere.fa"),

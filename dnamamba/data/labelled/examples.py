@@ -1,7 +1,7 @@
 """Labelled sequences as they stand in tables and FASTA files, record by record."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,9 @@ from dnamamba.data.labelled.rows import name_of
 from dnamamba.data.labelled.tables import is_table, read_rows
 from dnamamba.missing import is_missing
 
-__all__ = ["Example", "Fields", "read_examples", "read_fasta"]
+__all__ = ["Example", "Fields", "ReadRegions", "read_examples", "read_fasta"]
+
+_BED = (".bed", ".bed.gz", ".bed.bgz")
 
 
 class Example(NamedTuple):
@@ -35,6 +37,10 @@ class Example(NamedTuple):
     label: Label = ""
     group: str = ""
     part: str = ""
+
+
+ReadRegions = Callable[[Path, bool], Iterator[Example | None]]
+"""A BED, and whether labels are asked for -> its regions; None for one that is left out."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ def read_examples(
     labels: Labels | None,
     part_column: str | None = None,
     skip: bool = False,
+    regions: ReadRegions | None = None,
 ) -> tuple[list[Example], int]:
     """Read every record of a set of files.
 
@@ -116,6 +123,13 @@ def read_examples(
                 if name is not None:
                     raise ValueError(f"{path}: one file a class must be FASTA, not a table")
                 records = _from_table(path, fields, labels, part_column, skip)
+            elif path.name.lower().endswith(_BED):
+                if regions is None:
+                    raise ValueError(
+                        f"{path} names regions; set data.signal to their genome and the track that "
+                        "labels them, or give a table or FASTA"
+                    )
+                records = regions(path, labels is not None)
             else:
                 records = _from_fasta(path, fields, labels, name)
             for example in records:

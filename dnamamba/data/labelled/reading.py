@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dnamamba.data.labelled.codec import strata_of
-from dnamamba.data.labelled.examples import Example, Fields, read_examples
+from dnamamba.data.labelled.examples import Example, Fields, ReadRegions, read_examples
 from dnamamba.data.labelled.files import Files
 from dnamamba.data.labelled.labels import Labels
 from dnamamba.data.labelled.splits import (
@@ -32,7 +32,11 @@ _SHARE = 0.1
 
 
 def read_splits(
-    files: Mapping[str, Files | None], fields: Fields, labels: Labels, split: Split
+    files: Mapping[str, Files | None],
+    fields: Fields,
+    labels: Labels,
+    split: Split,
+    regions: ReadRegions | None = None,
 ) -> tuple[Examples, int]:
     """Read what is given and cut the rest from the training examples.
 
@@ -41,6 +45,7 @@ def read_splits(
         fields: where a record keeps what.
         labels: how labels are written.
         split: how to divide.
+        regions: see ``read_examples``.
 
     Returns:
         The examples, and how many records were left out (see ``Labels.leaves_out``).
@@ -60,7 +65,7 @@ def read_splits(
     parts: Examples = {"train": [], "validation": [], "test": []}
     left_out = 0
     for name, part in named.items():
-        parts[name], missed = read_examples(part, fields, labels, split.column)
+        parts[name], missed = read_examples(part, fields, labels, split.column, regions=regions)
         left_out += missed
     if split.column:
         parts = _by_column(parts["train"], split.column)

@@ -9,14 +9,16 @@ import numpy as np
 from pytorch_lightning.utilities import rank_zero_warn
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.labelled.cells import one_spelling
 from dnamamba.data.labelled.codec import Codec
 from dnamamba.data.labelled.dataset import LabelledDataset, Records, encode_examples
-from dnamamba.data.labelled.examples import Example, Fields, read_examples
+from dnamamba.data.labelled.examples import Example, Fields, ReadRegions, read_examples
 from dnamamba.data.labelled.files import Files, as_files
 from dnamamba.data.labelled.labels import Labels, names_of
 from dnamamba.data.labelled.length import Length
 from dnamamba.data.labelled.reading import leaks, read_splits
+from dnamamba.data.labelled.signal import Signal, SignalRegions
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
@@ -33,8 +35,8 @@ _LABELLED = ("train", "validation", "test")
 class LabelledFiles:
     """What to read; each a file, a list of files, or class -> FASTA.
 
-    A file is a table by its name (``.csv``, ``.tsv``, ``.tab``, also with ``.gz``; ``.parquet``)
-    and FASTA otherwise.
+    A file is a table by its name (``.csv``, ``.tsv``, ``.tab``, also with ``.gz``; ``.parquet``),
+    regions of ``data.signal`` (``.bed``, ``.bed.gz``), and FASTA otherwise.
 
     Attributes:
         train: labelled sequences to train on, and to cut held-out parts from where none is given.
@@ -83,6 +85,8 @@ class LabelledSequenceDataModule(LabelledDataModule):
         seed: of order, strands and random pieces; 0 to 2**63 - 1. The split has its own.
         num_workers: processes that read ahead. All sequences are in memory: more than 0 is
             slower.
+        signal: the genome of regions, and the bigWig whose mean over a region is its label, for
+            ``labels.kind=number``; needs the extra ``tracks``.
 
     Raises:
         ValueError: settings out of range; and, once the files are read (``setup``), bad files,
@@ -103,6 +107,7 @@ class LabelledSequenceDataModule(LabelledDataModule):
         reverse_complement: bool = False,
         seed: int = 0,
         num_workers: int = 0,
+        signal: Signal | None = None,
     ) -> None:
         super().__init__(tokenizer, global_batch_size, seed, num_workers)
         self.files = typed(LabelledFiles, files)
@@ -116,6 +121,12 @@ class LabelledSequenceDataModule(LabelledDataModule):
                 f"fields.label names {len(self.fields.label)} columns, which is for "
                 f"labels.kind=multilabel, not {self.labels.kind}"
             )
+        self.signal = None if signal is None else typed(Signal, signal)
+        if self.signal is not None and self.labels.kind != "number":
+            raise ValueError(
+                f"signal labels regions with numbers, and labels.kind is {self.labels.kind}; set "
+                "labels.kind=number"
+            )
         settings = {
             "files": self.files,
             "fields": self.fields,
@@ -127,14 +138,20 @@ class LabelledSequenceDataModule(LabelledDataModule):
             "reverse_complement": reverse_complement,
             "seed": seed,
             "num_workers": num_workers,
+            "signal": self.signal,
         }
         self.save_hyperparameters(plain(settings))
         self._records: dict[str, Records] = {}
 
+    def prepare_data(self) -> None:
+        """Index the genome of regions, on one process of each machine."""
+        if self.signal is not None:
+            Genome(self.signal.genome)
+
     def read_labelled(self) -> Codec:
         """Read the labelled files."""
         files = {name: getattr(self.files, name) for name in _LABELLED}
-        parts, left_out = read_splits(files, self.fields, self.labels, self.split)
+        parts, left_out = read_splits(files, self.fields, self.labels, self.split, self._regions())
         if left_out:
             rank_zero_warn(f"{self.labels.leaves_out} leaves out {left_out:,} records")
         if shared := leaks(parts):
@@ -157,10 +174,17 @@ class LabelledSequenceDataModule(LabelledDataModule):
         """Read the files to be predicted, if there are any, once."""
         if self.files.predict and "predict" not in self._records:
             skip = self.labels.missing == "skip"
-            examples, left_out = read_examples(self.files.predict, self.fields, None, skip=skip)
+            examples, left_out = read_examples(
+                self.files.predict, self.fields, None, skip=skip, regions=self._regions()
+            )
             if left_out:
                 rank_zero_warn(f"labels.missing=skip leaves out {left_out:,} records")
             self._records["predict"] = encode_examples(examples, self.tokenizer, self.length)
+
+    def _regions(self) -> ReadRegions | None:
+        if self.signal is None:
+            return None
+        return SignalRegions(self.signal, self.labels.missing == "skip").examples
 
     def dataset(self, part: DataPart) -> LabelledDataset:
         """The sequences of a part."""

@@ -100,5 +100,8 @@ class Binary(Multiclass):
         losses = F.binary_cross_entropy_with_logits(outputs[:, 0], target, reduction="none")
         return losses if weight is None else losses * weight[label]
 
+    def explained(self, outputs: Tensor, label: int) -> Tensor:
+        return outputs[:, 0] if label else -outputs[:, 0]
+
     def probabilities(self, outputs: Tensor) -> Tensor:
         return torch.cat([-outputs, outputs], 1).sigmoid()

@@ -92,6 +92,15 @@ class Head(nn.Module, ABC):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """(B, C) fp32: of each label, in their order; (B, 1) values for regression."""
 
+    def explained(self, outputs: Tensor, label: int) -> Tensor:
+        """(B,) what says how much a label holds, before it becomes a probability.
+
+        Args:
+            outputs: from ``forward``.
+            label: its number; of a head without labels 0.
+        """
+        return outputs[:, label]
+
     @staticmethod
     @abstractmethod
     def check(labels: tuple[str, ...]) -> None:

@@ -61,6 +61,9 @@ class Regression(Head):
     def losses(self, outputs: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
         return (outputs[:, 0] - (label - self.mean) / self.deviation) ** 2
 
+    def explained(self, outputs: Tensor, label: int) -> Tensor:
+        return self.probabilities(outputs)[:, label]
+
     def probabilities(self, outputs: Tensor) -> Tensor:
         return outputs * self.deviation + self.mean
 
