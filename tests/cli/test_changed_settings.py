@@ -1,4 +1,4 @@
-"""What a resumed run may set otherwise: row by row the table in docs/training.md."""
+"""What a resumed run may set otherwise: row by row the table in docs/concepts/resume.md."""
 
 import csv
 import shutil
