@@ -33,6 +33,7 @@ nb_execution_mode = "force"
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress, and libraries' own warnings
 
 autodoc_default_options = {"member-order": "bysource"}
 autodoc_typehints = "signature"

@@ -11,6 +11,7 @@ import docstring_parser
 
 from dnamamba.cli import _TRAINING
 from dnamamba.cli.commands import COMMANDS
+from dnamamba.cli.described import parser_of
 from dnamamba.cli.short_help import FIRST
 from dnamamba.cli.use import make_parser
 
@@ -60,8 +61,7 @@ def _command(name: str, about: str, function: Callable[..., Any]) -> str:
 
 def settings() -> str:
     """The settings of a training run, those that are set first before all others."""
-    parser = _training_parser()
-    actions = {action.dest: action for action in parser._actions if _is_setting(action)}
+    actions = {action.dest: action for action in parser_of("fit")._actions if _is_setting(action)}
     first = [name for names in FIRST.values() for name in names if name in actions]
     parts = ["## What one sets first\n"]
     for title, names in FIRST.items():
@@ -90,25 +90,6 @@ def _is_setting(action: Action) -> bool:
     if not names or not names[0].startswith("-") or action.dest.endswith("help"):
         return False
     return action.dest == "config" or "configuration file" not in str(action.help)
-
-
-class _MadeError(Exception):
-    """Carries a parser out of the making of its command, before it reads anything."""
-
-
-def _training_parser() -> argparse.ArgumentParser:
-    from dnamamba.cli.training import TrainingCLI
-
-    class Unread(TrainingCLI):
-        def parse_arguments(self, parser: Any, args: Any) -> None:
-            raise _MadeError(parser)
-
-    try:
-        Unread("fit", [])
-    except _MadeError as parsed:
-        parser: argparse.ArgumentParser = parsed.args[0]
-        return parser
-    raise AssertionError("the command line was read")
 
 
 def _entry(action: Action, annotation: Any = None) -> str:
@@ -158,6 +139,7 @@ def _bare(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown shows as it is, with names between backticks as code."""
+    text = text.replace("->", "→")
     parts: Iterable[str] = re.split(r"(``[^`]+``|`[^`]+`)", text)
     return "".join(
         part if part.startswith("`") else re.sub(r"([*_<>\[\]\\|$~{}])", r"\\\1", part)

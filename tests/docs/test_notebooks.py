@@ -40,5 +40,5 @@ def test_the_model_knows_the_alu_and_not_the_fly(
     assert abs(effects.mean[outside].mean()) < 0.5
     np.testing.assert_allclose(names["p"].sum(1), 1)
     assert names["same"] > 0.9
-    assert "the base that the model expects" in capsys.readouterr().out
+    assert "the model expects the consensus" in capsys.readouterr().out
     assert not names["out"].exists()
