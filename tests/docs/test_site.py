@@ -72,3 +72,10 @@ def test_python_is_there_by_its_docstrings(site: Path) -> None:
 
 def test_notebooks_show_their_code(site: Path) -> None:
     assert 'mutate(model, tokenizer, genome, "inserted"' in text(site, "notebooks/mutagenesis")
+
+
+def test_what_a_function_returns_is_not_taken_for_a_type(site: Path) -> None:
+    # As napoleon does where the first line of a section has a colon.
+    for page in (site / "reference").glob("python*.html"):
+        taken = re.findall(r"Returns<.*?</dt>\s*<dd[^>]*><p><em>.*?</em>", page.read_text())
+        assert taken == [], page.name
