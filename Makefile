@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup quickstart test lint types layers format build wheels clean
+.PHONY: help setup quickstart test lint types layers format docs build wheels clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,11 @@ format: $(TOOLS)  ## let ruff rewrite the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The tests build it, too, but without the notebooks' packages, their code unexecuted.
+docs: $(TOOLS)  ## the documentation site into docs/build/, its notebooks executed
+	$(INSTALL) --group notebooks
+	$(BIN)/python -m sphinx -W --keep-going -q -t notebooks -d docs/build/doctrees docs docs/build/html
+
 build: $(TOOLS)  ## wheel and sdist into dist/
 	$(BIN)/python -m build --outdir dist
 
@@ -88,4 +93,4 @@ wheels: build  ## install the wheel on each Python 3.11 to 3.13 at hand, and loo
 	done
 
 clean:  ## remove the environment, runs and caches
-	rm -rf $(VENV) dist runs data/cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist docs/build runs data/cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

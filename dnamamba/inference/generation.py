@@ -93,7 +93,7 @@ def generate(
         device: where to run, as ``cuda``; None is where the model is.
 
     Returns:
-        The new bases, without the prompt: a string, or a list of n strings.
+        The new bases, without the prompt; a string, or a list of n strings.
 
     Raises:
         ValueError: an argument out of range, or a letter of the prompt that the tokenizer

@@ -99,7 +99,7 @@ def probe(
         device: where to run, as ``cuda``; None is where the model is.
 
     Returns:
-        Figures of every fold: ``print`` shows their table, ``columns()`` gives it for a
+        Figures of every fold; ``print`` shows their table, ``columns()`` gives it for a
         DataFrame, ``plot`` draws it, ``write`` makes a folder of both.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a resumed run may set otherwise: row by row the table in docs/training.md."""
+"""What a resumed run may set otherwise: row by row the table in docs/concepts/resume.md."""
 
 import csv
 import shutil
@@ -200,6 +200,6 @@ def test_of_fine_tuning(
 
 
 def test_the_table_names_what_is_tested() -> None:
-    table = (ROOT / "docs" / "training.md").read_text()
+    table = (ROOT / "docs" / "concepts" / "resume.md").read_text()
     for setting in (*USED, *REFUSED, "seed_everything"):
         assert f"`{setting}`" in table

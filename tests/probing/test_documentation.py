@@ -1,4 +1,4 @@
-"""What docs/using.md shows of the probe works."""
+"""What docs/probe.md shows of the probe works."""
 
 import re
 import shlex
@@ -12,8 +12,7 @@ from dnamamba.probing import columns
 from dnamamba.probing.command import probe_file
 from dnamamba.probing.result import FILES
 
-PAGE = (Path(__file__).parents[2] / "docs" / "using.md").read_text()
-SECTION = PAGE[PAGE.index("## What the vectors know") : PAGE.index("## Pseudo-likelihood")]
+PAGE = (Path(__file__).parents[2] / "docs" / "probe.md").read_text()
 
 
 def test_the_ten_lines(
@@ -21,7 +20,7 @@ def test_the_ten_lines(
 ) -> None:
     monkeypatch.chdir(csv.parent)
     monkeypatch.setattr(columns, "STRENGTHS", (0.1, 1.0))
-    (code,) = re.findall(r"```python\n(.*?)```", SECTION, re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len([line for line in code.splitlines() if line]) == 10
     names: dict[str, Any] = {}
     exec(code, names)
@@ -30,10 +29,10 @@ def test_the_ten_lines(
 
 
 def test_the_commands_and_flags_are_understood() -> None:
-    lines = re.findall(r"^    dnamamba probe (.*)", SECTION, re.MULTILINE)
-    lines += [f"model data {flag} x" for flag in re.findall(r"`(--fields[.a-z]+)", SECTION)]
+    lines = re.findall(r"^    dnamamba probe (.*)", PAGE, re.MULTILINE)
+    lines += [f"model data {flag} x" for flag in re.findall(r"`(--fields[.a-z]+)", PAGE)]
     assert len(lines) > 3
     parser = make_parser("probe", probe_file)
     for line in lines:
         parser.parse_args(shlex.split(line))
-    assert all(f"`{name}`" in SECTION for name in FILES)
+    assert all(f"`{name}`" in PAGE for name in FILES)

@@ -24,7 +24,7 @@ from dnamamba.training.tuning import TuningConfig
 from dnamamba.training.variant_finetune import VariantModule
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
-# docs/training.md promises it.
+# docs/long-contexts.md promises it.
 WITHIN = 0.01
 GIB = 2**30
 FAMILIES: dict[str, type[BackboneConfig]] = {

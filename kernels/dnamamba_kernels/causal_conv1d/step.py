@@ -31,7 +31,7 @@ def causal_conv1d_step(
             three are one, and a gradient always is PyTorch's.
 
     Returns:
-        y (B, D) in x's dtype, and the new state (B, D, W-1): ``state`` itself with ``in_place``,
+        y (B, D) in x's dtype, and the new state (B, D, W-1), ``state`` itself with ``in_place``,
         else another tensor.
 
     Raises:

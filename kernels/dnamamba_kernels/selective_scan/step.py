@@ -44,7 +44,7 @@ def selective_scan_step(
             three are one, and a gradient always is PyTorch's.
 
     Returns:
-        y (B, D) in u's dtype, and the new state (B, D, N): ``state`` itself with ``in_place``,
+        y (B, D) in u's dtype, and the new state (B, D, N), ``state`` itself with ``in_place``,
         else another tensor.
 
     Raises:
