@@ -12,7 +12,7 @@ which itself costs some.
 
 The budget of ``fit``: PyTorch 1.5 s; Lightning 0.7 s more, where ``import pytorch_lightning`` by
 itself takes 5: torch._dynamo with sympy, and all of torchmetrics, which imports transformers and
-scipy where they are installed, are left out (``dnamamba/cli/lean.py``); dnamamba with jsonargparse
+scipy where they are installed, are left out (``dnamamba/lean.py``); dnamamba with jsonargparse
 0.5 s; parser, data and model 0.3 s; three batches of 8 x 1,024 on one core 0.5 s.
 """
 

@@ -4,6 +4,6 @@ Whole it brings PyTorch's compiler and every metric, with transformers and SciPy
 what a start takes, and of the memory that each fork is to copy. Who asks for them gets them.
 """
 
-from dnamamba.cli.lean import import_lightning
+from dnamamba.lean import import_lightning
 
 import_lightning()

@@ -86,7 +86,7 @@ def _run(command: str, arguments: list[str]) -> int:
         hash_triton()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
-        import_module("dnamamba.cli.lean").import_lightning()
+        import_module("dnamamba.lean").import_lightning()
         home = import_module("dnamamba.cli.training")
     elif command in COMMANDS:
         home = import_module("dnamamba.cli.use")

@@ -11,10 +11,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError
-from dnamamba.cli.lean import import_lightning
 from dnamamba.cli.short_help import first_sentence
 from dnamamba.cli.use import make_parser
 from dnamamba.extras import library
+from dnamamba.lean import import_lightning
 
 __all__ = ["SHELLS", "completion"]
 

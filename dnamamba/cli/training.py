@@ -7,19 +7,17 @@ that names a ``class_path`` takes that class instead, with its arguments in ``in
 
 import dataclasses
 import sys
-from argparse import HelpFormatter
 from contextlib import ExitStack
 from typing import Any
 
 import pytorch_lightning as pl
-from jsonargparse import ActionYesNo, Namespace
+from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from dnamamba.alphabet import Tokenizer
-from dnamamba.cards import CardSettings
 from dnamamba.cli import dry_flags
 from dnamamba.cli.dry import DryRun
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
@@ -27,13 +25,13 @@ from dnamamba.cli.failures import explained, say_stopped
 from dnamamba.cli.launched import check_launched, end_with_launcher
 from dnamamba.cli.lock import check_free, only_writer
 from dnamamba.cli.loggers import check_loggers
-from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.quiet import quieten
 from dnamamba.cli.run_config import SaveConfig, changes
+from dnamamba.cli.run_parser import RunParser, add_run_flags
 from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
-from dnamamba.cli.short_help import ABOUT, ALL, short_help
+from dnamamba.cli.short_help import ABOUT, ALL
 from dnamamba.cli.strategies import made
 from dnamamba.data.genome.passing import keep_no_cache
 from dnamamba.data.modules.genome import GenomeDataModule
@@ -78,20 +76,6 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     return 0
 
 
-class _Parser(CheckedParser, LightningArgumentParser):
-    """Lightning's, with the checks of all commands, and a help of the flags that come first."""
-
-    def __init__(self, *args: Any, command: str = "", whole: bool = False, **kwargs: Any) -> None:
-        self._short = "" if whole else command
-        super().__init__(*args, **kwargs)
-
-    def format_help(self, formatter: HelpFormatter | None = None) -> str:
-        if self._short:
-            return short_help(self, self._short)
-        text: str = super().format_help(formatter)
-        return text
-
-
 class TrainingCLI(LightningCLI):
     """One command's parser, and from it the run.
 
@@ -117,7 +101,7 @@ class TrainingCLI(LightningCLI):
             save_config_kwargs={"overwrite": True},  # the folder was checked as a whole
             trainer_defaults={"log_every_n_steps": 10, "enable_model_summary": False},
             seed_everything_default=1,
-            parser_class=_Parser,
+            parser_class=RunParser,
             parser_kwargs={
                 "command": command,
                 "whole": whole,
@@ -132,23 +116,7 @@ class TrainingCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        fit = self.command == "fit"
-        resume = "Checkpoint to resume from: a file, or 'last' for run_dir's, if there is one."
-        load = "Checkpoint to load: a file, or 'last' or 'best' of run_dir; null is 'best'."
-        parser.add_argument(
-            "--run_dir", type=str, required=True, help="Folder of everything that the run writes."
-        )
-        parser.add_argument(
-            "--ckpt_path", type=str | None, default=None, help=resume if fit else load
-        )
-        parser.add_argument(
-            "--overwrite", action=ActionYesNo, default=False, help="Replace what run_dir holds."
-        )
-        parser.add_argument(
-            "--checkpoint_every", type=int, default=500, help="Steps between saves of last.ckpt."
-        )
-        parser.add_argument(*dry_flags.FLAGS, action="store_true", help=dry_flags.ABOUT)
-        parser.add_class_arguments(CardSettings, "card")  # one configuration serves all commands
+        add_run_flags(parser, self.command == "fit")
         if self.fixed:
             for field in dataclasses.fields(Tokenizer):
                 name = f"tokenizer.{field.name}"

@@ -37,12 +37,10 @@ def run(command: str, arguments: list[str]) -> int:
     if note and os.environ.get("RANK", "0") == "0":
         print(note, file=sys.stderr)
     settings = parser.instantiate_classes(parser.parse_args(arguments))
-    if COMMANDS[command].trains:
-        import_module("dnamamba.cli.lean").import_lightning()
     dry = getattr(settings, dry_flags.DRY, False)
     _check_processes(command, dry)
     if COMMANDS[command].trains:
-        import_module("dnamamba.cli.lean").import_lightning()
+        import_module("dnamamba.lean").import_lightning()
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
     values = {name: getattr(settings, name) for name in inspect.signature(function).parameters}
     if dry:

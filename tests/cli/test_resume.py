@@ -18,7 +18,7 @@ from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 STOPPED = """
 import os, signal, sys
 from dnamamba.cli import main
-from dnamamba.cli.lean import import_lightning
+from dnamamba.lean import import_lightning
 import_lightning()
 from dnamamba.training.metrics_file import MetricsFile
 

@@ -101,7 +101,7 @@ def test_what_a_start_leaves_out_is_there_for_whoever_asks() -> None:
     """torchmetrics whole, its plots, and a compiled module that Lightning knows for one."""
     script = (
         "import json, sys\n"
-        "from dnamamba.cli.lean import import_lightning\n"
+        "from dnamamba.lean import import_lightning\n"
         "import_lightning()\n"
         "from torchmetrics.functional import classification\n"
         "lean = [*sys.modules]\n"

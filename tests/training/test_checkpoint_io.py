@@ -15,7 +15,7 @@ from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 SAVE = """
 import os, resource, signal, sys
 import torch
-from dnamamba.cli.lean import import_lightning
+from dnamamba.lean import import_lightning
 import_lightning()
 from dnamamba.training.checkpoint_io import AtomicCheckpointIO
 path = sys.argv[1]

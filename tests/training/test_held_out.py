@@ -69,7 +69,7 @@ def test_metrics_do_not_depend_on_devices(tmp_path: Path) -> None:
 import json, os, sys
 import torch.distributed as dist
 sys.path.insert(0, sys.argv[1])
-from dnamamba.cli.lean import import_lightning
+from dnamamba.lean import import_lightning
 import_lightning()
 from test_held_out import HeldOut, fed
 from dnamamba.training.held_out import MeanLoss

@@ -18,13 +18,7 @@ from dnamamba.benchmark.runs.outcomes import Job, Outcome, Runnable
 __all__ = ["KILLED", "is_full", "prepare", "run_in_processes"]
 
 # Imported once, in the process from which the workers are forked.
-_PRELOAD = [
-    "dnamamba.benchmark.runs.dispatch",
-    "dnamamba.training.finetune",
-    "dnamamba.data.modules",
-    "sklearn.ensemble",
-    "sklearn.linear_model",
-]
+_PRELOAD = ["dnamamba.benchmark.runs.preloaded"]
 
 # Many small runs share the cores: a thread each, and a fork must not inherit a driver at work.
 _ENVIRONMENT = {
