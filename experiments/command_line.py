@@ -11,6 +11,8 @@ from rows import pack
 
 from dnamamba.benchmark.runs.outcomes import Outcome, Runnable
 from dnamamba.benchmark.runs.pool import run_in_processes
+from dnamamba.benchmark.runs.workers import gpus_of
+from dnamamba.device import best_device
 
 __all__ = ["add_run_options", "do_missing"]
 
@@ -50,7 +52,8 @@ def do_missing(
     began, output = time.monotonic(), arguments.output.resolve()
     logs, failed = output / "logs", 0
     workers = (min(arguments.workers, len(missing())), 0)
-    outcomes = run_in_processes(missing, work, _any, workers, arguments.seconds, logs)
+    gpus = gpus_of(best_device("auto"))
+    outcomes = run_in_processes(missing, work, _any, workers, arguments.seconds, logs, gpus)
     try:
         for outcome in outcomes:
             _show(outcome, logs)

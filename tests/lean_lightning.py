@@ -4,6 +4,12 @@ Whole it brings PyTorch's compiler and every metric, with transformers and SciPy
 what a start takes, and of the memory that each fork is to copy. Who asks for them gets them.
 """
 
+import logging
+
 from dnamamba.lean import import_lightning
 
 import_lightning()
+# Where nobody listens to the root of all loggers yet, Lightning speaks for itself; pytest will.
+_lightning = logging.getLogger("pytorch_lightning")
+_lightning.propagate = True
+_lightning.handlers.clear()

@@ -36,10 +36,12 @@ _WAIT = 3600.0  # seconds at a time: what the operating system waits has a bound
 class _Worker:
     """A process that does one run after the other."""
 
-    def __init__(self, context: Any, work: Callable[[Any], None], log: Path, device: bool) -> None:
-        self.device, self.log = device, log
+    def __init__(
+        self, context: Any, work: Callable[[Any], None], log: Path, device: bool, gpu: str | None
+    ) -> None:
+        self.device, self.log, self.gpu = device, log, gpu
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, work, log), daemon=True)
+        self.process = context.Process(target=_serve, args=(theirs, work, log, gpu), daemon=True)
         self.process.start()
         theirs.close()
         self.job: Runnable | None = None
@@ -81,6 +83,7 @@ def run_in_processes(
     workers: tuple[int, int],
     seconds: float,
     logs: Path,
+    gpus: Sequence[str] = (),
 ) -> Generator[Outcome, None, None]:
     """Do what is ready, side by side, until nothing is or the time is over.
 
@@ -94,6 +97,7 @@ def run_in_processes(
             help the others when nothing is left for them.
         seconds: from now on; what is being done then is lost.
         logs: folder of what the workers print.
+        gpus: the workers see one of them each, in turn; without any, what this process sees.
     """
     end = time.monotonic() + seconds
     logs.mkdir(parents=True, exist_ok=True)
@@ -104,7 +108,8 @@ def run_in_processes(
     try:
         with _environment():
             for i, device in enumerate(lanes):
-                processes.append(_Worker(context, work, logs / f"worker{i}.log", device))
+                gpu = gpus[i % len(gpus)] if gpus else None
+                processes.append(_Worker(context, work, logs / f"worker{i}.log", device, gpu))
         while True:
             _start([job for job in ready() if job.name not in failed], on_device, processes)
             busy = [worker for worker in processes if worker.job]
@@ -118,7 +123,7 @@ def run_in_processes(
                     failed.add(outcome.name)
                 if not worker.process.is_alive():
                     with _environment():
-                        new = _Worker(context, work, worker.log, worker.device)
+                        new = _Worker(context, work, worker.log, worker.device, worker.gpu)
                     processes[processes.index(worker)] = new
                 yield outcome
     finally:
@@ -161,8 +166,10 @@ def _environment() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(pipe: Connection, work: Callable[[Any], None], log: Path) -> None:
+def _serve(pipe: Connection, work: Callable[[Any], None], log: Path, gpu: str | None) -> None:
     """What a worker does: until its parent ends it, or is gone itself."""
+    if gpu is not None:  # the driver, which looks for it, has not been woken yet
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     Thread(target=_end_with_parent, daemon=True).start()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -13,7 +13,7 @@ from dnamamba.benchmark.runs.outcomes import Outcome, run_here
 from dnamamba.benchmark.runs.plan import Plan
 from dnamamba.benchmark.runs.pool import is_full, run_in_processes
 from dnamamba.benchmark.runs.store import Store
-from dnamamba.benchmark.runs.workers import IN_THIS_PROCESS
+from dnamamba.benchmark.runs.workers import IN_THIS_PROCESS, gpus_of
 
 __all__ = ["LOGS", "run_missing"]
 
@@ -44,7 +44,8 @@ def run_missing(
     for rounds in (workers, (1, 0)):
         jobs = partial(_without, ready, frozenset(failed))
         left = end - time.monotonic()
-        for outcome in run_in_processes(jobs, do, _needs_device, rounds, left, work.output / LOGS):
+        where = work.output / LOGS, gpus_of(work.device)
+        for outcome in run_in_processes(jobs, do, _needs_device, rounds, left, *where):
             if outcome.error and rounds == workers and sum(workers) > 1 and is_full(outcome.error):
                 full += 1
                 continue

@@ -30,7 +30,7 @@ import os
 
 from dnamamba.device import usable_memory
 
-__all__ = ["IN_THIS_PROCESS", "cores", "workers_for"]
+__all__ = ["IN_THIS_PROCESS", "cores", "gpus_of", "workers_for"]
 
 IN_THIS_PROCESS = (1, 0)
 """Workers of which none is another process."""
@@ -39,7 +39,7 @@ _MEMORY = 4 << 30  # bytes of a GPU for each run: its context, the weights and a
 _BESIDE = 1 << 30  # for one that learns from frozen vectors: its context, and a model that reads
 
 # Processes take turns on a GPU: behind so many it is always at work, and a step is one launch.
-_MOST_ON_DEVICE = 8
+_MOST_ON_EACH = 8
 _MOST = 16
 
 
@@ -50,16 +50,32 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def gpus_of(device: str) -> list[str]:
+    """All the GPUs that ``cuda`` stands for, as CUDA_VISIBLE_DEVICES calls them; else none.
+
+    Args:
+        device: as ``best_device`` gives it; ``cuda:1`` stands for itself, and is no choice.
+    """
+    import torch
+
+    if device != "cuda":
+        return []
+    count = torch.cuda.device_count()
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
+
+
 def workers_for(device: str, asked: int | None) -> tuple[int, int]:
     """Processes for what the device does, and for what a core does most of.
 
     On a CPU one run has all cores, in this process, unless more are asked for; a GPU serves several
-    at a time, for a small model's step is mostly issued by a core. Beside these half of the cores,
+    at a time, for a small model's step is mostly issued by a core, and ``cuda`` is all GPUs that
+    there are, as large as the first and as free. Beside these half of the cores,
     at least one, do k-mers, count leaks, and learn from frozen vectors, 500 trees for each task.
 
     Args:
         device: as ``best_device`` gives it.
-        asked: processes for the device; None: as many as cores and memory allow.
+        asked: processes for the device, or all of them; None: as many as cores and memory allow.
 
     Returns:
         ``IN_THIS_PROCESS``: no processes; all is done in this one.
@@ -77,5 +93,6 @@ def workers_for(device: str, asked: int | None) -> tuple[int, int]:
     beside = max(1, min(cores() // 2, memory // 4 // _BESIDE, _MOST))
     if asked is not None:
         return asked, beside
-    left = memory - beside * _BESIDE
-    return max(1, min(cores() - beside, left // _MEMORY, _MOST_ON_DEVICE)), beside
+    gpus = max(1, len(gpus_of(device)))
+    left = memory - -(-beside // gpus) * _BESIDE
+    return max(1, min(cores() - beside, gpus * min(left // _MEMORY, _MOST_ON_EACH))), beside

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from benchmark_cases import SIZES, task_of, write_part
+from benchmark_cases import FOUR, SIZES, task_of, write_part
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
@@ -48,7 +48,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Work:
-    changes = {"steps.least": 8, "steps.most": 8, "validations": 4, "trial": 1}
+    changes = {"steps.least": 8, "steps.most": 8, "validations": 4, "trial": 1, "choices": FOUR}
     return Work(Recipe.read(changes=changes), "cpu", tmp_path / "out", tmp_path / "cache")
 
 

@@ -13,7 +13,7 @@ from dnamamba.benchmark.jobs.recipe import Recipe
 from dnamamba.benchmark.runs import workers as module
 from dnamamba.benchmark.runs.plan import Entry, Plan, plan
 from dnamamba.benchmark.runs.store import Store
-from dnamamba.benchmark.runs.workers import workers_for
+from dnamamba.benchmark.runs.workers import gpus_of, workers_for
 from dnamamba.benchmark.table.fill import filled
 from dnamamba.benchmark.tasks.task import Task
 from dnamamba.config import MambaConfig
@@ -185,6 +185,30 @@ def test_a_gpu_serves_as_many_as_cores_and_memory_allow(
     monkeypatch.setattr(module, "cores", lambda: cores)
     monkeypatch.setattr(module, "usable_memory", lambda device: memory)
     assert workers_for("cuda:1", asked) == workers
+
+
+@pytest.mark.parametrize(
+    ("visible", "named"),
+    [
+        (None, ["0", "1"]),
+        ("", ["0", "1"]),
+        ("5,7", ["5", "7"]),
+        ("GPU-5b,MIG-1,9", ["GPU-5b", "MIG-1"]),
+    ],
+)
+def test_cuda_is_all_the_gpus_there_are(
+    visible: str | None, named: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert gpus_of("cuda") == named
+    assert gpus_of("cuda:1") == gpus_of("cpu") == []
+    monkeypatch.setattr(module, "usable_memory", lambda device: 139 << 30)
+    for cores, workers in ((64, (16, 16)), (16, (8, 8))):
+        monkeypatch.setattr(module, "cores", lambda cores=cores: cores)
+        assert workers_for("cuda", None) == workers
 
 
 def test_a_cpu_does_one_run_at_a_time_unless_more_are_asked_for() -> None:

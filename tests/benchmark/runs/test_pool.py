@@ -32,7 +32,12 @@ def work(folder: Path, toy: Toy) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "sleeps":
         time.sleep(60)
-    (folder / toy.name).write_text(f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')}")
+    if what == "meets":  # another one, in another worker
+        (folder / f"here {toy.name}").touch()
+        while len([*folder.glob("here *")]) < 2:
+            time.sleep(0.01)
+    seen = (os.getpid(), *map(os.environ.get, ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")))
+    (folder / toy.name).write_text(" ".join(map(str, seen)))
 
 
 def on_device(toy: Toy) -> bool:
@@ -48,12 +53,15 @@ def side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ran:
     monkeypatch.setattr(pool, "_PRELOAD", [])
 
     def run(
-        toys: list[Toy], seconds: float = 60, workers: tuple[int, int] = (2, 1)
+        toys: list[Toy],
+        seconds: float = 60,
+        workers: tuple[int, int] = (2, 1),
+        gpus: tuple[str, ...] = (),
     ) -> list[Outcome]:
         def ready() -> list[Toy]:
             return [toy for toy in toys if not (tmp_path / toy.name).exists()]
 
-        how = partial(work, tmp_path), on_device, workers, seconds, tmp_path / "logs"
+        how = partial(work, tmp_path), on_device, workers, seconds, tmp_path / "logs", gpus
         return list(run_in_processes(ready, *how))
 
     return run
@@ -74,8 +82,18 @@ def test_every_run_but_those_that_fail(tmp_path: Path, side_by_side: Ran) -> Non
         "the worker ended with SIGKILL, perhaps for want of memory; ask for fewer workers"
     )
     done = [(tmp_path / name).read_text().split() for name in "abcde"]
-    assert {threads for _, threads in done} == {"1"}
-    assert str(os.getpid()) not in {process for process, _ in done}
+    assert {threads for _, threads, _ in done} == {"1"}
+    assert str(os.getpid()) not in {process for process, *_ in done}
+
+
+def test_each_worker_sees_a_gpu_of_its_own(
+    tmp_path: Path, side_by_side: Ran, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one that takes the place of a worker which has died."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    toys = [Toy("dies"), Toy("meets a"), Toy("meets b")]
+    side_by_side(toys, workers=(2, 0), gpus=("3", "GPU-5b"))
+    assert {(tmp_path / toy.name).read_text().split()[2] for toy in toys[1:]} == {"3", "GPU-5b"}
 
 
 def test_the_time_is_kept_and_no_worker_is_left(tmp_path: Path, side_by_side: Ran) -> None:

@@ -50,7 +50,7 @@ def test_a_full_memory_is_no_error_until_a_run_is_alone(
             yield Outcome(job.name, 0.1, error)
 
     monkeypatch.setattr(rounds, "run_in_processes", pool)
-    work: Any = SimpleNamespace(output=tmp_path)
+    work: Any = SimpleNamespace(output=tmp_path, device="cpu")
     run = partial(run_missing, plan, None, work)  # type: ignore[arg-type]
     outcomes = list(run((3, 1), 60))
     assert [(o.name[0], bool(o.error)) for o in outcomes] == [
@@ -87,7 +87,7 @@ def test_no_more_workers_than_runs_for_them(
         return iter(())
 
     monkeypatch.setattr(rounds, "run_in_processes", pool)
-    work: Any = SimpleNamespace(output=tmp_path)
+    work: Any = SimpleNamespace(output=tmp_path, device="cpu")
     store: Any = None
     assert list(run_missing(plan, store, work, (8, 8), 60)) == []
     assert asked == [useful]
