@@ -126,6 +126,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.columnspacing": 1.5,
     "text.color": "black",
+    "text.parse_math": False,  # a label with two dollars is no formula
     "axes.edgecolor": _INK,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,

@@ -187,6 +187,12 @@ def test_a_user_s_own_settings_neither_change_a_picture_nor_are_changed() -> Non
         assert matplotlib.rcParams["font.size"] == 30
 
 
+def test_dollars_in_names_are_no_formula(drawn: list[Figure], tmp_path: Path) -> None:
+    names = ("$\\frac$", "1$_$")
+    of_test("binary", names)(tmp_path)
+    assert [tick.get_text() for tick in drawn[0].axes[0].get_xticklabels()] == list(names)
+
+
 def test_lines_beyond_the_colours_go_on_in_another_dash(drawn: list[Figure]) -> None:
     @styled()
     def draw() -> list[tuple[object, ...]]:

@@ -50,7 +50,7 @@ METRICS = {
 _TASKS = {"causal": "text-generation", "bidirectional": "fill-mask"}
 _HEAD = re.compile(r"---\n(.*?)^---\n+", re.DOTALL | re.MULTILINE)
 _REGIONS = (".bed", ".bed.gz")  # parts of data, no data
-_ENDINGS = re.compile(r"(\.(fa|fasta|fna|gz|bgz|csv|tsv|tab|parquet|vcf))+$")
+_ENDINGS = re.compile(r"(\.(fa|fasta|fna|gz|bgz|csv|tsv|tab|parquet|vcf|bw|bigwig))+$")
 
 
 def front(facts: Facts) -> dict[str, Any]:

@@ -148,7 +148,10 @@ def _base(base: Base | None) -> Iterator[str]:
     told = f" (SHA-256 of its weights `{base.sha256}`)" if base.sha256 else ""
     yield f"Fine-tuned from `{base.name}`{told}."
     if base.card:
-        _, body = divided(base.card)
+        try:
+            _, body = divided(base.card)
+        except ValueError:  # a head that somebody spoilt must not cost the end of a training
+            body = base.card
         yield "\n<details>\n<summary>The card of the base model</summary>\n"
         yield f"{_lowered(body.strip())}\n\n</details>"
 

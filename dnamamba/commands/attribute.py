@@ -53,7 +53,7 @@ def attribute_regions(
     Writes OUTPUT.tsv, a line a base (start and end 0-based, half-open; what it adds, and what A, C,
     G and T would add in its place); the track OUTPUT.bedgraph, or the same as bigWig; and
     OUTPUT.png, letters as high as what they add, or OUTPUT.1.png and on where there are several
-    regions. What is no A, C, G or T is left out.
+    regions, of the first 100. What is no A, C, G or T is left out.
 
     Under torchrun the regions are shared among the processes, one a GPU; they need the same files.
 
@@ -186,7 +186,7 @@ def _write(
                 for (contig, start, _), part in zip(places, each, strict=True)
             ]
             write_meme(path, found, opened)
-        for (contig, start, _), part, picture in zip(places, each, pictures, strict=True):
+        for (contig, start, _), part, picture in zip(places, each, pictures, strict=False):
             with opened(picture) as file:
                 plot_contributions(part, contig, start, number, file)
 

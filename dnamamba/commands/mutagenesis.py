@@ -49,8 +49,8 @@ def mutagenesis(
     ratios in nats, below 0 where the model prefers the reference); the tracks OUTPUT.mean.bedgraph
     and OUTPUT.max.bedgraph, or both as bigWig, the mean of a position's three substitutions and
     the one of the greatest effect, with its sign; and OUTPUT.png, a heat map below letters as high
-    as the mean substitution costs, or OUTPUT.1.png and on where there are several regions.
-    Positions where the reference is no A, C, G or T are left out.
+    as the mean substitution costs, or OUTPUT.1.png and on where there are several regions, of
+    the first 100. Positions where the reference is no A, C, G or T are left out.
 
     Under torchrun the work is shared among the processes, one a GPU; they need the same files. It
     changes no score.
@@ -145,7 +145,7 @@ def _write(
         for path in meme:
             found = [motif_of(p.contig, p.start, p.llr, -p.mean, motifs or 1) for p in effects]
             write_meme(path, found, opened)
-        for part, picture in zip(effects, pictures, strict=True):
+        for part, picture in zip(effects, pictures, strict=False):
             with opened(picture) as file:
                 plot_effects(part, file)
 

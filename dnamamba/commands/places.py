@@ -1,5 +1,6 @@
 """Regions of a genome that a command makes files of, and the names of these files."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from dnamamba.data.genome.fasta import Genome
 from dnamamba.data.windows.bed import parse_region, read_bed
 from dnamamba.data.windows.regions import Contigs, union
 
-__all__ = ["Place", "named_outputs", "named_places"]
+__all__ = ["PICTURES", "Place", "named_outputs", "named_places"]
 
 Place = tuple[str, int, int]
 """Contig, start and end, 0-based and half-open."""
+PICTURES = 100
+"""Regions of a command that are drawn at most: each takes a second, and a file."""
 
 
 def named_places(genome: Genome, region: str | None, bed: str | None) -> list[Place]:
@@ -36,9 +39,11 @@ def named_places(genome: Genome, region: str | None, bed: str | None) -> list[Pl
 
 
 def named_outputs(
-    prefix: str, endings: Sequence[str], pictures: int, overwrite: bool
+    prefix: str, endings: Sequence[str], regions: int, overwrite: bool
 ) -> tuple[list[Path], list[Path]]:
     """The files to write: PREFIX.ENDING of each, and PREFIX.png, or of several PREFIX.1.png and on.
+
+    Of more than ``PICTURES`` regions the first ones are drawn; a warning says so.
 
     Raises:
         ValueError: no name, or what ``check_output`` refuses.
@@ -47,6 +52,13 @@ def named_outputs(
         raise ValueError(
             f"output must be how the names of the files begin, as {prefix}effects; got {prefix!r}"
         )
-    drawn = ["png"] if pictures == 1 else [f"{n}.png" for n in range(1, pictures + 1)]
+    if regions > PICTURES:
+        warnings.warn(
+            f"the first {PICTURES} of {regions:,} regions are drawn, the other files are of all; "
+            "for a picture of another, name it by --region",
+            stacklevel=2,
+        )
+    numbers = range(1, min(regions, PICTURES) + 1)
+    drawn = ["png"] if regions == 1 else [f"{n}.png" for n in numbers]
     paths = [check_output(f"{prefix}.{end}", (end,), overwrite) for end in (*endings, *drawn)]
     return paths[: len(endings)], paths[len(endings) :]

@@ -25,13 +25,14 @@ from torch.nn import functional as F
 from dnamamba.alphabet import Tokenizer
 from dnamamba.arguments import whole
 from dnamamba.containers import Sequences
+from dnamamba.inference.baselines import BASELINES
 from dnamamba.inference.explained import Terms, explained_number
 from dnamamba.inference.models import backbone_of, evaluating
 from dnamamba.inference.settings import MASK_EVERY, METHOD, POINTS, STEPS, Baseline, Method
 from dnamamba.inference.sites import base_columns, cased_bases
 from dnamamba.inference.sources import named_letters
 
-__all__ = ["BASELINES", "METHODS", "Contributions", "attribute"]
+__all__ = ["METHODS", "Contributions", "attribute"]
 
 Floats = NDArray[np.float64]
 
@@ -257,19 +258,3 @@ METHODS: dict[str, Callable[[_Task], Contributions]] = {
     "substitution": _substitution,
 }
 """What is done with a sequence, by its name."""
-
-
-def _uniform(tokenizer: Tokenizer, rows: Tensor, ids: Tensor) -> Tensor:
-    return torch.zeros_like(rows).scatter(1, ids, 0.25)
-
-
-def _n(tokenizer: Tokenizer, rows: Tensor, ids: Tensor) -> Tensor:
-    token = torch.tensor(int(tokenizer.encode("N")[0]), device=rows.device)
-    return F.one_hot(token, rows.shape[1]).to(rows).expand_as(rows)
-
-
-BASELINES: dict[str, Callable[[Tokenizer, Tensor, Tensor], Tensor]] = {
-    "uniform": _uniform,
-    "N": _n,
-}
-"""What a sequence is held against, by its name: (L, V) of one-hot rows and the ids (L, 4)."""

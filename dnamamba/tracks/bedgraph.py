@@ -25,6 +25,8 @@ class BedGraph:
         # Without a name and a time, which would make every file another one.
         self._zip = gzip.GzipFile("", "wb", fileobj=file, mtime=0) if zipped else None
         self._file = self._zip or file
+        # The quotes, or a line's end, of a label would end the description.
+        about = " ".join(about.replace('"', "'").split())
         title = f'name="{name}" description="{about}"'
         self._file.write(f"track type=bedGraph {title}\n".encode())
 

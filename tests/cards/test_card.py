@@ -15,6 +15,7 @@ from dnamamba.cards.front import divided, joined
 from dnamamba.cards.page import on_hub
 from dnamamba.model.about import About, about
 from dnamamba.model.language_model import LanguageModel
+from dnamamba.training.callbacks.readable import clock_time
 
 KNOWN = About("mamba", True, {"d_model": 8}, 1234, None, (), "sequences", "float32", "cpu")
 FACTS = Facts(
@@ -64,6 +65,17 @@ def test_the_base_s_card_goes_along_below_the_headings_of_this_one() -> None:
     assert "\n### base\n\n#### Data\n" in body
     assert "```\n# code\n```" in body
     assert body.index("</details>") < body.index("\n## License\n")
+
+
+def test_a_spoilt_head_of_the_base_s_card_does_not_end_a_training() -> None:
+    _, body = divided(card(replace(FACTS, base=Base("b", None, "---\na: [\n---\n\n# its words\n"))))
+    assert "\n### its words\n" in body
+
+
+def test_days_are_hours_on_the_clock() -> None:
+    assert [clock_time(n) for n in (0, 59.9, 3661, 90_061)] == [
+        "00:00:00", "00:00:59", "01:01:01", "25:01:01",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

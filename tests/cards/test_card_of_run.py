@@ -45,7 +45,8 @@ def test_data_recipe_figures_and_licence(tmp_path: Path, hashed: list[str]) -> N
     # A learning rate at which the first validation is the best.
     optimizer = {"lr": 0.3, "warmup_steps": 0, "min_lr_ratio": 1.0}
     steps = {"max_steps": 2, "val_check_interval": 1}
-    settings = config(tmp_path, model={"optimizer": optimizer}, trainer=steps)
+    windows = {"windows": {"reverse_complement": False}}  # which is on unless it is set off
+    settings = config(tmp_path, data=windows, model={"optimizer": optimizer}, trainer=steps)
     told = {"card": {"license": "mit", "about": "To try it out."}}
     Path(settings).write_text(Path(settings).read_text() + yaml.safe_dump(told))
     assert main(["fit", "-c", settings]) == 0
@@ -63,6 +64,7 @@ def test_data_recipe_figures_and_licence(tmp_path: Path, hashed: list[str]) -> N
     assert recipe["model"]["optimizer"]["lr"] == 0.3
     assert recipe["model"]["optimizer"]["warmup_steps"] == 0
     assert recipe["data"]["length"] == 64
+    assert recipe["data"]["windows"]["reverse_complement"] is False
     assert recipe["trainer"]["max_steps"] == 2
     assert str(tmp_path) not in body
 

@@ -12,7 +12,7 @@ from models import opinionated
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
-from dnamamba.commands import attribution_plot
+from dnamamba.commands import attribution_plot, places
 from dnamamba.config import MambaConfig
 from dnamamba.data.genome.fasta import Genome
 from dnamamba.inference.attribution import attribute
@@ -107,6 +107,20 @@ def test_too_few_steps_are_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -
     flags = ("--region", "one:0-20", "--steps", "1", "--baseline", "N")
     with pytest.warns(UserWarning, match="of one:0-20 to .* raise steps"):
         assert _run(folder, "attribute", "lm", "few", *flags) == 0
+
+
+@pytest.mark.parametrize("command", ["attribute", "mutagenesis"])
+def test_of_many_regions_the_first_are_drawn(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(places, "PICTURES", 2)
+    flags = ("--bed", str(folder / "r.bed"))
+    with pytest.warns(UserWarning, match="the first 2 of 3 regions are drawn, .* by --region"):
+        assert _run(folder, command, "lm", f"many/{command}", *flags) == 0
+    pictures = sorted(path.name for path in (folder / "many").glob(f"{command}*.png"))
+    assert pictures == [f"{command}.1.png", f"{command}.2.png"]
+    with (folder / f"many/{command}.tsv").open() as file:
+        assert {line.split("\t")[0] for line in file} == {"contig", "one", "two"}
 
 
 def test_motifs_of_substitutions(folder: Path) -> None:

@@ -56,6 +56,15 @@ CASES: dict[str, tuple[Mapping[str, int], Parts]] = {
 }  # fmt: skip
 
 
+def test_a_label_does_not_end_the_description_of_a_bedgraph(tmp_path: Path) -> None:
+    with open_track(tmp_path / "a.bedgraph", {"a": 3}, "t", 'to "open"\nones') as track:
+        track.write("a", [0], [1], [2.5])
+    lines = (tmp_path / "a.bedgraph").read_text().splitlines()
+    assert lines == [
+        """track type=bedGraph name="t" description="to 'open' ones\"""", "a\t0\t1\t2.5",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
     contigs, parts = CASES[name]

@@ -128,13 +128,14 @@ def _relatives(rows: list[BedRow], block: int) -> list[str]:
     """Of each region the first block of its relatives."""
     order = sorted(range(len(rows)), key=lambda i: (rows[i].contig, rows[i].start))
     groups = [""] * len(rows)
-    contig = reach = number = -1
+    contig = reach = number = last = -1
     for i in order:
         row = rows[i]
         if row.contig != contig:
-            contig, number, reach = row.contig, row.start // block, 0
-        elif row.start >= reach and row.start // block != number:
+            contig, reach, last = row.contig, 0, -1
+        # A region may overlap one of the block before: what begins beside it is its relative, too.
+        if row.start >= reach and row.start // block != last:
             number = row.start // block
-        reach = max(reach, row.end)
+        last, reach = row.start // block, max(reach, row.end)
         groups[i] = str(number * block)
     return groups

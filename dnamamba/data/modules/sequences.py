@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from dnamamba.data.labelled.signal import Signal, SignalRegions
 from dnamamba.data.labelled.splits import Split
 from dnamamba.data.modules.labelled import LabelledDataModule
 from dnamamba.data.modules.resumable import DataPart
-from dnamamba.data.modules.sources import SourceFile, of_parts
+from dnamamba.data.modules.sources import SourceFile, of_genomes, of_parts
 from dnamamba.data.samples.order import SampleOrder
 from dnamamba.settings import plain, typed
 
@@ -197,8 +198,12 @@ class LabelledSequenceDataModule(LabelledDataModule):
         return LabelledDataset(records, self.tokenizer, self.length, order)
 
     def sources(self) -> list[SourceFile]:
-        """The labelled files."""
-        return [*of_parts({name: getattr(self.files, name) for name in _LABELLED})]
+        """The labelled files, and of regions their genome and the track that labels them."""
+        files = [*of_parts({name: getattr(self.files, name) for name in _LABELLED})]
+        if self.signal is None:
+            return files
+        genome = of_genomes([("genome", self.signal.genome, Genome(self.signal.genome))])
+        return [*genome, SourceFile("track", Path(self.signal.track)), *files]
 
     def stream(self) -> dict[str, Any]:
         """All that decides which batch is the i-th, in plain types."""

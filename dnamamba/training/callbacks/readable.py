@@ -1,6 +1,6 @@
-"""Counts for people."""
+"""Counts and times for people."""
 
-__all__ = ["readable"]
+__all__ = ["clock_time", "readable"]
 
 
 def readable(count: float, unit: str) -> str:
@@ -9,3 +9,9 @@ def readable(count: float, unit: str) -> str:
         if count >= size:
             return f"{count / size:.2f} {prefix}{unit}"
     return f"{count:.0f} {unit}"
+
+
+def clock_time(seconds: float) -> str:
+    """Hours, of which there may be hundreds, minutes and seconds: 26:03:07."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dnamamba.training.across_devices import positions_read
-from dnamamba.training.callbacks.readable import readable
+from dnamamba.training.callbacks.readable import clock_time, readable
 
 __all__ = ["RunSummary"]
 
@@ -70,7 +70,7 @@ class RunSummary(pl.Callback):
         state = self.state_dict()
         table.add_row("steps", f"{trainer.global_step:,}")
         table.add_row("bases read", readable(state["bases"], "bp"))
-        table.add_row("time", time.strftime("%H:%M:%S", time.gmtime(state["seconds"])))
+        table.add_row("time", clock_time(state["seconds"]))
         for callback in trainer.checkpoint_callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.best_model_score is not None:
                 table.add_row(f"best {callback.monitor}", f"{float(callback.best_model_score):.4f}")

@@ -3,7 +3,6 @@
 import csv
 import math
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from dnamamba.checkpoint import Model
 from dnamamba.data.modules.resumable import ResumableDataModule
 from dnamamba.data.modules.sources import SourceFile
 from dnamamba.model.about import about
-from dnamamba.training.callbacks.readable import readable
+from dnamamba.training.callbacks.readable import clock_time, readable
 from dnamamba.training.callbacks.summary import RunSummary
 from dnamamba.training.metrics_file import MetricsFile
 
@@ -176,7 +175,8 @@ def _shown(value: Any) -> Any:
 
 
 def _is_off(value: Any) -> bool:
-    return value is None or value is False or value == {} or value == []
+    # Not what is False: many a switch is on unless it is set off.
+    return value is None or value == {} or value == []
 
 
 def _course(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[tuple[str, str]]:
@@ -185,7 +185,7 @@ def _course(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[tuple[s
         if isinstance(callback, RunSummary):
             state = callback.state_dict()
             yield "bases read", readable(state["bases"], "bp")
-            yield "time", time.strftime("%H:%M:%S", time.gmtime(state["seconds"]))
+            yield "time", clock_time(state["seconds"])
     where = module.device
     device = torch.cuda.get_device_name(where) if where.type == "cuda" else str(where)
     yield "on", f"{trainer.world_size} x {device}" if trainer.world_size > 1 else device

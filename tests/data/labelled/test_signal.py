@@ -10,7 +10,7 @@ import pytest
 
 from dnamamba.alphabet import Tokenizer
 from dnamamba.data.labelled import Labels
-from dnamamba.data.labelled.signal import Signal
+from dnamamba.data.labelled.signal import Signal, SignalRegions
 from dnamamba.data.modules.sequences import LabelledFiles, LabelledSequenceDataModule
 from dnamamba.tracks import open_track
 
@@ -87,11 +87,18 @@ def test_bases_without_a_value_may_be_left_out(folder: Path) -> None:
 def test_neighbours_stay_together(folder: Path) -> None:
     bed = "".join(f"chr1\t{at}\t{at + 60}\n" for at in range(100, 3900, 50))
     module = _module(folder, bed + "chr2\t0\t20\nchr2\t2500\t2600\n", block=1000)
-    from dnamamba.data.labelled.signal import SignalRegions
-
     examples = SignalRegions(module.signal, False).examples(folder / "r.bed", True)
     groups = [example.group for example in examples if example is not None]
     assert groups == ["chr1:0"] * 76 + ["chr2:0", "chr2:2000"]  # one overlaps the next
+
+
+def test_relatives_of_relatives_stay_together(folder: Path) -> None:
+    """What begins beside a region that overlaps one of the block before, belongs to all of them."""
+    bed = "chr1\t1500\t1600\nchr1\t900\t1100\nchr1\t1050\t1060\nchr1\t2000\t2100\n"
+    module = _module(folder, bed + "chr2\t1700\t1800\n", block=1000)
+    examples = SignalRegions(module.signal, False).examples(folder / "r.bed", True)
+    groups = [example.group for example in examples if example is not None]
+    assert groups == ["chr1:0"] * 3 + ["chr1:2000", "chr2:1000"]
 
 
 @pytest.mark.parametrize(

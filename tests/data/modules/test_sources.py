@@ -66,6 +66,18 @@ def test_labelled_files_of_each_part_and_class(tmp_path: Path) -> None:
     ]
 
 
+def test_regions_with_their_genome_and_track(tmp_path: Path) -> None:
+    bed, track = tmp_path / "r.bed", tmp_path / "t.bw"
+    data = LabelledSequenceDataModule(
+        {"train": str(bed)}, labels={"kind": "number"}, signal={"genome": PHIX, "track": str(track)}
+    )
+    assert data.sources() == [
+        ("genome", Path(PHIX), "5,386 bases in 1 contig"),
+        ("track", track, ""),
+        ("train", bed, ""),
+    ]
+
+
 def test_variants() -> None:
     pytest.importorskip("vcfpy")
     vcf = SAMPLES / "labelled" / "chloroplast_stops.vcf"
