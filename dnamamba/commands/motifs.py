@@ -51,6 +51,8 @@ def motif_file(
     """
     path = check_output(output, (".meme",), overwrite)
     name = "_".join((path.name.removesuffix(".meme") if name is None else name).split())
+    if not name:
+        raise ValueError("a motif has a name, and this one is blank; set another by --name")
     extra = real("pseudocount", pseudocount)
     if not 0 <= extra < np.inf:
         raise ValueError(f"pseudocount must be 0 or more, got {pseudocount}")

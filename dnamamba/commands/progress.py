@@ -13,6 +13,8 @@ from dnamamba.sparse import SparseLines
 
 __all__ = ["progress"]
 
+_UNITS = ((1e6, "Mbp", 2), (1e3, "kbp", 1), (1.0, "bp", 0))  # and figures behind the point
+
 
 class _Done(ProgressColumn):
     def __init__(self, of: str | None) -> None:
@@ -56,8 +58,10 @@ def progress(
 def _done(of: str | None, done: float, total: float | None, rate: float) -> str:
     """What is done of the total, and how much a second."""
     if of is None:
-        speed = f"{rate / 1e3:,.1f} kbp/s" if rate else ""
-        return f"{done / 1e6:,.2f} of {(total or 0) / 1e6:,.2f} Mbp  {speed}"
+        size, unit, digits = _unit(total or 0)
+        of_all = f"{done / size:,.{digits}f} of {(total or 0) / size:,.{digits}f} {unit}"
+        speed = f"{rate / 1e3:,.1f} kbp/s" if rate >= 1e3 else f"{rate:.3g} bp/s"
+        return f"{of_all}  {speed if rate else ''}"
     speed = f"{rate:,.1f}/s" if rate else ""
     return f"{done:,.0f} of {_counted(of, total or 0)}  {speed}"
 
@@ -69,6 +73,9 @@ def _in_line(of: str | None, done: float, total: float | None, rate: float) -> s
 def _counted(of: str | None, count: float) -> str:
     if of is not None:
         return f"{count:,.0f} {of}"
-    if count >= 1e6:
-        return f"{count / 1e6:,.2f} Mbp"
-    return f"{count / 1e3:,.1f} kbp" if count >= 1e3 else f"{count} bp"
+    size, unit, digits = _unit(count)
+    return f"{count / size:,.{digits}f} {unit}"
+
+
+def _unit(count: float) -> tuple[float, str, int]:
+    return next((unit for unit in _UNITS if count >= unit[0]), _UNITS[-1])

@@ -182,3 +182,5 @@ def test_sequences_of_several_lengths(folder: Path, capsys: pytest.CaptureFixtur
     (folder / "n.fa").write_text(">a\nANA\n>b\nANA\n")
     assert main(["motifs", str(folder / "n.fa"), str(folder / "bad.meme")]) == 1
     assert "no sequence has a base at position 2; set --pseudocount" in capsys.readouterr().err
+    assert main(["motifs", str(folder / "n.fa"), str(folder / "bad.meme"), "--name", " "]) == 1
+    assert "this one is blank; set another by --name" in capsys.readouterr().err

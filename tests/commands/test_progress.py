@@ -22,6 +22,8 @@ COMMANDS = {
     "mutagenesis": ["mutagenesis", "model", "ref.fa", "out", "--region=c:10-20", "--context=32"],
 }
 
+DONE = {"score": "100 of 100 variants", "mutagenesis": "20 of 20 bp"}
+
 
 @pytest.fixture
 def folder(tmp_path: Path, model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -46,7 +48,7 @@ def test_lines_of_a_command(
     lines = [line for line in capsys.readouterr().err.splitlines() if f"{command}: " in line]
     assert 1 <= len(lines) <= 10
     assert f"{command}: 100 %, " in lines[-1]
-    assert ("of 100 variants" if command == "score" else " Mbp, ") in lines[-1]
+    assert f" 100 %, {DONE.get(command, '1.0 of 1.0 kbp')}, " in lines[-1]
 
 
 def test_a_short_command_says_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

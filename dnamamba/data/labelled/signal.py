@@ -59,15 +59,16 @@ class SignalRegions:
     Args:
         signal: what the label is.
         skip: leave regions without a label out.
+        genome: the signal's, where it is open; None: it is opened.
 
     Raises:
         ValueError: a bad genome or track, or two assemblies (see ``BigWigReader``).
         ModuleNotFoundError: pybigtools is missing; names the extra.
     """
 
-    def __init__(self, signal: Signal, skip: bool) -> None:
+    def __init__(self, signal: Signal, skip: bool, genome: Genome | None = None) -> None:
         self._signal, self._skip = signal, skip
-        self._genome = Genome(signal.genome)
+        self._genome = genome or Genome(signal.genome)
         self._contigs = Contigs.of({self._genome.name: self._genome.contigs})
         # Before any region is read.
         BigWigReader(signal.track, self._genome).close()

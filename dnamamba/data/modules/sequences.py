@@ -143,11 +143,12 @@ class LabelledSequenceDataModule(LabelledDataModule):
         }
         self.save_hyperparameters(plain(settings))
         self._records: dict[str, Records] = {}
+        self._genome: Genome | None = None
 
     def prepare_data(self) -> None:
         """Index the genome of regions, on one process of each machine."""
         if self.signal is not None:
-            Genome(self.signal.genome)
+            self._genome_of(self.signal)
 
     def read_labelled(self) -> Codec:
         """Read the labelled files."""
@@ -185,7 +186,14 @@ class LabelledSequenceDataModule(LabelledDataModule):
     def _regions(self) -> ReadRegions | None:
         if self.signal is None:
             return None
-        return SignalRegions(self.signal, self.labels.missing == "skip").examples
+        genome = self._genome_of(self.signal)
+        return SignalRegions(self.signal, self.labels.missing == "skip", genome).examples
+
+    def _genome_of(self, signal: Signal) -> Genome:
+        """Opened once, for what there is to say of it is to be said once."""
+        if self._genome is None:
+            self._genome = Genome(signal.genome)
+        return self._genome
 
     def dataset(self, part: DataPart) -> LabelledDataset:
         """The sequences of a part."""
@@ -202,7 +210,8 @@ class LabelledSequenceDataModule(LabelledDataModule):
         files = [*of_parts({name: getattr(self.files, name) for name in _LABELLED})]
         if self.signal is None:
             return files
-        genome = of_genomes([("genome", self.signal.genome, Genome(self.signal.genome))])
+        opened = self._genome_of(self.signal)
+        genome = of_genomes([("genome", self.signal.genome, opened)])
         return [*genome, SourceFile("track", Path(self.signal.track)), *files]
 
     def stream(self) -> dict[str, Any]:
