@@ -88,13 +88,13 @@ def of_region(size: int) -> Callable[[Path], object]:
     return draw
 
 
-def of_contributions(size: int) -> Callable[[Path], object]:
+def of_contributions(size: int, label: str = "enhancer") -> Callable[[Path], object]:
     each = np.random.default_rng(2).normal(size=(size, 4))
     found = Contributions(("ACNGT" * size)[:size], each[:, 0], each, 1.0, 0.0)
 
     def draw(out: Path) -> None:
         with replacing(out / "why.png") as file:
-            plot_contributions(found, "chr17", 43_044_007, "enhancer (log-odds)", file)
+            plot_contributions(found, "chr17", 43_044_007, f"{label} (log-odds)", file)
 
     return draw
 
@@ -123,6 +123,7 @@ PICTURES: dict[str, Callable[[Path], object]] = {
     "numbers": of_test("regression", ()),
     "a short region": of_region(12),
     "contributions": of_contributions(12),
+    "contributions to a long label": of_contributions(12, "WHOLE SENTENCES, " * 9),
     "a probe": of_probe(-1),
     "a probe of layers": of_probe(0, 1, -1),
     "a run": of_run,

@@ -6,9 +6,19 @@ import numpy as np
 
 from dnamamba.commands.letters import LEGIBLE, Lines, draw_bases, name_places
 from dnamamba.inference.attribution import Contributions
-from dnamamba.pictures import BASE_COLOURS, SMALL, legend_above, new_figure, save_png, styled
+from dnamamba.pictures import (
+    BASE_COLOURS,
+    SMALL,
+    legend_above,
+    new_figure,
+    save_png,
+    shortened,
+    styled,
+)
 
 __all__ = ["plot_contributions"]
+
+_LETTER = 0.08  # inches
 
 
 @styled()
@@ -27,7 +37,8 @@ def plot_contributions(
     from matplotlib.patches import Patch
 
     lines = Lines.of(len(found.ref))
-    figure = new_figure(1 + lines.width, 1.5 * lines.number + 0.7)
+    width = 1 + lines.width
+    figure = new_figure(width, 1.5 * lines.number + 0.7)
     grid = figure.subplots(lines.number, 1, squeeze=False)[:, 0]
     margin = 0.05 * max(float(np.ptp([*found.values, 0.0])), 1e-6)
     limits = min(found.values.min(), 0) - margin, max(found.values.max(), 0) + margin
@@ -41,7 +52,8 @@ def plot_contributions(
         axes.set_ylabel("contribution", fontsize=SMALL)
         name_places(axes, start + columns.start, len(ref), lines.step)
     place = f"{contig}:{start:,}-{start + lines.size:,}"
-    grid[0].set_title(f"{place}\ncontributions to {number}")
+    titles = [shortened(x, int(width / _LETTER)) for x in (place, f"contributions to {number}")]
+    grid[0].set_title("\n".join(titles))
     grid[-1].set_xlabel(f"position in {contig} (0-based)")
     if not as_letters:
         colours = [Patch(color=colour, label=base) for base, colour in BASE_COLOURS.items()]

@@ -57,7 +57,7 @@ def draw_bases(axes: "Axes", ref: str, height: np.ndarray, as_letters: bool) -> 
         _letters(axes, ref, height)
     else:
         for base, colour in BASE_COLOURS.items():
-            own = np.array([letter == base for letter in ref])
+            own = np.array([letter == base for letter in ref.replace("U", "T")])
             axes.fill_between(
                 range(len(ref)), np.where(own, height, 0), step="mid", color=colour, linewidth=0
             )
@@ -88,6 +88,6 @@ def _letters(axes: "Axes", ref: str, height: np.ndarray) -> None:
         corners = (outline.vertices - box.p0) * size[:, None] + left[:, None]
         assert outline.codes is not None
         path = Path(corners.reshape(-1, 2), np.tile(outline.codes, len(at)))
-        colour = BASE_COLOURS.get(letter, GREYS[2])
+        colour = BASE_COLOURS.get(letter.replace("U", "T"), GREYS[2])
         # One artist for all of them; the limits, which are set, are not to be looked for in it.
         axes.add_artist(PathPatch(path, facecolor=colour, linewidth=0))
