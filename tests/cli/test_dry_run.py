@@ -165,6 +165,7 @@ VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 COMMANDS = {
     "evaluate": (["ref.fa", "-o", "o.tsv"], "1.0 kbp"),
     "embed": (["ref.fa", "o.npz"], "1.0 kbp"),
+    "attribute": (["ref.fa", "o", "--region=c:0-9", "--method=gradient"], "9 bp"),
     "score": (["ref.fa", "o.vcf.gz", "--vcf=v.vcf", "--context=32"], "20 variants"),
     "mutagenesis": (["ref.fa", "o", "--region=c:0-9", "--both_strands=false"], "9 bp"),
 }
@@ -193,6 +194,21 @@ def test_a_command_that_uses_a_model(
     assert main([*arguments, "--dry-run"]) == 1
     assert "exist" in capsys.readouterr().err
     assert tree(tmp_path) == before
+
+
+def test_work_that_ends_within_its_seconds_writes_no_track(
+    model: LanguageModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A track is written as its values come, and not behind them as a table."""
+    checkpoint.save(tmp_path / "model", model, Tokenizer())
+    (tmp_path / "ref.fa").write_text(">c\nACGTTGCAAC\n>d\nACGT\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dry_run, "_SECONDS", 60.0)
+    said = tried(tmp_path, capsys, "evaluate", "model", "ref.fa", "-o", "o.bw")
+    assert said.startswith("evaluate: 14 bp, about ")
 
 
 def test_it_is_of_one_process(

@@ -5,7 +5,7 @@ intervals are combined in a fraction of a second.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -118,7 +118,9 @@ class Contigs:
             elif remark:
                 refusals.append(remark)
         if doubts or not numbers:
-            why = [*doubts, *refusals, nearest_name(name, self._numbers)][0]
+            several = len(self.genomes) > 1  # whose contigs are written genome:contig
+            known: Collection[str] = self._numbers if several else self.names
+            why = [*doubts, *refusals, nearest_name(name, known)][0]
             raise ValueError(f"no genome has a contig {name!r}; {why}")
         if len(numbers) == 1:
             if not self._renamed:

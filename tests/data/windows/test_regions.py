@@ -126,3 +126,8 @@ def test_a_name_that_genomes_share_needs_the_genome() -> None:
 )
 def test_an_unknown_name_gets_the_nearest(name: str, known: list[str], hint: str) -> None:
     assert re.search(hint, nearest_name(name, known))
+
+
+def test_of_one_genome_contigs_are_named_alone() -> None:
+    with pytest.raises(ValueError, match=r"known are chr1, chr2$"):
+        Contigs.of({"hg38": {"chr1": 5, "chr2": 6}}).number("zzz")
