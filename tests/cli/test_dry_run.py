@@ -1,6 +1,8 @@
 """``--dry-run``: all that the command says of its input, an estimate, and no file anywhere."""
 
+import os
 import re
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -213,6 +215,23 @@ def test_validations_that_belong_to_steps(
         num_training_batches=11,
     )
     assert validations(trainer, steps) == count
+
+
+def test_sigterm_leaves_no_cache_behind(
+    model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path / "model", model, Tokenizer())
+    (tmp_path / "ref.fa").write_text(f">c\n{'ACGTTGCAAC' * 100}\n")
+
+    def stop(*_: Any, **__: Any) -> None:
+        assert list((tmp_path / "tmp").glob("dnamamba-genomes-*/*"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("dnamamba.inference.evaluation.evaluate", stop)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"):
+        main(["evaluate", f"{tmp_path}/model", f"{tmp_path}/ref.fa", "--dry_run"])
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_it_is_of_one_process(
