@@ -84,6 +84,7 @@ COMMANDS = {
             "dnamamba attribute model hg38.fa.gz why/peaks --bed peaks.bed --tracks bw --motifs 12",
             "dnamamba attribute model ref.fa why/one --region chr1:1000-1150 --method gradient",
         ),
+        tried=True,
     ),
     "motifs": Command(
         "aligned sequences to a motif, in MEME's format",
