@@ -167,7 +167,8 @@ def test_a_fine_tuned_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 COMMANDS = {
-    "evaluate": (["ref.fa", "-o", "new/o.bw"], "1.0 kbp"),  # which is written as values come
+    "evaluate": (["ref.fa", "-o", "o.tsv"], "1.0 kbp"),
+    "evaluate as a track": (["ref.fa", "-o", "new/o.bw"], "1.0 kbp"),  # written as values come
     "embed": (["ref.fa", "o.npz"], "1.0 kbp"),
     "score": (["ref.fa", "o.vcf.gz", "--vcf=v.vcf", "--context=32"], "20 variants"),
     "mutagenesis": (["ref.fa", "o", "--region=c:0-9", "--both_strands=false"], "9 bp"),
@@ -175,9 +176,9 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", COMMANDS)
 def test_a_command_that_uses_a_model(
-    command: str,
+    case: str,
     model: LanguageModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -188,7 +189,7 @@ def test_a_command_that_uses_a_model(
     records = [f"c\t{i + 1}\t.\tA\tG\t.\t.\t.\n" for i in range(0, 1000, 50)]
     (tmp_path / "v.vcf").write_text(VCF + "".join(records))
     monkeypatch.chdir(tmp_path)
-    given, amount = COMMANDS[command]
+    command, (given, amount) = case.partition(" ")[0], COMMANDS[case]
     arguments = [command, "model", *given]
     assert tried(tmp_path, capsys, *arguments).startswith(f"{command}: {amount}, about ")
     # And it refuses what it refuses; a genome that has a cache is not read again.
