@@ -15,24 +15,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from dnamamba.pictures import COLOURS, GREYS, grid, new_figure, save_png, styled
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "beside_transformer.json"
 PICTURE = ROOT / "docs" / "beside-transformer.png"
-# Told apart by lightness, too.
-MAMBA, TRANSFORMER, PLAIN = "#0b559f", "#d9730d", "#f0b429"
+MAMBA, TRANSFORMER, PLAIN = COLOURS[0], COLOURS[1], COLOURS[4]
 TRANSFORMERS = {"compiled": TRANSFORMER, "plain": PLAIN}
 
 
 def draw(results: dict[str, Any]) -> Figure:
     """Two panels, to be read at 800 pixels of width."""
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    figure = new_figure(8, 3.6)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.05])
     _decoding(left, results["decoding"])
     _training(right, results["training"], results["ahead_from"])
-    for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(labelsize=9)
-        axes.title.set_size(10)
     return figure
 
 
@@ -43,22 +40,22 @@ def _decoding(axes: Axes, rows: list[dict[str, Any]]) -> None:
         rates = [row[name] for name in TRANSFORMERS if name in row]
         if not rates:
             shown = f"out of memory: needs {row['needs_gib']:,.0f} GiB"
-            axes.text(slowest, place, shown, va="center", size=9, color=TRANSFORMER)
+            axes.text(slowest, place, shown, va="center", color=TRANSFORMER)
             continue
-        axes.plot([max(rates), row["mamba"]], [place] * 2, color="#bbbbbb", lw=2)
+        axes.plot([max(rates), row["mamba"]], [place] * 2, color=GREYS[2], lw=2)
         axes.plot(max(rates), place, "o", ms=8, color=TRANSFORMER, zorder=3)
         middle = (max(rates) * row["mamba"]) ** 0.5  # on the logarithmic axis
         shown = f"{row['times']:.3g} times"
-        axes.text(middle, place - 0.14, shown, ha="center", va="bottom", size=9)
+        axes.text(middle, place - 0.14, shown, ha="center", va="bottom")
     names = [f"{row['batch']:,} rows\nafter {_length(row['context'])}" for row in rows]
     axes.set_yticks(range(len(rows)), names)
     axes.set_ylim(len(rows) - 0.5, -0.6)
     axes.set_xscale("log")
     axes.margins(x=0.12)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: _rate(x)))
-    axes.set_xlabel("tokens a second", size=9)
+    axes.set_xlabel("tokens a second")
     axes.set_title("decoding after a context")
-    axes.grid(axis="x", alpha=0.3)
+    grid(axes, "x")
 
 
 def _training(axes: Axes, rows: list[dict[str, Any]], ahead: dict[str, float | None]) -> None:
@@ -72,17 +69,17 @@ def _training(axes: Axes, rows: list[dict[str, Any]], ahead: dict[str, float | N
             axes.plot([row["length"] for row in known], rates, "o-", color=colour, label=label)
     crossing = next((ahead[name] for name in TRANSFORMERS if name in ahead), None)
     if crossing is not None:
-        axes.axvline(crossing, color="grey", lw=1, ls=":")
-        axes.text(crossing, 0.08, f" Mamba ahead from {_length(crossing)}", size=9, color="#444444")
+        axes.axvline(crossing, color=GREYS[1], lw=1, ls=":")
+        axes.text(crossing, 0.08, f" Mamba ahead from {_length(crossing)}", color=GREYS[0])
     axes.set_xscale("log", base=2)
     axes.set_xticks(lengths, [_length(length) for length in lengths])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_ylim(0, axes.get_ylim()[1] * 1.05)
-    axes.set_xlabel("tokens in a row", size=9)
-    axes.set_ylabel("million tokens a second", size=9)
+    axes.set_xlabel("tokens in a row")
+    axes.set_ylabel("million tokens a second")
     axes.set_title("training, 262,144 tokens a step")
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=9, loc="upper right")
+    grid(axes, "both")
+    axes.legend(loc="upper right")
 
 
 def _length(tokens: float) -> str:
@@ -105,7 +102,8 @@ def main() -> None:
     results = json.loads(arguments.results.read_text())
     if "training" not in results:
         parser.error(f"{arguments.results} is of a run that was stopped: run it again")
-    draw(results).savefig(arguments.picture, dpi=200)
+    with styled(), arguments.picture.open("wb") as file:
+        save_png(draw(results), file)
     print(f"drawn to {arguments.picture}")
 
 

@@ -24,6 +24,7 @@ class SparseLines:
         quiet: seconds from one line to the next at least.
         say: prints a line; None: on standard error.
         clock: seconds that only grow.
+        before: how much was done already; others did it, or it was done at another time.
     """
 
     def __init__(
@@ -34,11 +35,12 @@ class SparseLines:
         quiet: float = SHORT,
         say: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        before: float = 0.0,
     ) -> None:
         self._title, self._done, self._quiet = title, done, quiet
         self._total = None if total is None or total == float("inf") else total
         self._say, self._clock = say or _to_stderr, clock
-        self._reached = 0.0
+        self._reached = self._before = before
         self._begun = self._said = clock()
         self._tenths = 0
 
@@ -65,7 +67,7 @@ class SparseLines:
 
     def _line(self, done: float) -> str:
         seconds = self._clock() - self._begun
-        rate = done / seconds if seconds else 0.0
+        rate = (done - self._before) / seconds if seconds else 0.0
         words = [self._done(done, self._total, rate)]
         if self._total:
             words.insert(0, f"{100 * done / self._total:.0f} %")

@@ -5,14 +5,17 @@ import statistics
 
 from matplotlib.figure import Figure
 
+from dnamamba.pictures import COLOURS, WIDEST, grid, legend_above, new_figure, styled
+
 __all__ = ["Column", "chart"]
 
 Column = dict[str, list[float]]  # title of a task -> its metric, run by run
 
 # Pale and full for the sizes, blue and orange for the starts: told apart by lightness, too.
-COLOURS = ["#56b4e9", "#f0b429", "#0b559f", "#b3460b"]
+PAIRED = (COLOURS[5], COLOURS[4], COLOURS[0], COLOURS[1])
 
 
+@styled()
 def chart(columns: dict[str, Column]) -> Figure:
     """A line for each task, a dot for each column with the deviation over seeds or folds.
 
@@ -22,12 +25,12 @@ def chart(columns: dict[str, Column]) -> Figure:
     """
     baseline, *others = columns
     tasks = list(columns[baseline])
-    figure = Figure(figsize=(9, 0.5 * len(tasks) + 1.2), layout="constrained")
+    figure = new_figure(WIDEST, 0.5 * len(tasks) + 1.2)
     axes = figure.subplots()
     places = range(len(tasks))
     means = [_mean(columns[baseline][task]) for task in tasks]
     axes.barh(places, means, 0.8, color="#dddddd", label=baseline)
-    for i, (name, colour) in enumerate(zip(others, COLOURS, strict=True)):
+    for i, (name, colour) in enumerate(zip(others, PAIRED, strict=True)):
         axes.errorbar(
             [_mean(columns[name][task]) for task in tasks],
             [place + 0.2 * (i - (len(others) - 1) / 2) for place in places],
@@ -38,9 +41,8 @@ def chart(columns: dict[str, Column]) -> Figure:
     axes.invert_yaxis()
     axes.set_xlim(0.5, 1.01)
     axes.set_xlabel("the task's figure on the test part")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=len(columns), frameon=False)
+    grid(axes, "x")
+    legend_above(figure, len(columns))
     return figure
 
 

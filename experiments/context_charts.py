@@ -4,17 +4,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chart import COLOURS
 from matplotlib.figure import Figure
+
+from dnamamba.pictures import COLOURS, GREYS, WIDEST, grid, legend_above, new_figure, styled
 
 __all__ = ["distance_chart", "labels_chart"]
 
-_, _, BLUE, RUST = COLOURS
+BLUE, RUST = COLOURS[:2]
 TRAINED = {"windows": RUST, "lanes": BLUE}
 READ = {"carried": "-", "windows": ":"}
-GREY = "#888888"
 
 
+@styled()
 def distance_chart(panels: Mapping[str, tuple[Sequence[int], int, Sequence[Any]]]) -> Figure:
     """Bits per base over the distance, a panel for each group of genomes.
 
@@ -22,7 +23,7 @@ def distance_chart(panels: Mapping[str, tuple[Sequence[int], int, Sequence[Any]]
         panels: group -> where bins begin, the longest contig, and the curves (``trained``,
             ``read``, ``bits``).
     """
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = new_figure(WIDEST, 4)
     row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (group, (begins, longest, curves)) in zip(row, panels.items(), strict=True):
         ends = [*begins[1:], max(longest, begins[-1] + 1)]
@@ -37,13 +38,14 @@ def distance_chart(panels: Mapping[str, tuple[Sequence[int], int, Sequence[Any]]
         axes.set_xscale("log")
         axes.set_title(group)
         axes.set_xlabel("bases from where the state began")
-        _plain(axes)
+        grid(axes, "both")
     row[0].set_ylabel("bits per base")
-    handles, labels = row[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
+    handles, _ = row[0].get_legend_handles_labels()
+    legend_above(figure, 2, handles=handles)
     return figure
 
 
+@styled()
 def labels_chart(
     lengths: Sequence[int],
     network: Sequence[Any],
@@ -58,7 +60,7 @@ def labels_chart(
         kmers: likewise.
         cost: GiB and Mb a second.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = new_figure(WIDEST, 3.6)
     accuracy, memory, speed = figure.subplots(1, 3, width_ratios=[2, 1, 1])
     series = (("network", network, BLUE, 1.0), ("k-mers", kmers, RUST, 1.08))
     for name, shares, colour, aside in series:
@@ -72,11 +74,11 @@ def labels_chart(
             accuracy.errorbar(*places, yerr=bars, marker="o", ms=4, capsize=3, color=colour,
                               label=name)  # fmt: skip
     accuracy.set_ylabel("windows told right, 95 %")
-    accuracy.legend(frameon=False)
+    accuracy.legend()
     for axes, values, name in zip(
         (memory, speed), zip(*cost, strict=True), ("peak memory, GiB", "Mb a second"), strict=True
     ):
-        axes.plot(lengths, values, "-o", ms=4, color=GREY)
+        axes.plot(lengths, values, "-o", ms=4, color=GREYS[1])
         axes.set_ylabel(name)
         axes.set_ylim(bottom=0)
     for axes in (accuracy, memory, speed):
@@ -85,14 +87,9 @@ def labels_chart(
         axes.set_xticks(lengths, [_short(length) for length in lengths])
         axes.minorticks_off()
         axes.set_xlabel("bases in a window")
-        _plain(axes)
+        grid(axes, "both")
     return figure
 
 
 def _short(length: int) -> str:
     return f"{length >> 20}M" if length >= 1 << 20 else f"{length >> 10}k"
-
-
-def _plain(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.3)

@@ -6,9 +6,11 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 from recipes_plan import PRETRAINED, SCRATCH
 
+from dnamamba.pictures import COLOURS, GREYS, grid, new_figure, styled
+
 __all__ = ["Line", "Panel", "curves_chart"]
 
-COLOURS = ["#333333", "#56b4e9", "#0b559f", "#f0b429", "#b3460b", "#2a9d5c", "#9b59b6", "#999999"]
+OF_RECIPES = (GREYS[0], *COLOURS, GREYS[1])
 STYLES = {PRETRAINED: "-", SCRATCH: ":"}
 LABELS = {PRETRAINED: "pretrained", SCRATCH: "from scratch"}
 COLUMNS = 3
@@ -31,6 +33,7 @@ class Panel(NamedTuple):
     lines: list[Line]
 
 
+@styled()
 def curves_chart(model: str, panels: Sequence[Panel]) -> Figure:
     """The metric on the validation part against epochs: colour says recipe, style the start.
 
@@ -39,27 +42,26 @@ def curves_chart(model: str, panels: Sequence[Panel]) -> Figure:
         panels: one a task.
     """
     rows = -(-(len(panels) + 1) // COLUMNS)
-    figure = Figure(figsize=(12, 3.6 * rows + 0.2), layout="constrained")
+    figure = new_figure(12, 3.6 * rows + 0.2)
     figure.suptitle(f"Fine-tuning {model}, and the same from scratch: mean over seeds")
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
+    places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     recipes = dict.fromkeys(line.recipe for panel in panels for line in panel.lines)
-    colours = {r: COLOURS[i % len(COLOURS)] for i, r in enumerate(recipes)}
-    for axes, panel in zip(grid, panels, strict=False):
+    colours = {r: OF_RECIPES[i % len(OF_RECIPES)] for i, r in enumerate(recipes)}
+    for axes, panel in zip(places, panels, strict=False):
         for line in panel.lines:
             axes.plot(line.epochs, line.values, STYLES[line.start], marker="o", ms=3,
-                      lw=1.6, color=colours[line.recipe])  # fmt: skip
-        axes.set_title(panel.title, fontsize=10)
+                      color=colours[line.recipe])  # fmt: skip
+        axes.set_title(panel.title)
         axes.set_xlabel("epochs")
         axes.set_ylabel(f"{panel.metric}, validation part")
         axes.set_xlim(left=0)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.3)
-    for axes in grid[len(panels) :]:
+        grid(axes, "both")
+    for axes in places[len(panels) :]:
         axes.set_axis_off()
-    legend = grid[len(panels)]
+    legend = places[len(panels)]
     for recipe, colour in colours.items():
         legend.plot([], [], "-", lw=3, color=colour, label=recipe)
     for start, style in STYLES.items():
-        legend.plot([], [], style, lw=1.6, color="#333333", label=LABELS[start])
-    legend.legend(loc="center", frameon=False, fontsize=10)
+        legend.plot([], [], style, color=GREYS[0], label=LABELS[start])
+    legend.legend(loc="center")
     return figure

@@ -21,6 +21,8 @@ from model_table import PretrainJob, Work, jobs_of, read_models
 from places import DOCS
 from rows import merge, read_rows
 
+from dnamamba.pictures import save_png, styled
+
 Arguments = argparse.Namespace
 
 
@@ -63,7 +65,8 @@ def render(arguments: Arguments) -> int:
 
     (DOCS / "results.md").write_text(page())
     for name, figure in {"results.png": drawing(), **drawings(), **pictures()}.items():
-        figure.savefig(DOCS / name, dpi=110)
+        with styled(), (DOCS / name).open("wb") as file:
+            save_png(figure, file)
     return 0
 
 

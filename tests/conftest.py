@@ -1,5 +1,6 @@
 """Shared set-up: no test touches the user's cache, and GPU tests are skipped without a GPU."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import lean_lightning  # noqa: F401 (before the tests import it whole)
 import numpy as np
 import pytest
 import torch
+from lightning_utilities.core import rank_zero
 from models import opinionated
 
 from dnamamba.alphabet import Tokenizer
@@ -29,6 +31,17 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DNAMAMBA_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _lightning_speaks() -> Iterator[None]:
+    """Whatever a test has made of it, the next one hears Lightning, and is the first process."""
+    log, speaker = logging.getLogger("pytorch_lightning"), rank_zero.log
+    level, rank = log.level, rank_zero.rank_zero_only.rank  # type: ignore[attr-defined]
+    yield
+    log.setLevel(level)
+    rank_zero.log = speaker
+    rank_zero.rank_zero_only.rank = rank  # type: ignore[attr-defined]
 
 
 @pytest.fixture

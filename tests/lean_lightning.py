@@ -10,6 +10,6 @@ from dnamamba.lean import import_lightning
 
 import_lightning()
 # Where nobody listens to the root of all loggers yet, Lightning speaks for itself; pytest will.
-_lightning = logging.getLogger("pytorch_lightning")
-_lightning.propagate = True
-_lightning.handlers.clear()
+for _name in ("pytorch_lightning", "lightning_fabric"):
+    logging.getLogger(_name).propagate = True
+    logging.getLogger(_name).handlers.clear()

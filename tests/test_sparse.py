@@ -35,6 +35,14 @@ def test_a_line_every_half_minute_at_least() -> None:
     assert said_of(float("inf"), every=LONG / 2, steps=1) == []
 
 
+def test_what_was_there_before_tells_nothing_of_the_rate() -> None:
+    clock, lines = Clock(), list[str]()
+    sparse = SparseLines("read", 100e6, megabytes, say=lines.append, clock=clock, before=80e6)
+    clock.now += 10
+    sparse.reach(90e6)
+    assert lines == ["read: 90 %, 90 of 100 MB, 1.0 MB/s, about 10 s left"]
+
+
 def test_nothing_of_what_is_short_and_not_too_much_of_what_is_fast() -> None:
     assert said_of(10e6, every=0.1, steps=10) == []
     assert len(said_of(10e6, every=1, steps=10)) == 5  # never two within SHORT

@@ -75,9 +75,10 @@ def _actions(command: str, trains: bool) -> Iterator[argparse.Action]:
 
 def _add(parser: argparse.ArgumentParser, action: argparse.Action, file: Mapping[str, str]) -> None:
     """The same argument in words of the standard library, with what may stand behind it."""
-    # jsonargparse has a second flag of each list, to add to it.
-    flags = [flag for flag in action.option_strings if not flag.endswith("+")]
-    if action.help == argparse.SUPPRESS or {*flags} & {*parser._option_string_actions}:
+    # jsonargparse has a second flag of each list, to add to it, and calls a link a flag.
+    flags = [f for f in action.option_strings if f.startswith("-") and not f.endswith("+")]
+    other = bool(action.option_strings) and not flags
+    if other or action.help == argparse.SUPPRESS or {*flags} & {*parser._option_string_actions}:
         return
     how: dict[str, Any] = {"help": _escaped(first_sentence(str(action.help or "")))}
     if action.nargs == 0:

@@ -16,7 +16,7 @@ from dnamamba.sparse import brief, lasting
 from dnamamba.training.callbacks import MemoryForecast, Trial
 from dnamamba.training.memory import readable_bytes
 
-__all__ = ["DryRun"]
+__all__ = ["DryRun", "validations"]
 
 _BATCHES = 4  # of a held-out part
 _STAGES = {"fit": "val", "validate": "val", "test": "test", "predict": "predict"}
@@ -94,7 +94,7 @@ class DryRun:
             return
         left = int(steps) - first
         seconds = left * trial.step
-        if batches and trial.batches and (count := _validations(trainer, left)):
+        if batches and trial.batches and (count := validations(trainer, left)):
             seconds += count * batches * trial.batch
             measured += f"; {count:,} validations of {batches:,} batches, {brief(trial.batch)} each"
         yield f"time: about {lasting(seconds)}, without saving ({measured})"
@@ -121,12 +121,19 @@ def _limited(batches: int, limit: float) -> int:
     return int(batches * limit) if isinstance(limit, float) else min(batches, int(limit))
 
 
-def _validations(trainer: pl.Trainer, steps: int) -> int:
-    """How many belong to so many steps, about."""
+def validations(trainer: pl.Trainer, steps: int) -> int:
+    """How many belong to so many steps, about: as if these began with an epoch.
+
+    Args:
+        trainer: in the configuration of the run.
+        steps: of the optimiser.
+    """
     every, between = trainer.check_val_every_n_epoch, trainer.val_check_batch
     batches, of_epoch = steps * trainer.accumulate_grad_batches, trainer.num_training_batches
     if between is None or math.isinf(between) or math.isinf(of_epoch):
         return 0
     if every is None:
         return batches // int(between)
-    return batches // (int(of_epoch) * every) * (int(of_epoch) // int(between))
+    epochs, begun = divmod(batches, int(of_epoch))
+    within = begun // int(between) if (epochs + 1) % every == 0 else 0
+    return epochs // every * (int(of_epoch) // int(between)) + within

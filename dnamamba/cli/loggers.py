@@ -39,6 +39,8 @@ def check_loggers(value: Any) -> None:
 
 def _is_there(module: str) -> bool:
     try:
-        return find_spec(module) is not None
+        found = find_spec(module)
+        # A folder of that name, as wandb leaves one where it runs, is a package without a file.
+        return found is not None and found.origin is not None
     except ValueError:  # it is loaded without a spec, or shut out
         return False

@@ -20,6 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import dry_flags
 from dnamamba.cli.dry import DryRun
+from dnamamba.cli.ended import SIGTERM_STATUS, unwound_by_sigterm
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
 from dnamamba.cli.failures import explained, say_stopped
 from dnamamba.cli.launched import check_launched, end_with_launcher
@@ -64,7 +65,7 @@ def _run(command: str, arguments: list[str], stack: ExitStack) -> int:
     try:
         cli.run()
     except SIGTERMException:
-        return cli.stopped(143)
+        return cli.stopped(SIGTERM_STATUS)
     except SystemExit as error:  # Lightning turns Ctrl-C into it
         return cli.stopped(130) if error.code == 1 else int(error.code or 0)
     except MisconfigurationException as error:
@@ -228,7 +229,7 @@ class TrainingCLI(LightningCLI):
     def _try(self, path: str | None, dry: DryRun) -> None:
         quiet = {"verbose": False} if self.command in ("validate", "test") else {}
         function = getattr(self.trainer, self.command)
-        with keep_no_cache():
+        with unwound_by_sigterm(), keep_no_cache():
             function(self.model, datamodule=self.datamodule, ckpt_path=path, **quiet)
             if self.trainer.is_global_zero:
                 print(dry.statement(self.trainer))

@@ -13,6 +13,7 @@ import jsonargparse
 
 from dnamamba.cli import dry_flags
 from dnamamba.cli.commands import COMMANDS
+from dnamamba.cli.ended import unwound_by_sigterm
 from dnamamba.cli.errors import UsageError
 from dnamamba.cli.imports import import_module
 from dnamamba.cli.parsers import CheckedParser
@@ -55,7 +56,7 @@ def _try(work: Callable[[], None]) -> None:
     from dnamamba.commands.dry_run import Tried, dry_run
     from dnamamba.data.genome.passing import keep_no_cache
 
-    with keep_no_cache(), dry_run():
+    with unwound_by_sigterm(), keep_no_cache(), dry_run():
         try:
             work()
         except Tried as end:

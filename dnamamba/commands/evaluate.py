@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dnamamba.arguments import each_once, path_texts
-from dnamamba.commands.dry_run import is_dry
 from dnamamba.commands.output import check_output
 from dnamamba.commands.pieces import intervals
 from dnamamba.commands.processes import join_world
@@ -125,7 +124,7 @@ def evaluate_fasta(
         }
         with progress("evaluate", sum(map(len, pieces)), shown=world.rank == 0) as how["advance"]:
             if is_track:
-                written = path if world.rank == 0 and not is_dry() else None
+                written = path if world.rank == 0 else None
                 scores = evaluate_track(written, language_model, tokenizer, each[0], **how)
             else:
                 scores = evaluate(language_model, tokenizer, pieces, **how)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dnamamba.alphabet import Tokenizer
+from dnamamba.commands.dry_run import written_to
 from dnamamba.inference.evaluation import evaluate_bases
 from dnamamba.inference.intervals import Intervals
 from dnamamba.inference.scores import Scores
@@ -41,8 +42,9 @@ def evaluate_track(
         track = None
         if path is not None:
             about = "log-likelihood of each base in nats, dnamamba evaluate"
-            contigs = pieces.genome.contigs
-            track = stack.enter_context(open_track(path, contigs, "log-likelihood", about))
+            contigs, folder = pieces.genome.contigs, stack.enter_context(written_to(path.parent))
+            where = folder / path.name
+            track = stack.enter_context(open_track(where, contigs, "log-likelihood", about))
         for number, first, values in evaluate_bases(model, tokenizer, list(pieces), **how):
             log_likelihood[number] += np.nansum(values, dtype=np.float64)
             bases[number] += np.count_nonzero(~np.isnan(values))

@@ -157,7 +157,8 @@ def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
         def say(done: int, total: int) -> None:
             if not lines:  # the server says how much it is
-                lines.append(SparseLines(f"fetch {name}", total or None, megabytes))
+                size = total or None
+                lines.append(SparseLines(f"fetch {name}", size, megabytes, before=done))
             lines[0].reach(done)
 
         yield say

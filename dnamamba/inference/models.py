@@ -82,7 +82,7 @@ def causal_language_model(model: nn.Module, task: str) -> LanguageModel:
             f"{task} needs a causal model, which predicts each base from those before it; "
             f"this one is a {type(language_model.backbone).__name__}, which reads both ways and "
             "guesses masked bases: take one of family mamba, and this one for embed, score, "
-            "evaluate and mutagenesis"
+            "evaluate, mutagenesis and attribute"
         )
     return language_model
 

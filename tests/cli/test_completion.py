@@ -26,6 +26,7 @@ ASKED = {
     "dnamamba fit --model.optimizer.weight": ["--model.optimizer.weight_decay"],
     "dnamamba fit --model.model.family b": ["bimamba", "bimamba-symmetric"],
     "dnamamba fit --config ref": ["ref.fa"],
+    "dnamamba fit ref": [],  # it takes nothing without a flag
     "dnamamba predict --both": ["--both_strands"],  # of a model
     "dnamamba predict --data.gen": ["--data.genomes"],  # of a run
     "dnamamba --print": ["--print-completion"],

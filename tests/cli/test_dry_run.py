@@ -1,9 +1,12 @@
 """``--dry-run``: all that the command says of its input, an estimate, and no file anywhere."""
 
+import os
 import re
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from cli_cases import config, step
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import main
+from dnamamba.cli.dry import validations
 from dnamamba.commands import dry_run
 from dnamamba.model.language_model import LanguageModel
 from dnamamba.training.callbacks import trial
@@ -164,16 +168,17 @@ def test_a_fine_tuned_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 COMMANDS = {
     "evaluate": (["ref.fa", "-o", "o.tsv"], "1.0 kbp"),
+    "evaluate as a track": (["ref.fa", "-o", "new/o.bw"], "1.0 kbp"),  # written as values come
     "embed": (["ref.fa", "o.npz"], "1.0 kbp"),
-    "attribute": (["ref.fa", "o", "--region=c:0-9", "--method=gradient"], "9 bp"),
     "score": (["ref.fa", "o.vcf.gz", "--vcf=v.vcf", "--context=32"], "20 variants"),
     "mutagenesis": (["ref.fa", "o", "--region=c:0-9", "--both_strands=false"], "9 bp"),
+    "attribute": (["ref.fa", "o", "--region=c:0-9", "--method=gradient"], "9 bp"),
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("case", COMMANDS)
 def test_a_command_that_uses_a_model(
-    command: str,
+    case: str,
     model: LanguageModel,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -184,7 +189,7 @@ def test_a_command_that_uses_a_model(
     records = [f"c\t{i + 1}\t.\tA\tG\t.\t.\t.\n" for i in range(0, 1000, 50)]
     (tmp_path / "v.vcf").write_text(VCF + "".join(records))
     monkeypatch.chdir(tmp_path)
-    given, amount = COMMANDS[command]
+    command, (given, amount) = case.partition(" ")[0], COMMANDS[case]
     arguments = [command, "model", *given]
     assert tried(tmp_path, capsys, *arguments).startswith(f"{command}: {amount}, about ")
     # And it refuses what it refuses; a genome that has a cache is not read again.
@@ -209,6 +214,40 @@ def test_work_that_ends_within_its_seconds_writes_no_track(
     monkeypatch.setattr(dry_run, "_SECONDS", 60.0)
     said = tried(tmp_path, capsys, "evaluate", "model", "ref.fa", "-o", "o.bw")
     assert said.startswith("evaluate: 14 bp, about ")
+
+
+@pytest.mark.parametrize(
+    ("every", "between", "steps", "count"),
+    [(None, 3, 60, 20), (1, 4, 3, 0), (1, 4, 10, 2), (1, 4, 15, 3), (1, 11, 33, 3), (2, 4, 15, 1)],
+)
+def test_validations_that_belong_to_steps(
+    every: int | None, between: int, steps: int, count: int
+) -> None:
+    """Of epochs of 11 batches, also of one that is not whole."""
+    trainer: Any = SimpleNamespace(
+        check_val_every_n_epoch=every,
+        val_check_batch=between,
+        accumulate_grad_batches=1,
+        num_training_batches=11,
+    )
+    assert validations(trainer, steps) == count
+
+
+def test_sigterm_leaves_no_cache_behind(
+    model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save(tmp_path / "model", model, Tokenizer())
+    (tmp_path / "ref.fa").write_text(f">c\n{'ACGTTGCAAC' * 100}\n")
+
+    def stop(*_: Any, **__: Any) -> None:
+        assert list((tmp_path / "tmp").glob("dnamamba-genomes-*/*"))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("dnamamba.inference.evaluation.evaluate", stop)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit, match="143"):
+        main(["evaluate", f"{tmp_path}/model", f"{tmp_path}/ref.fa", "--dry_run"])
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_it_is_of_one_process(

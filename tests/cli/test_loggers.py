@@ -12,6 +12,7 @@ from cli_cases import config
 from pytorch_lightning.loggers import Logger
 
 from dnamamba.cli import main
+from dnamamba.cli.loggers import check_loggers
 
 METRICS = {"train/loss", "train/lr", "train/bases_per_second", "validation/bits_per_base", "epoch"}
 
@@ -158,3 +159,13 @@ def test_a_logger_whose_library_is_not_there(
     said = f"fit: trainer.logger: {name} needs {modules[0]}: pip install {remedy}"
     assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_a_library_s_name_is_no_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As W&B leaves one where it runs."""
+    (tmp_path / "neptune").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="NeptuneLogger needs neptune: pip install"):
+        check_loggers({"class_path": "NeptuneLogger"})

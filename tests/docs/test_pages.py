@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from jsonargparse import ArgumentParser
 
+import dnamamba
+from dnamamba.cli import _TRAINING
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.spellings import one_spelling
 from dnamamba.cli.use import make_parser
@@ -118,3 +121,34 @@ def test_files_are_there() -> None:
     named = {name for text in TEXTS.values() for name in re.findall(path, text)}
     assert len(named) > 10
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def listed(page: str, begin: str, end: str) -> set[str]:
+    """The names in a sentence of a page, or of the README."""
+    text = (ROOT / page).read_text()
+    return {*re.findall(r"`(\w+)`", text.partition(begin)[2].partition(end)[0])}
+
+
+def test_lists_of_commands_are_whole() -> None:
+    tried = {name for name, command in COMMANDS.items() if command.tried}
+    said = listed("docs/dry-run.md", "is the same) is there for", ". The command")
+    assert said == {*_TRAINING, *tried}
+    shared = {name for name, command in COMMANDS.items() if command.shared}
+    assert listed("docs/several-gpus.md", "\nSo ", " share their work") == shared
+    assert listed("README.md", "GPUs share the work of ", ", and write") == shared
+
+
+def test_lists_of_extras_are_whole() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    (everything,) = re.findall(r"dnamamba\[([\w,]+)\]'\s+# all", (ROOT / "README.md").read_text())
+    assert {*everything.split(",")} == {*extras}
+    errors = TEXTS["reference/errors.md"]
+    assert [name for name in extras if not re.search(rf"[`[]{name}[`\]]", errors)] == []
+
+
+def test_the_python_reference_has_every_public_name() -> None:
+    reference = "".join(text for page, text in TEXTS.items() if page.startswith("reference/python"))
+    names = {*re.findall(r"^\.\. auto\w+:: dnamamba\.(\w+)$", reference, re.MULTILINE)}
+    assert {*dnamamba.__all__} - names == set()

@@ -46,6 +46,7 @@ class Runs:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         self.count = 0
+        self.fit(steps=2)  # in the driver itself, which is then quicker
 
     def fit(self, **order: Any) -> tuple[Path, list[int]]:
         """The run's folder and the exit codes of its processes."""
