@@ -10,6 +10,7 @@ from torch import nn
 from dnamamba.alphabet import Tokenizer
 from dnamamba.device import best_device
 from dnamamba.model.backbone import Backbone
+from dnamamba.model.classifier import Classifier, VariantClassifier
 from dnamamba.model.language_model import LanguageModel
 
 __all__ = ["backbone_of", "causal_language_model", "evaluating", "method_of"]
@@ -63,8 +64,14 @@ def _language_model(model: nn.Module, task: str) -> LanguageModel:
         ValueError: it predicts none; names the task and the model's class.
     """
     if not hasattr(model, "lm_head"):
+        instead = (
+            "; take the model that it was fine-tuned from (predict gives its labels)"
+            if isinstance(model, Classifier | VariantClassifier)
+            else ""
+        )
         raise ValueError(
             f"{task} needs a language model, got {type(model).__name__}, which predicts no bases"
+            f"{instead}"
         )
     return cast(LanguageModel, model)
 
