@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from dnamamba.data.variants import VariantChecks
-    from dnamamba.inference.attribution import Contributions
+    from dnamamba.inference.contributions import Contributions
     from dnamamba.inference.variant_scores import VariantScore
 
 __all__ = ["Pretrained", "load"]

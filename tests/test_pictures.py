@@ -22,7 +22,7 @@ from dnamamba.commands import mutagenesis_plot
 from dnamamba.commands.attribution_plot import plot_contributions
 from dnamamba.commands.mutagenesis_plot import plot_effects
 from dnamamba.files import replacing
-from dnamamba.inference.attribution import Contributions
+from dnamamba.inference.contributions import Contributions
 from dnamamba.inference.mutagenesis import Effects
 from dnamamba.model.heads import HEADS
 from dnamamba.pictures import BASE_COLOURS, COLOURS, NARROW, new_figure, save_png, shortened, styled

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 from rich.console import Console
 
 from dnamamba.data.modules.resumable import DataPart, ResumableDataModule
-from dnamamba.sparse import brief, lasting
+from dnamamba.log_lines import brief, lasting
 from dnamamba.training.callbacks import MemoryForecast, Trial
 from dnamamba.training.memory import readable_bytes
 

@@ -20,7 +20,6 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from dnamamba.alphabet import Tokenizer
 from dnamamba.cli import dry_flags
 from dnamamba.cli.dry import DryRun
-from dnamamba.cli.ended import SIGTERM_STATUS, unwound_by_sigterm
 from dnamamba.cli.errors import UsageError, innermost, unknown_key
 from dnamamba.cli.failures import explained, say_stopped
 from dnamamba.cli.launched import check_launched, end_with_launcher
@@ -33,6 +32,7 @@ from dnamamba.cli.run_values import check_run
 from dnamamba.cli.runs import RunFolder, callbacks
 from dnamamba.cli.sections import names_a_class, sections
 from dnamamba.cli.short_help import ABOUT, ALL
+from dnamamba.cli.sigterm import SIGTERM_STATUS, unwound_by_sigterm
 from dnamamba.cli.strategies import made
 from dnamamba.data.genome.passing import keep_no_cache
 from dnamamba.data.modules.genome import GenomeDataModule

@@ -13,10 +13,10 @@ import jsonargparse
 
 from dnamamba.cli import dry_flags
 from dnamamba.cli.commands import COMMANDS
-from dnamamba.cli.ended import unwound_by_sigterm
 from dnamamba.cli.errors import UsageError
 from dnamamba.cli.imports import import_module
 from dnamamba.cli.parsers import CheckedParser
+from dnamamba.cli.sigterm import unwound_by_sigterm
 from dnamamba.cli.spellings import one_spelling
 
 __all__ = ["make_parser", "run"]

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dnamamba.commands.meme import check_width, motif_of, write_meme
-from dnamamba.commands.places import Place, named_outputs, named_places
+from dnamamba.commands.meme import motif_of, write_meme
+from dnamamba.commands.places import Place
 from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
-from dnamamba.data.genome.fasta import Genome
-from dnamamba.device import best_device
+from dnamamba.commands.regions import open_regions
 from dnamamba.files import replacing_together
 from dnamamba.inference.settings import MASK_EVERY, METHOD, STEPS, Baseline, Method
 from dnamamba.tracks import TrackEnding, open_track
 
 if TYPE_CHECKING:
-    from dnamamba.inference.attribution import Contributions
+    from dnamamba.inference.contributions import Contributions
 
 __all__ = ["attribute_regions"]
 
@@ -88,22 +87,17 @@ def attribute_regions(
         ValueError: bad input; names file, line or argument, and a remedy.
         OSError: there is no room for all of the files; then none is written.
     """
-    from dnamamba.checkpoint import load
-    from dnamamba.commands.agreement import check_same
     from dnamamba.inference.attribution import attribute
     from dnamamba.inference.explained import explained_number
     from dnamamba.model.classifier import Classifier
 
     with join_world() as world:
-        genome = Genome(fasta)
-        places = named_places(genome, region, bed)
-        endings = ["tsv", tracks, *(["meme"] if motifs else [])]
-        paths, pictures = named_outputs(output, endings, len(places), overwrite)
-        check_width(motifs, places)
-        network, tokenizer = load(model, best_device(device))
-        genome.check(tokenizer, [contig for contig, _, _ in places])
+        genome, places, paths, pictures, network, tokenizer = open_regions(
+            world, model, fasta, output, ["tsv", tracks],
+            region=region, bed=bed, motifs=motifs, device=device, overwrite=overwrite,
+        )  # fmt: skip
+        # What cannot be explained is refused by all processes, before they divide the work.
         explained_number(network, tokenizer, label, both_strands, mask_every)
-        check_same(world, network, tokenizer, [genome], bed)
         mine = _share(places, world)
         bases = sum(places[i][2] - places[i][1] for i in mine)
         found = {}

@@ -5,7 +5,7 @@ from typing import IO
 import numpy as np
 
 from dnamamba.commands.letters import LEGIBLE, Lines, draw_bases, name_places
-from dnamamba.inference.attribution import Contributions
+from dnamamba.inference.contributions import Contributions
 from dnamamba.pictures import (
     BASE_COLOURS,
     SMALL,

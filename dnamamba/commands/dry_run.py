@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dnamamba.sparse import brief, lasting
+from dnamamba.log_lines import brief, lasting
 
 __all__ = ["Tried", "dry_run", "is_dry", "tried", "written_to"]
 

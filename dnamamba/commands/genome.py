@@ -14,7 +14,7 @@ from dnamamba import arguments
 from dnamamba.data.genome.assemblies import Assembly, assemblies, named
 from dnamamba.fetching import Checksum, Cut, fetch, text_of
 from dnamamba.files import why_not_writable
-from dnamamba.sparse import SparseLines, megabytes
+from dnamamba.log_lines import SparseLines, megabytes
 from dnamamba.spelling import closest
 
 __all__ = ["fetch_genome"]

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dnamamba.commands.meme import check_width, motif_of, write_meme
-from dnamamba.commands.places import named_outputs, named_places
+from dnamamba.commands.meme import motif_of, write_meme
 from dnamamba.commands.processes import join_world
 from dnamamba.commands.progress import progress
-from dnamamba.data.genome.fasta import Genome
-from dnamamba.device import best_device
+from dnamamba.commands.regions import open_regions
 from dnamamba.files import replacing_together
 from dnamamba.inference.settings import CHUNK_LENGTH, CONTEXT, FLANK, SITES
 from dnamamba.tracks import TrackEnding, open_track
@@ -82,19 +80,14 @@ def mutagenesis(
         ValueError: bad input; names file, line or argument, and a remedy.
         OSError: there is no room for all of the files; then none is written.
     """
-    from dnamamba.checkpoint import load
-    from dnamamba.commands.agreement import check_same
     from dnamamba.inference.mutagenesis import mutate
 
     with join_world() as world:
-        genome = Genome(fasta)
-        places = named_places(genome, region, bed)
-        endings = ["tsv", f"mean.{tracks}", f"max.{tracks}", *(["meme"] if motifs else [])]
-        paths, pictures = named_outputs(output, endings, len(places), overwrite)
-        check_width(motifs, places)
-        language_model, tokenizer = load(model, best_device(device))
-        genome.check(tokenizer, [contig for contig, _, _ in places])
-        check_same(world, language_model, tokenizer, [genome], bed)
+        endings = ["tsv", f"mean.{tracks}", f"max.{tracks}"]
+        genome, places, paths, pictures, language_model, tokenizer = open_regions(
+            world, model, fasta, output, endings,
+            region=region, bed=bed, motifs=motifs, device=device, overwrite=overwrite,
+        )  # fmt: skip
         bases = sum(end - start for _, start, end in places) * (2 if both_strands else 1)
         with progress("mutagenesis", bases, shown=world.rank == 0) as advance:
             effects = [

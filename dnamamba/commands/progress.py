@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from dnamamba.commands.dry_run import is_dry, tried
-from dnamamba.sparse import SparseLines
+from dnamamba.log_lines import SparseLines
 
 __all__ = ["progress"]
 

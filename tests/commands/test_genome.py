@@ -17,7 +17,7 @@ from dnamamba.cli import main
 from dnamamba.commands import genome as command
 from dnamamba.data.genome.assemblies import named
 from dnamamba.data.genome.fasta import Genome
-from dnamamba.sparse import SparseLines
+from dnamamba.log_lines import SparseLines
 
 pytest.importorskip("pooch")
 

@@ -11,8 +11,8 @@ from dnamamba.cli import main
 from dnamamba.commands import progress
 from dnamamba.data.genome import shown
 from dnamamba.data.genome.fasta import Genome
+from dnamamba.log_lines import SparseLines
 from dnamamba.model.language_model import LanguageModel
-from dnamamba.sparse import SparseLines
 
 VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 COMMANDS = {

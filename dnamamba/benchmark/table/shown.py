@@ -21,7 +21,7 @@ from dnamamba.benchmark.runs.plan import Plan
 from dnamamba.benchmark.runs.store import Store, hash_of
 from dnamamba.benchmark.table.markdown import markdown, text_of
 from dnamamba.benchmark.table.table import METRICS, Table
-from dnamamba.sparse import LONG, lasting
+from dnamamba.log_lines import LONG, lasting
 
 __all__ = ["Progress", "made_on", "print_table", "quiet"]
 

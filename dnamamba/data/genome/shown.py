@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress as ProgressBar
 
 from dnamamba.data.genome.source import Progress
-from dnamamba.sparse import SparseLines, megabytes
+from dnamamba.log_lines import SparseLines, megabytes
 
 __all__ = ["Stage", "stages"]
 

@@ -12,7 +12,7 @@ from dnamamba.cards import CARD, Base, CardSettings, card
 from dnamamba.cards.facts import Stamp, base_of
 from dnamamba.checkpoint.training_file import from_training
 from dnamamba.files import replacing
-from dnamamba.training.callbacks.told import Exported, facts_of, sources_of, stamps_of
+from dnamamba.training.callbacks.card_facts import Exported, facts_of, sources_of, stamps_of
 
 __all__ = ["ExportModel"]
 

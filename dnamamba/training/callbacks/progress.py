@@ -16,7 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dnamamba.sparse import LONG, SHORT, SparseLines
+from dnamamba.log_lines import LONG, SHORT, SparseLines
 from dnamamba.training.callbacks.readable import readable
 
 __all__ = ["RunProgress"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dnamamba.sparse import LONG, SHORT, SparseLines, brief, lasting, megabytes
+from dnamamba.log_lines import LONG, SHORT, SparseLines, brief, lasting, megabytes
 
 
 class Clock:
