@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from command_line import add_run_options, do_missing
-from recipes_plan import Run, read_file, read_recipes, runs_of
+from recipes_plan import COLUMNS, Run, read_file, read_recipes, runs_of
 from rows import merge, read_row
 
 from dnamamba.benchmark.checks import check_models
@@ -38,9 +38,10 @@ def run(arguments: Arguments) -> int:
     if unknown := [name for name in arguments.recipes or () if name not in recipes]:
         raise ValueError(f"there is no recipe {unknown[0]!r}; there are {', '.join(recipes)}")
     chosen = {name: recipes[name] for name in arguments.recipes or recipes}
-    models = check_models([*content["models"], *arguments.models])
+    models = check_models(arguments.models or content["models"])
     tasks, output = arguments.tasks or content["tasks"], arguments.output.resolve()
-    left = [*runs_of(chosen, tasks, models, dict.fromkeys(arguments.seeds), arguments.data)]
+    seeds = dict.fromkeys(arguments.seeds)
+    left = [*runs_of(chosen, tasks, models, seeds, arguments.data, arguments.starts)]
     if len({run.name for run in left}) < len(left):
         raise ValueError("models: two have one name in files; rename a folder")
 
@@ -67,7 +68,8 @@ def main() -> int:
     command = commands.add_parser("run")
     command.set_defaults(function=run)
     command.add_argument("--data", type=Path, help="folder of the tasks' files; else the cache")
-    command.add_argument("--models", nargs="+", default=[], help="beside those of recipes.yaml")
+    command.add_argument("--models", nargs="+", default=[], help="instead of those of recipes.yaml")
+    command.add_argument("--starts", nargs="+", choices=[*COLUMNS], default=[*COLUMNS])
     command.add_argument("--tasks", nargs="+", help="instead of those of recipes.yaml")
     command.add_argument("--recipes", nargs="+", metavar="NAME", help="these alone")
     command.add_argument("--seeds", type=int, nargs="+", default=[1])

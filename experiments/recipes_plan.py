@@ -17,7 +17,16 @@ from dnamamba.benchmark.tasks.catalogue import tasks_for
 from dnamamba.benchmark.tasks.sources import root_of
 from dnamamba.benchmark.tasks.task import Task
 
-__all__ = ["PRETRAINED", "SCRATCH", "Run", "read_file", "read_recipes", "runs_of", "without_test"]
+__all__ = [
+    "COLUMNS",
+    "PRETRAINED",
+    "SCRATCH",
+    "Run",
+    "read_file",
+    "read_recipes",
+    "runs_of",
+    "without_test",
+]
 
 FILE = Path(__file__).with_name("recipes.yaml")
 PRETRAINED, SCRATCH = "pretrained", "scratch"
@@ -98,8 +107,9 @@ def runs_of(
     models: Sequence[str],
     seeds: Iterable[int],
     data: Path | None,
+    starts: Sequence[str] = tuple(COLUMNS),
 ) -> Iterator[Run]:
-    """Recipe times task times model, pretrained and from scratch, seed by seed.
+    """Recipe times task times model times start, seed by seed.
 
     Args:
         recipes: name -> recipe.
@@ -107,6 +117,7 @@ def runs_of(
         models: as the user typed them.
         seeds: numbers.
         data: folder of the tasks' files; None: the cache.
+        starts: ``pretrained``, ``scratch``.
 
     Raises:
         ValueError: an unknown task, a model that cannot be read, or a setting that no module has.
@@ -121,6 +132,6 @@ def runs_of(
         for title, recipe in recipes.items():
             for task, root in zip(tasks, roots, strict=True):
                 for model in models:
-                    for start, column in COLUMNS.items():
-                        job = job_of(task, column, root, recipe, model, seed)
+                    for start in starts:
+                        job = job_of(task, COLUMNS[start], root, recipe, model, seed)
                         yield Run(title, recipe, names[model], start, job)

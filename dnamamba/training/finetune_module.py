@@ -136,10 +136,12 @@ class FineTuneModule(TrainedModule):
         data: Any = getattr(self.trainer, "datamodule", None)
         if self.global_step or getattr(data, "codec", None) is None:
             return
-        vectors = first_vectors(
-            self.trainer, data, lambda batch: self.model.features(*self._inputs(batch))
-        )
-        self.model.head.standardise_inputs(vectors)
+        self.model.head.standardise_inputs(first_vectors(self.trainer, data, self.vectors))
+
+    def vectors(self, batch: Batch) -> Tensor:
+        """What the head reads of each sample (B, width), of the strand that is given."""
+        vectors: Tensor = self.model.features(*self._inputs(batch))
+        return vectors
 
     def before_cut(self, batch: Batch) -> Batch:
         """And the opposite strand, where both are asked for: a piece cannot tell its own."""

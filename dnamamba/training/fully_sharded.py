@@ -17,8 +17,6 @@ from dnamamba.training.sharding import Shards, gathered, shard_state
 
 __all__ = ["FullySharded"]
 
-# Those that read the model; the last one standardises a head's inputs.
-_METHODS = ("training_step", "validation_step", "test_step", "predict_step", "on_train_start")
 _HALF = ("bf16-true", "16-true")
 
 
@@ -31,6 +29,8 @@ class FullySharded(DDPStrategy):
     Behind ``fit`` the module is whole; ``validate``, ``test`` and ``predict`` take it so.
     """
 
+    # Of a module those that read the model; on a GPU PyTorch 2.11 wants an argument to move there.
+    methods = ("training_step", "validation_step", "test_step", "predict_step", "vectors")
     gathers_checkpoints = True
     """Whether a checkpoint is put together by all processes, and held by the first alone."""
 
@@ -77,7 +77,7 @@ class FullySharded(DDPStrategy):
                 distributed.broadcast(tensor, 0)
         self._broken = False
         mesh = init_device_mesh(self.root_device.type, (self.world_size,))
-        methods = [name for name in _METHODS if hasattr(module, name)]
+        methods = [name for name in self.methods if hasattr(module, name)]
         self._shards = Shards(module, mesh, methods)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def plan(script: Script) -> Any:
 def test_each_recipe_is_one_whole_run_that_modules_take(plan: Any) -> None:
     content = plan.read_file()
     recipes = plan.read_recipes(content)
-    assert len(recipes) == len(content["recipes"]) + len(content["own"]) == 22
+    assert len(recipes) == len(content["recipes"]) + len(content["own"]) == 30
     (task,) = tasks_for(["gue/tf/2"])
     for recipe in recipes.values():
         assert recipe.options() == [{}]
@@ -78,7 +78,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace
     return argparse.Namespace(
         data=tmp_path / "data", output=tmp_path / "out", models=[str(tmp_path / "tiny")],
         tasks=["gue/tf/2"], recipes=["base", "package, one strand"], seeds=[1], device="cpu",
-        set=[*QUICK.items()], workers=1, seconds=600.0, pack=None,
+        starts=["pretrained", "scratch"], set=[*QUICK.items()], workers=1, seconds=600.0, pack=None,
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_runs_are_done_once_and_read_no_test_part(
 ) -> None:
     recipes, rows = script("recipes"), script("rows")
     kept = script("recipes_plan").read_file()
-    monkeypatch.setattr(recipes, "read_file", lambda: {**kept, "models": []})
+    monkeypatch.setattr(recipes, "read_file", lambda: {**kept, "models": ["no such model"]})
     counts = []
 
     def here(arguments: argparse.Namespace, missing: Any, work: Any) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import inspect
 import json
 import math
 import os
@@ -9,12 +10,13 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
@@ -28,6 +30,7 @@ from dnamamba.model.heads import HEADS, HeadConfig, Regression
 from dnamamba.training.adapters import LoraSettings
 from dnamamba.training.callbacks import ExportModel
 from dnamamba.training.finetune import ClassificationModule
+from dnamamba.training.fully_sharded import FullySharded
 from dnamamba.training.optim import OptimizerConfig
 from dnamamba.training.tuning import TuningConfig
 
@@ -285,6 +288,23 @@ def test_the_head_s_inputs_are_standardised_once(table: Path, make: Make, tmp_pa
     center = net.model.head.center.clone()
     make(max_steps=4, limit_val_batches=0).fit(net, source, ckpt_path=tmp_path / "a.ckpt")
     assert torch.equal(net.model.head.center, center)
+
+
+def test_in_shards_it_is_the_same(table: Path, make: Make) -> None:
+    """Of one process; what reads the model has an argument, as PyTorch 2.11 wants on a GPU."""
+    one, sharded = module(), module()
+    make(max_steps=3, limit_val_batches=0).fit(one, data(table))
+    strategy: Any = FullySharded(process_group_backend="gloo")
+    for name in strategy.methods:
+        assert len(inspect.signature(getattr(one, name)).parameters) > 0, name
+    with patch.dict(os.environ):  # in which Lightning leaves what started processes are told
+        try:
+            make(max_steps=3, limit_val_batches=0, strategy=strategy).fit(sharded, data(table))
+        finally:
+            distributed.destroy_process_group()
+    assert one.model.head.center.abs().max() > 0
+    for name, value in one.state_dict().items():
+        torch.testing.assert_close(sharded.state_dict()[name], value)
 
 
 def test_held_out_metrics_do_not_depend_on_batches(table: Path, make: Make) -> None:
