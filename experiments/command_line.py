@@ -10,6 +10,7 @@ import yaml
 from rows import pack
 
 from dnamamba.benchmark.runs.outcomes import Outcome, Runnable
+from dnamamba.benchmark.runs.overlap import overlapping
 from dnamamba.benchmark.runs.pool import run_in_processes
 from dnamamba.benchmark.runs.workers import gpus_of
 from dnamamba.device import best_device
@@ -52,12 +53,13 @@ def do_missing(
     began, output = time.monotonic(), arguments.output.resolve()
     logs, failed = output / "logs", 0
     workers = (min(arguments.workers, len(missing())), 0)
-    gpus = gpus_of(best_device("auto"))
-    outcomes = run_in_processes(missing, work, _any, workers, arguments.seconds, logs, gpus)
+    device = best_device("auto")
     try:
-        for outcome in outcomes:
-            _show(outcome, logs)
-            failed += outcome.error is not None
+        with overlapping(device, workers[0]) as environment:
+            how = workers, arguments.seconds, logs, gpus_of(device), environment
+            for outcome in run_in_processes(missing, work, _any, *how):
+                _show(outcome, logs)
+                failed += outcome.error is not None
     finally:
         if arguments.pack:
             packed = pack(output, arguments.pack)

@@ -5,12 +5,13 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from threading import Thread
+from types import MappingProxyType
 from typing import Any
 
 from dnamamba.benchmark.runs.outcomes import Job, Outcome, Runnable
@@ -37,11 +38,17 @@ class _Worker:
     """A process that does one run after the other."""
 
     def __init__(
-        self, context: Any, work: Callable[[Any], None], log: Path, device: bool, gpu: str | None
+        self,
+        context: Any,
+        work: Callable[[Any], None],
+        log: Path,
+        device: bool,
+        environment: Mapping[str, str],
     ) -> None:
-        self.device, self.log, self.gpu = device, log, gpu
+        self.device, self.log, self.environment = device, log, environment
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, work, log, gpu), daemon=True)
+        settings = theirs, work, log, environment
+        self.process = context.Process(target=_serve, args=settings, daemon=True)
         self.process.start()
         theirs.close()
         self.job: Runnable | None = None
@@ -84,6 +91,7 @@ def run_in_processes(
     seconds: float,
     logs: Path,
     gpus: Sequence[str] = (),
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Generator[Outcome, None, None]:
     """Do what is ready, side by side, until nothing is or the time is over.
 
@@ -98,6 +106,7 @@ def run_in_processes(
         seconds: from now on; what is being done then is lost.
         logs: folder of what the workers print.
         gpus: the workers see one of them each, in turn; without any, what this process sees.
+        environment: what else they find in theirs.
     """
     end = time.monotonic() + seconds
     logs.mkdir(parents=True, exist_ok=True)
@@ -108,8 +117,9 @@ def run_in_processes(
     try:
         with _environment():
             for i, device in enumerate(lanes):
-                gpu = gpus[i % len(gpus)] if gpus else None
-                processes.append(_Worker(context, work, logs / f"worker{i}.log", device, gpu))
+                gpu = {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}
+                own = logs / f"worker{i}.log", device, {**environment, **gpu}
+                processes.append(_Worker(context, work, *own))
         while True:
             _start([job for job in ready() if job.name not in failed], on_device, processes)
             busy = [worker for worker in processes if worker.job]
@@ -123,7 +133,8 @@ def run_in_processes(
                     failed.add(outcome.name)
                 if not worker.process.is_alive():
                     with _environment():
-                        new = _Worker(context, work, worker.log, worker.device, worker.gpu)
+                        own = worker.log, worker.device, worker.environment
+                        new = _Worker(context, work, *own)
                     processes[processes.index(worker)] = new
                 yield outcome
     finally:
@@ -166,10 +177,11 @@ def _environment() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(pipe: Connection, work: Callable[[Any], None], log: Path, gpu: str | None) -> None:
+def _serve(
+    pipe: Connection, work: Callable[[Any], None], log: Path, environment: Mapping[str, str]
+) -> None:
     """What a worker does: until its parent ends it, or is gone itself."""
-    if gpu is not None:  # the driver, which looks for it, has not been woken yet
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    os.environ.update(environment)  # the driver, which looks there, has not been woken yet
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     Thread(target=_end_with_parent, daemon=True).start()
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Collection, Generator, Mapping
 from functools import partial
 
 from dnamamba.benchmark.columns import COLUMNS
@@ -10,6 +10,7 @@ from dnamamba.benchmark.jobs.job import Job
 from dnamamba.benchmark.jobs.work import Work
 from dnamamba.benchmark.runs.dispatch import do_job
 from dnamamba.benchmark.runs.outcomes import Outcome, run_here
+from dnamamba.benchmark.runs.overlap import overlapping
 from dnamamba.benchmark.runs.plan import Plan
 from dnamamba.benchmark.runs.pool import is_full, run_in_processes
 from dnamamba.benchmark.runs.store import Store
@@ -38,13 +39,25 @@ def run_missing(
         yield from run_here(ready, do, seconds)
         return
     workers = _useful(planned.missing(store), workers)
+    with overlapping(work.device, sum(workers)) as environment:
+        yield from _side_by_side(ready, do, work, workers, seconds, environment)
+
+
+def _side_by_side(
+    ready: Callable[[], list[Job]],
+    do: Callable[[Job], None],
+    work: Work,
+    workers: tuple[int, int],
+    seconds: float,
+    environment: Mapping[str, str],
+) -> Generator[Outcome, None, None]:
     end = time.monotonic() + seconds
     failed: set[str] = set()
     full = 0
     for rounds in (workers, (1, 0)):
         jobs = partial(_without, ready, frozenset(failed))
         left = end - time.monotonic()
-        where = work.output / LOGS, gpus_of(work.device)
+        where = work.output / LOGS, gpus_of(work.device), environment
         for outcome in run_in_processes(jobs, do, _needs_device, rounds, left, *where):
             if outcome.error and rounds == workers and sum(workers) > 1 and is_full(outcome.error):
                 full += 1
