@@ -89,18 +89,27 @@ def _answers(server: "subprocess.Popen[bytes]", environment: Mapping[str, str]) 
         if server.poll() is not None or time.monotonic() > end:
             return False
         time.sleep(0.01)
-    client = [sys.executable, "-c", _CLIENT]
-    with suppress(OSError, subprocess.TimeoutExpired):
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.run(client, env=environment, timeout=_SECONDS, **quiet).returncode == 0
-    return False
+    return _status([sys.executable, "-c", _CLIENT], environment) == 0
 
 
 def _end(control: str, server: "subprocess.Popen[bytes]", environment: Mapping[str, str]) -> None:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with suppress(OSError, subprocess.TimeoutExpired):
-        subprocess.run([control], input=b"quit\n", env=environment, timeout=_SECONDS, **quiet)
+    _status([control], environment, b"quit\n")
+    try:
         server.wait(_SECONDS)
-        return
-    server.kill()
-    server.wait()
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _status(command: list[str], environment: Mapping[str, str], said: bytes = b"") -> int | None:
+    """The status with which it ends; None where it does not, or does not begin."""
+    with suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run(
+            command,
+            env=environment,
+            input=said,
+            timeout=_SECONDS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ).returncode
+    return None

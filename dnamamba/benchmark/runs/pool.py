@@ -118,8 +118,8 @@ def run_in_processes(
         with _environment():
             for i, device in enumerate(lanes):
                 gpu = {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} if gpus else {}
-                own = logs / f"worker{i}.log", device, {**environment, **gpu}
-                processes.append(_Worker(context, work, *own))
+                its_own = {**environment, **gpu}
+                processes.append(_Worker(context, work, logs / f"worker{i}.log", device, its_own))
         while True:
             _start([job for job in ready() if job.name not in failed], on_device, processes)
             busy = [worker for worker in processes if worker.job]
@@ -133,8 +133,8 @@ def run_in_processes(
                     failed.add(outcome.name)
                 if not worker.process.is_alive():
                     with _environment():
-                        own = worker.log, worker.device, worker.environment
-                        new = _Worker(context, work, *own)
+                        like = worker.log, worker.device, worker.environment
+                        new = _Worker(context, work, *like)
                     processes[processes.index(worker)] = new
                 yield outcome
     finally:
