@@ -11,7 +11,7 @@ from typing import Any
 
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError, nearest
-from dnamamba.cli.imports import hash_triton, import_module
+from dnamamba.cli.imports import collector_at_rest, hash_triton, import_module
 from dnamamba.cli.waiting import wait_asleep
 from dnamamba.version import installed_version
 
@@ -86,7 +86,8 @@ def _run(command: str, arguments: list[str]) -> int:
         hash_triton()
     labels = command == "predict" and bool(arguments) and not arguments[0].startswith("-")
     if command in _TRAINING and not labels:
-        import_module("dnamamba.lean").import_lightning()
+        with collector_at_rest():
+            import_module("dnamamba.lean").import_lightning()
         home = import_module("dnamamba.cli.training")
     elif command in COMMANDS:
         home = import_module("dnamamba.cli.use")

@@ -7,13 +7,14 @@ made, and once more when the process ends: a third of the time that the imports 
 import gc
 import importlib
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from threading import Thread
 from types import ModuleType
 
 from dnamamba.device import GPUS
 
-__all__ = ["hash_triton", "import_module"]
+__all__ = ["collector_at_rest", "hash_triton", "import_module"]
 
 
 def import_module(name: str) -> ModuleType:
@@ -22,11 +23,21 @@ def import_module(name: str) -> ModuleType:
     Only a first import stops the collector and sets aside what there is: later, garbage would be
     among it.
     """
-    if name in sys.modules or not gc.isenabled():
+    if name in sys.modules:
         return importlib.import_module(name)
+    with collector_at_rest():
+        return importlib.import_module(name)
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Within this block nothing is looked at, and what it has made never again."""
+    if not gc.isenabled():
+        yield
+        return
     gc.disable()
     try:
-        return importlib.import_module(name)
+        yield
     finally:
         gc.freeze()
         gc.enable()

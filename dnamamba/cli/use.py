@@ -14,10 +14,11 @@ import jsonargparse
 from dnamamba.cli import dry_flags
 from dnamamba.cli.commands import COMMANDS
 from dnamamba.cli.errors import UsageError
-from dnamamba.cli.imports import import_module
+from dnamamba.cli.imports import collector_at_rest, import_module
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.sigterm import unwound_by_sigterm
 from dnamamba.cli.spellings import one_spelling
+from dnamamba.lean import import_lightning, import_torch
 
 __all__ = ["make_parser", "run"]
 
@@ -40,8 +41,8 @@ def run(command: str, arguments: list[str]) -> int:
     settings = parser.instantiate_classes(parser.parse_args(arguments))
     dry = getattr(settings, dry_flags.DRY, False)
     _check_processes(command, dry)
-    if COMMANDS[command].trains:
-        import_module("dnamamba.lean").import_lightning()
+    with collector_at_rest():
+        import_lightning() if COMMANDS[command].trains else import_torch()
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
     values = {name: getattr(settings, name) for name in inspect.signature(function).parameters}
     if dry:
