@@ -6,7 +6,8 @@
 Inputs are random and the same each time: a genome of 25 Mb in four contigs, regions, variants and
 labelled sequences, in a temporary folder. The model is the packaged one, d_model 128 x 4. Commands
 run as processes of their own, twice: between the two the result of the first is checked against
-the slow way (single calls, plain forward passes); the second counts, the first stands beside it.
+the slow way (single calls, plain forward passes); the second counts, the first stands beside it,
+and in the results what a whole ``import torch`` took just then (a command leaves a third of it out).
 ``model.embed`` and mutagenesis are calls from Python with the model loaded. ``fit`` trains with a
 configuration as those in ``configs``: metrics file, guard against NaN, log and bar as they are by
 default, clipped gradients, bf16-mixed. Its figure is the time from the end of the warm-up to the
@@ -75,7 +76,10 @@ def main() -> None:
                 traceback.print_exc()
                 failed.append(name)
                 continue
-            print(f"{name}: {measured[name]['figure']:.3f} {job.unit}; {measured[name]['checked']}")
+            torch_s = measured[name].get("import_torch")
+            beside = f"; import torch alone {torch_s:.2f} s" if torch_s else ""
+            print(f"{name}: {measured[name]['figure']:.3f} {job.unit}{beside}")
+            print(f"    {measured[name]['checked']}")
             if not arguments.small:
                 write_results(NAME, results)
     print_table(_title(arguments), *_table(results))

@@ -10,7 +10,7 @@ from tabular import markdown, mean
 __all__ = ["section"]
 
 HEAD = ["model", "parameters", "seeds", "read", "Mb/s", "perplexity", "bits a base"]
-WORDS = """### The models of the package
+WORDS = """## The models of the package
 
 As `experiments/models.yaml` has them: windows of 1,024 bases, chunk 86 of every genome held out.
 Of a causal model the next base; of a masked one a hidden base, given both its sides, which is

@@ -39,7 +39,7 @@ def section(folder: Path = RESULTS) -> str:
         Template(TEXT.read_text())
         .substitute(
             recipes=len(_distinct(rows, "recipe")),
-            base=textwrap.fill(", ".join(_said(read_file()["base"])), 100),
+            base=_base() if any(row["recipe"] == "base" for row in rows) else "",
             metric=NAMES.get(rows[0]["metric"], rows[0]["metric"]),
             seeds=number(len(_distinct(rows, "seed")), "seed"),
             tables="\n\n".join(tables),
@@ -51,6 +51,12 @@ def section(folder: Path = RESULTS) -> str:
         )
         .strip()
     )
+
+
+def _base() -> str:
+    """What those begin with whose names do not begin with the package's."""
+    settings = textwrap.fill(", ".join(_said(read_file()["base"])), 100)
+    return f"What the other recipes begin with, *base*:\n\n{settings}.\n"
 
 
 def pictures(folder: Path = RESULTS) -> dict[str, Figure]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import context_render
+import kept
 import models_page
 import recipes_page
 from chart import Column, chart
@@ -41,6 +42,7 @@ def page(folder: Path = RESULTS) -> str:
         "MODELS": models_page.section(folder),
         "RECIPES": recipes_page.section(folder),
         "CONTEXT": context_render.section(folder),
+        "GUE": kept.section("gue", folder),
     }
     for name, text in sections.items():
         remarks = remarks.replace(f"<!-- {name} -->\n\n", f"{text}\n\n" if text else "")

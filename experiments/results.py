@@ -3,6 +3,8 @@
     python experiments/results.py pretrain --data DATA --output OUT   models of models.yaml
     python experiments/results.py collect  OUT                        rows into experiments/results/
     python experiments/results.py package  OUT                        the models into the package
+    python experiments/results.py keep     OUT --name NAME            what a benchmark left
+    python experiments/results.py resume   OUT --name NAME            its rows, to go on from
     python experiments/results.py render                              docs/results.md, pictures
 
 ``README.md`` beside this file says what lies in the data folder. Rows, models and logs go to the
@@ -58,6 +60,20 @@ def package(arguments: Arguments) -> int:
     return 0
 
 
+def keep(arguments: Arguments) -> int:
+    import kept
+
+    kept.keep(arguments.output, arguments.name)
+    return 0
+
+
+def resume(arguments: Arguments) -> int:
+    import kept
+
+    print(f"{kept.give_back(arguments.name, arguments.output)} rows")
+    return 0
+
+
 def render(arguments: Arguments) -> int:
     from context_render import drawings
     from recipes_page import pictures
@@ -88,6 +104,11 @@ def main() -> int:
     command.set_defaults(function=package)
     command.add_argument("output", type=Path, metavar="OUT")
     command.add_argument("--seed", type=int, default=1)
+    for name, function in {"keep": keep, "resume": resume}.items():
+        command = commands.add_parser(name)
+        command.set_defaults(function=function)
+        command.add_argument("output", type=Path, metavar="OUT")
+        command.add_argument("--name", required=True, help="of the benchmark, as gue")
     command = commands.add_parser("render")
     command.set_defaults(function=render)
     arguments = parser.parse_args()

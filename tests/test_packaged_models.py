@@ -65,8 +65,9 @@ def test_each_packaged_model_has_a_card() -> None:
         assert len(dnamamba.load(name).embed(["ACGTN"])) == 1
 
 
-def test_the_vertebrate_model_knows_the_commonest_repeat_of_the_human_genome() -> None:
-    model = dnamamba.load("vertebrate-0.5m")
+@pytest.mark.parametrize("name", packaged.packaged_names())
+def test_a_vertebrate_model_knows_the_commonest_repeat_of_the_human_genome(name: str) -> None:
+    model = dnamamba.load(name)
     strands = [ALU, reverse_complement(ALU), ALU[::-1]]
     scores = model.score(strands)
     bits = -scores.log_likelihood / scores.bases / np.log(2)

@@ -42,7 +42,10 @@ class Command(Job):
         if inputs.device == "cuda":
             torch.cuda.empty_cache()  # what the check used: a command plans with what is free
         words, _ = self._line(inputs)
-        return {"figure": seconds_of("dnamamba", words), "first": first, "checked": checked}
+        seconds = seconds_of("dnamamba", words)
+        # What no command of this machine can go below, then and there: PyTorch's import alone.
+        alone = seconds_of("torch.version", ())
+        return {"figure": seconds, "first": first, "checked": checked, "import_torch": alone}
 
     def in_process(self, inputs: Inputs) -> Callable[[], object]:
         self._line(inputs)  # makes the inputs

@@ -60,7 +60,7 @@ def test_the_indel_is_scored_as_by_hand(folder: Path, capsys: pytest.CaptureFixt
     names = run("score.md")
     said = capsys.readouterr().out.splitlines()
     assert [line.partition(" ")[0] for line in said[:2]] == ["chr1:11:G:A", "chr1:19:GC:G"]
-    assert said[2:] == ["-2.393", "-2.393"]
+    assert said[2:] == ["-1.695", "-1.695"]
     score = names["model"].score
     for allele, figures in re.findall(
         r"^\| (REF|ALT) \|.*\n.*\n\| \| (.*) \|$", TEXTS["score.md"], re.MULTILINE

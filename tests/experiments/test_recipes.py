@@ -32,7 +32,7 @@ def plan(script: Script) -> Any:
 def test_each_recipe_is_one_whole_run_that_modules_take(plan: Any) -> None:
     content = plan.read_file()
     recipes = plan.read_recipes(content)
-    assert len(recipes) == len(content["recipes"]) + len(content["own"]) == 32
+    assert len(recipes) == len(content["recipes"]) + len(content["own"]) == 34
     (task,) = tasks_for(["gue/tf/2"])
     for recipe in recipes.values():
         assert recipe.options() == [{}]

@@ -56,10 +56,10 @@ def test_the_page_holds_every_task(script: Script, results: Path) -> None:
 def test_the_better_rate_on_the_validation_part_counts(script: Script, results: Path) -> None:
     rows = json.loads((results / "rows.json").read_text())
     chosen = script("table").chosen_rate
-    assert chosen(rows, "tf0", "scratch") == 1e-3
-    better = [r for r in rows.values() if r.get("rate") == 4e-3 and r["task"] == "tf0"]
+    assert chosen(rows, "brca1", "scratch") == 1e-3
+    better = [r for r in rows.values() if r.get("rate") == 4e-3 and r["task"] == "brca1"]
     better[0]["validation"] = 0.75
-    assert chosen(rows, "tf0", better[0]["start"]) == 4e-3
+    assert chosen(rows, "brca1", better[0]["start"]) == 4e-3
     assert chosen(rows, "none", "scratch") is None
 
 
@@ -91,3 +91,37 @@ def test_rows_are_packed_and_merged(
 def test_the_committed_page_is_what_the_committed_rows_give(script: Script) -> None:
     page = (script("places").DOCS / "results.md").read_text()
     assert page == script("render").page()
+
+
+def test_a_benchmark_is_kept_for_the_page_and_given_back(script: Script, tmp_path: Path) -> None:
+    kept, out, results = script("kept"), tmp_path / "out", tmp_path / "results"
+    rows = [{"key": "one", "figures": {"mcc": 0.5}}, {"key": "two", "curve": [[1, None]]}]
+    out.mkdir()
+    (out / "table.json").write_text(json.dumps({"rows": rows}))
+    (out / "table.md").write_text(
+        "# Benchmark: a\n\n| task |\n| --- |\n| a |\n\nWhat.\n\n## Frozen\n\nb\n"
+    )
+    (out / "chart.png").write_bytes(b"picture")
+    assert kept.section("gue", results) == ""
+    kept.keep(out, "gue", results, tmp_path)
+    assert (tmp_path / "benchmark-gue.png").read_bytes() == b"picture"
+    assert kept.section("gue", results).split("\n\n") == [
+        "| task |\n| --- |\n| a |",
+        "![the table, drawn](benchmark-gue.png)",
+        *("What.", "### Frozen", "b"),
+    ]
+    assert kept.give_back("gue", tmp_path / "again", results) == 2
+    again = [json.loads(path.read_text()) for path in (tmp_path / "again" / "rows").iterdir()]
+    assert sorted(again, key=lambda row: row["key"]) == rows
+
+
+def test_the_kept_rows_are_where_the_benchmark_looks(script: Script, tmp_path: Path) -> None:
+    """Those that are committed, by the names and keys of the package's store."""
+    from dnamamba.benchmark.runs.store import hash_of
+
+    script("kept").give_back("gue", tmp_path)
+    paths = sorted((tmp_path / "rows").iterdir())
+    assert len(paths) > 100
+    for path in paths:
+        key = json.loads(path.read_text())["key"]
+        assert path.stem == hash_of(key)

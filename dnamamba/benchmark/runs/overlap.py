@@ -1,8 +1,8 @@
 """Kernels of several processes at the same time on a GPU, by NVIDIA's Multi-Process Service.
 
 Without it processes take turns: while one's short kernel runs, most of the GPU has nothing to do.
-Eight runs side by side make 400 steps a second with it, 215 without (fine-tuning a model of 4 x 256
-on sequences of 101 bases, batches of 32 and 128, one H200).
+Eight runs side by side that fine-tune a model of 4 x 256 on sequences of 70 to 101 bases make 579
+steps a second of 32 rows with it and 250 without; of 128 rows 285 and 183 (one H200).
 """
 
 import ctypes

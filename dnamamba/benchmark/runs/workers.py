@@ -1,28 +1,28 @@
 """How many runs go side by side.
 
-What the eight GUE tasks with training parts take on one H200, model, scratch and frozen, one seed,
-by a model of 4 x 256 (1.9 M) and the own recipe, two choices tried in 0.2 of a run each. Eight
-runs side by side made 183 steps a second of 128 rows, and 250 of 32 (measured with four choices):
+What the eight GUE tasks with training parts took on one H200, model, scratch and frozen, one seed,
+by a model of 4 x 256 (1.9 M) and the own recipe, two choices tried in 0.2 of a run each, eight runs
+side by side that overlapped (see ``overlap``): 285 steps a second of 128 rows, 579 of 32. Without
+overlap it was 183 and 250.
 
 ===========  =====  ============  =======  ============  ===
 task         batch  steps: whole  a trial  both columns    s
 ===========  =====  ============  =======  ============  ===
-tf/0           128          3600      720        10,080   55
-tf/1           128          3600      720        10,080   55
-tf/2           128          2960      590         8,280   45
-mouse/0         32          3600      720        10,080   40
-mouse/2         32          1630      320         4,540   18
-core all       128          3600      720        10,080   55
-core noTATA    128          3600      720        10,080   55
-core TATA       32          3060      610         8,560   34
-all                                              71,780  357
+tf/0           128          3600      720        10,080   36
+tf/1           128          3600      720        10,080   35
+tf/2           128          2960      590         8,280   21
+mouse/0         32          3600      720        10,080   18
+mouse/2         32          1630      320         4,540    8
+core all       128          3600      720        10,080   39
+core noTATA    128          3600      720        10,080   39
+core TATA       32          3060      610         8,560   14
+all                                              71,780  210
 ===========  =====  ============  =======  ============  ===
 
-A step of 32 rows costs nearly what one of 128 does: its kernels are short, and those of two
-processes never run at the same time. The longest chain, a trial and then the whole run, is 190 s
-beside seven others.
+With start and end it was 229 s, k-mers known before. A model of 4 x 128 (0.5 M) makes 427 and 894
+steps a second.
 
-The frozen columns take 14 to 134 s each, eight at a time, and end before. A core counts a task's
+The frozen columns take 13 to 126 s each, eight at a time, and end before. A core counts a task's
 leaks in up to 5 s and its k-mers in up to 27.
 """
 
@@ -38,7 +38,7 @@ IN_THIS_PROCESS = (1, 0)
 _MEMORY = 4 << 30  # bytes of a GPU for each run: its context, the weights and a batch
 _BESIDE = 1 << 30  # for one that learns from frozen vectors: its context, and a model that reads
 
-# Processes take turns on a GPU: behind so many it is always at work, and a step is one launch.
+# Behind so many a GPU is always at work, and a step is one launch.
 _MOST_ON_EACH = 8
 _MOST = 16
 

@@ -164,5 +164,5 @@ def test_a_gpu_is_left_as_it_was(
             if column == "frozen":
                 on_cpu = measured(job, brief)["figures"]["auroc"]
                 assert row["figures"]["auroc"] == pytest.approx(on_cpu, abs=0.02)
-            # What libraries keep for themselves.
-            assert torch.cuda.memory_allocated() - before < 1 << 25
+            # What libraries keep for themselves: of an H200 cuBLAS 32 MiB to work in.
+            assert torch.cuda.memory_allocated() - before <= 1 << 25
