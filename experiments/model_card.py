@@ -2,6 +2,7 @@
 
 import json
 import math
+import textwrap
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -17,6 +18,7 @@ __all__ = ["HOME", "package"]
 
 CARD = Path(__file__).with_name("model_card.md")
 HOME = ROOT / "dnamamba" / "pretrained"
+WIDTH = 100
 
 SPECIES = {
     "hg38": "human", "rheMac3": "rhesus", "mm10": "mouse", "rn6": "rat", "oryCun2": "rabbit",
@@ -82,13 +84,12 @@ def card(
     data, model = row["settings"]["data"], row["settings"]["model"]
     metrics = dict(row["figures"])
     whole = metrics.pop("perplexity")
-    told = [f"{key}={value}" for key, value in changes.items()]
-    return Template(CARD.read_text()).substitute(
+    text = Template(CARD.read_text()).substitute(
         words,
         name=job.model,
         seed=job.seed,
         config=row["config"],
-        changes=f" with {', '.join(told)}" if told else "",
+        changes=f", as `experiments/models.yaml` has it for `{job.model}`" if changes else "",
         parameters=f"{row['parameters']:,}",
         d_model=model["model"]["d_model"],
         count=len(row["genomes"]),
@@ -112,6 +113,14 @@ def card(
             for name, value in metrics.items()
         ),
     )
+    return "\n\n".join(map(_folded, text.split("\n\n")))
+
+
+def _folded(paragraph: str) -> str:
+    """One of prose in lines that can be read; code, tables and lists as they are."""
+    if not paragraph.startswith("**"):
+        return paragraph
+    return textwrap.fill(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _genomes(row: dict[str, Any]) -> str:

@@ -65,6 +65,11 @@ def test_each_packaged_model_has_a_card() -> None:
         assert len(dnamamba.load(name).embed(["ACGTN"])) == 1
 
 
+def test_the_models_leave_the_wheel_small() -> None:
+    """Weights are next to incompressible, and the rest of the wheel is 1 MB."""
+    assert sum(path.stat().st_size for path in packaged.HOME.rglob("*.safetensors")) < 12_000_000
+
+
 @pytest.mark.parametrize("name", packaged.packaged_names())
 def test_a_vertebrate_model_knows_the_commonest_repeat_of_the_human_genome(name: str) -> None:
     model = dnamamba.load(name)
