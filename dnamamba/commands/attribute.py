@@ -13,7 +13,7 @@ from dnamamba.commands.processes import World, join_world
 from dnamamba.commands.progress import progress
 from dnamamba.commands.regions import open_regions
 from dnamamba.files import replacing_together
-from dnamamba.inference.settings import MASK_EVERY, METHOD, STEPS, Baseline, Method
+from dnamamba.inference.settings import MASK_EVERY, METHOD, Baseline, Method
 from dnamamba.tracks import TrackEnding, open_track
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def attribute_regions(
     method: Method = METHOD,
     label: str | None = None,
     baseline: Baseline = "uniform",
-    steps: int = STEPS,
+    steps: int | None = None,
     both_strands: bool | None = None,
     mask_every: int | None = MASK_EVERY,
     max_bases: int | None = None,
@@ -69,7 +69,7 @@ def attribute_regions(
         label: of a fine-tuned model with several labels; of two the second, unless this says
             otherwise.
         baseline: uniform, a quarter of each base, or N.
-        steps: points on the way from the baseline.
+        steps: points on the way from the baseline, of the method integrated; null: 64.
         both_strands: explain the mean over both strands; null: of a fine-tuned model as it was
             validated, of a language model both.
         mask_every: k, of a language model that reads both ways: mask every k-th base at a time;
@@ -87,10 +87,11 @@ def attribute_regions(
         ValueError: bad input; names file, line or argument, and a remedy.
         OSError: there is no room for all of the files; then none is written.
     """
-    from dnamamba.inference.attribution import attribute
+    from dnamamba.inference.attribution import attribute, checked_steps
     from dnamamba.inference.explained import explained_number
     from dnamamba.model.classifier import Classifier
 
+    checked_steps(method, baseline, steps)
     with join_world() as world:
         genome, places, paths, pictures, network, tokenizer = open_regions(
             world, model, fasta, output, ["tsv", tracks],

@@ -70,7 +70,8 @@ def predict_file(
         max_bases: bases at a time, in all sequences side by side, on a CPU on each thread;
             bounds the memory. null: as many as keep the device busy and fit.
         overlap: bases that a window of a sequence longer than max_bases reads on either side of
-            those it answers for; null: 8192, or a quarter of max_bases.
+            those it answers for, by a model that reads both ways; null: 8192, or a quarter of
+            max_bases.
         device: where to run: cpu, cuda, mps; auto takes a GPU if there is one.
         overwrite: replace an output that exists.
         column: of a table, the column of sequences; null: sequence, seq, sequences, dna or

@@ -102,6 +102,8 @@ def score_vcf(
     """
     from dnamamba.checkpoint import load
     from dnamamba.commands.agreement import check_same
+    from dnamamba.inference.effects import Surroundings
+    from dnamamba.inference.models import backbone_of
     from dnamamba.inference.variant_scores import reported, scorable_variants, score_variants
 
     with join_world() as world:
@@ -110,6 +112,8 @@ def score_vcf(
         genome = Genome(fasta)
         genome.check(tokenizer)
         figures, settings = reported(language_model, tokenizer)
+        # Before the VCF is read, which may take minutes.
+        Surroundings(context, flank, both_strands).check(backbone_of(language_model).causal)
 
         def variants() -> Iterator[Variant]:
             return scorable_variants(language_model, tokenizer, vcf, genome, checks)

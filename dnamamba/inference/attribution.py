@@ -33,7 +33,7 @@ from dnamamba.inference.settings import MASK_EVERY, METHOD, POINTS, STEPS, Basel
 from dnamamba.inference.sites import base_columns, cased_bases
 from dnamamba.inference.sources import named_letters
 
-__all__ = ["METHODS", "attribute"]
+__all__ = ["METHODS", "attribute", "checked_steps"]
 
 
 def attribute(
@@ -44,7 +44,7 @@ def attribute(
     method: Method = METHOD,
     label: str | None = None,
     baseline: Baseline = "uniform",
-    steps: int = STEPS,
+    steps: int | None = None,
     both_strands: bool | None = None,
     mask_every: int | None = MASK_EVERY,
     max_bases: int | None = None,
@@ -66,10 +66,11 @@ def attribute(
             whose second is explained.
         baseline: what the sequence is held against: a quarter of each base (``uniform``), or N
             everywhere (``N``). For ``substitution`` the first alone.
-        steps: points between baseline and sequence, by Gauss and Legendre; of ``integrated``.
+        steps: points between baseline and sequence, by Gauss and Legendre, of ``integrated`` alone;
+            None: 64, where they are any.
         both_strands: explain the mean over both strands; None: of a fine-tuned model as it was
             validated, of a language model both.
-        mask_every: see ``score``.
+        mask_every: see ``score``; of a language model that reads both ways alone.
         max_bases: side by side, of all points together; bounds the memory, which is that of a
             training step. None: 65,536. A sequence is read whole.
         device: where to run, as ``cuda``; None is where the model is.
@@ -79,16 +80,11 @@ def attribute(
         One item a sequence, in their order.
 
     Raises:
-        ValueError: a model without such a number, a setting out of range, no sequence at all, an
-            empty one, or a letter that the tokenizer refuses.
+        ValueError: a model without such a number, a setting out of range or without a meaning for
+            model or method, no sequence at all, an empty one, or a letter that the tokenizer
+            refuses.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be {' or '.join(METHODS)}, got {method!r}")
-    if baseline not in BASELINES:
-        raise ValueError(f"baseline must be {' or '.join(BASELINES)}, got {baseline!r}")
-    if method == "substitution" and baseline != "uniform":
-        raise ValueError("baseline has no meaning for method=substitution; leave it out")
-    steps = whole("steps", steps, 1)
+    steps = checked_steps(method, baseline, steps)
     most = POINTS if max_bases is None else whole("max_bases", max_bases, 1)
     terms = explained_number(model, tokenizer, label, both_strands, mask_every)
     named = [(name, bytes(raw)) for name, raw in named_letters(sequences)]
@@ -103,6 +99,33 @@ def attribute(
             if advance is not None:
                 advance(len(raw))
     return found
+
+
+def checked_steps(method: Method, baseline: Baseline, steps: int | None) -> int:
+    """The points on the way from the baseline, of settings that go together.
+
+    Args:
+        method: see ``attribute``.
+        baseline: see ``attribute``.
+        steps: as they were given; None where they were not.
+
+    Raises:
+        ValueError: a setting out of range, or one that has no meaning for the method; names it.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be {' or '.join(METHODS)}, got {method!r}")
+    if baseline not in BASELINES:
+        raise ValueError(f"baseline must be {' or '.join(BASELINES)}, got {baseline!r}")
+    if method == "substitution" and baseline != "uniform":
+        raise ValueError("baseline has no meaning for method=substitution; leave it out")
+    if steps is None:
+        return STEPS
+    if method != "integrated":
+        raise ValueError(
+            f"steps has no meaning for method={method}, which goes no way from the baseline to the "
+            "sequence; leave it out, or take method=integrated"
+        )
+    return whole("steps", steps, 1)
 
 
 class _Task(NamedTuple):

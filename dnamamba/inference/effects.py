@@ -30,8 +30,11 @@ class Surroundings(NamedTuple):
     flank: int = FLANK
     both_strands: bool = True
 
-    def check(self) -> None:
-        """Refuse settings out of range.
+    def check(self, causal: bool) -> None:
+        """Refuse settings out of range, and those that have no meaning for a kind of model.
+
+        Args:
+            causal: the model compares likelihoods; else it reads both ways and guesses the site.
 
         Raises:
             ValueError: names the setting.
@@ -39,6 +42,11 @@ class Surroundings(NamedTuple):
         whole("context", self.context, 0)
         whole("flank", self.flank, 0)
         switch("both_strands", self.both_strands)
+        if not causal and self.flank != FLANK:
+            raise ValueError(
+                "flank has no meaning for a model that reads both ways: it scores the site alone; "
+                "leave it out"
+            )
 
 
 class VariantScore(NamedTuple):

@@ -41,7 +41,8 @@ def explained_number(
         label: of a classifier; None where it gives one number alone.
         both_strands: the mean over both strands; None: of a classifier as it was validated, of a
             language model both.
-        mask_every: see ``pseudo_likelihood``.
+        mask_every: see ``pseudo_likelihood``; another number than the default is refused where
+            nothing is masked.
 
     Raises:
         ValueError: another model, no such label, or a setting that has no meaning.
@@ -52,6 +53,11 @@ def explained_number(
             "model fine-tuned on sequences, or mutagenesis with a language model"
         )
     if isinstance(model, Classifier):
+        if mask_every != MASK_EVERY:
+            raise ValueError(
+                "mask_every has no meaning for a fine-tuned model, for whose label or value "
+                "nothing is masked; leave it out"
+            )
         both = model.settings.both_strands if both_strands is None else both_strands
         terms: Terms = partial(_of_label, model, _number_of(model, label))
     else:
@@ -61,7 +67,9 @@ def explained_number(
             model, tokenizer, "an attribution", causal=_likelihood, masked=_pseudo_likelihood
         )
         if language_model.backbone.causal and mask_every != MASK_EVERY:
-            raise ValueError("mask_every has no meaning for a causal model; leave it out")
+            raise ValueError(
+                "mask_every has no meaning for a causal model, which masks nothing; leave it out"
+            )
         if mask_every is not None:
             whole("mask_every", mask_every, 2)
         both = True if both_strands is None else both_strands

@@ -29,7 +29,6 @@ from dnamamba.inference.effects import Surroundings, VariantScore
 from dnamamba.inference.masked import Asked, Query, ask, mask_out
 from dnamamba.inference.masked_sites import Site, changed_bases, masked_sites
 from dnamamba.inference.reading import Reading
-from dnamamba.inference.settings import FLANK
 from dnamamba.inference.sites import Region, base_columns, cased_bases
 from dnamamba.model.language_model import LanguageModel
 
@@ -152,11 +151,6 @@ def _marginals(
 
     Of each site they are (strands, c), log-likelihood of each option; NaN of one not scored.
     """
-    if around.flank != FLANK:
-        raise ValueError(
-            "flank has no meaning for a model that reads both ways: it scores the site alone; "
-            "leave it out"
-        )
     most = reading.bounds(model.backbone, device).most
     opposite = around.both_strands and not model.backbone.symmetric
     waiting: deque[Site] = deque()

@@ -69,7 +69,7 @@ def mutate(
         model, tokenizer, "mutagenesis", causal=substitution_ratios, masked=substitution_marginals
     )
     around = Surroundings(context, flank, both_strands)
-    around.check()
+    around.check(language_model.backbone.causal)
     reading = Reading(batch_size, chunk_length, max_bases, share=share)
     bases = genome.fetch(contig, start, end)
     region = Region(contig, start, end)

@@ -72,6 +72,8 @@ class Bounds(NamedTuple):
 class Reading:
     """Settings of a reading; none changes a result beyond rounding, but for windows.
 
+    Those of one kind of model are passed over by the other, so that one line serves both.
+
     Attributes:
         batch_size: most sequences side by side.
         chunk_length: most bases at a time of one sequence, by a causal model.
@@ -81,7 +83,7 @@ class Reading:
             so many; None: of as many as the memory holds, half of a GPU's and 8 GiB on a CPU, as a
             power of two.
         overlap: bases that such a window reads on either side of those it answers for; None:
-            8192, or a quarter of ``max_bases`` if that is less.
+            8192, or a quarter of ``max_bases`` if that is less. A causal model has no windows.
         share: of this process, where several divide the batches.
 
     Raises:

@@ -104,7 +104,7 @@ def score_variants(
     )
     backbone = language_model.backbone
     around = Surroundings(context, flank, both_strands)
-    around.check()
+    around.check(backbone.causal)
     strands = 2 if both_strands else 1
     with evaluating(model, tokenizer) as device:
         reading = Reading(batch_size, chunk_length, max_bases, share=share)

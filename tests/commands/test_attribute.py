@@ -161,6 +161,16 @@ def test_a_motif_of_sequences(folder: Path, bed: bool) -> None:
         ("attribute", ["--region", "one:1-5", "--label", "x"], "no label 'x'; it has closed, open"),
         ("attribute", ["--region", "one:1-5", "--motifs", "6"], "do not fit into one:1-5, which"),
         ("attribute", ["--region", "one:1-5", "--steps", "0"], "steps must be at least 1"),
+        (
+            "attribute",
+            ["--region", "one:1-5", "--steps", "64", "--method", "gradient"],
+            "steps has no meaning for method=gradient, which",
+        ),
+        (
+            "attribute",
+            ["--region", "one:1-5", "--mask_every", "8"],
+            "mask_every has no meaning for a fine-tuned model, for",
+        ),
         ("attribute", [], "name either a region"),
     ],
 )
@@ -174,6 +184,21 @@ def test_what_is_refused(
     assert _run(folder, command, "model", "bad", *flags) == 1
     assert said in capsys.readouterr().err
     assert not list(folder.glob("bad*"))
+
+
+def test_a_causal_model_masks_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--region", "one:1-5", "--mask_every")
+    assert _run(folder, "attribute", "lm", "bad", *flags, "null") == 1
+    assert "mask_every has no meaning for a causal model, which" in capsys.readouterr().err
+    assert not list(folder.glob("bad*"))
+
+
+def test_steps_are_refused_before_the_model_is_read(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--region", "one:1-5", "--steps", "8", "--method", "substitution")
+    assert _run(folder, "attribute", "no-such-model", "bad", *flags) == 1
+    assert "steps has no meaning for method=substitution" in capsys.readouterr().err
 
 
 def test_sequences_of_several_lengths(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

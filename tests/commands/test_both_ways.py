@@ -107,6 +107,36 @@ def test_score_writes_what_applies(folder: Path, kind: str, tmp_path: Path) -> N
     assert row.split("\t")[5:] == [f"{value:.6g}" for value in expected[1:4]]
 
 
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"flank": 3}, "flank has no meaning for a model that reads both ways"),
+        ({"context": -1}, "context must be at least 0, got -1"),
+    ],
+)
+def test_settings_are_refused_before_the_variants_are_read(
+    folder: Path, tmp_path: Path, settings: dict[str, int], match: str
+) -> None:
+    (tmp_path / "bad.vcf").write_text("no VCF\n")
+    inputs = str(folder / "plain"), str(folder / "g.fa"), str(tmp_path / "s.tsv")
+    with pytest.raises(ValueError, match=match):
+        score_vcf(*inputs, vcf=str(tmp_path / "bad.vcf"), **settings)
+    assert not (tmp_path / "s.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "of_the_other"), [("causal", {"overlap": 9}), ("plain", {"chunk_length": 7})]
+)
+def test_what_bounds_the_memory_of_the_other_kind_is_passed_over(
+    folder: Path, records: list[str], kind: str, of_the_other: dict[str, int]
+) -> None:
+    model = dnamamba.load(folder / kind)
+    bounded: Any = {"max_bases": 64}
+    for found in (model.embed, lambda *given, **how: model.score(*given, **how).log_likelihood):
+        expected = found(records, **bounded)  # type: ignore[operator]
+        np.testing.assert_array_equal(found(records, **bounded, **of_the_other), expected)  # type: ignore[operator]
+
+
 def test_evaluate_masks_as_score_does(
     folder: Path, records: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

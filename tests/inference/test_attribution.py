@@ -77,7 +77,8 @@ def test_gradients_are_those_of_differences(family: str, of: str) -> None:
     """In fp64, of every id at some positions; the opposite strand is a part of them."""
     label = "c" if of == "label" else None
     model = (_classifier(family) if label else _language_model(family)).double()
-    terms = explained_number(model, TOKENIZER, label, True, *([] if family == "causal" else [4]))
+    masked = [] if label or family == "causal" else [4]
+    terms = explained_number(model, TOKENIZER, label, True, *masked)
     tokens = torch.from_numpy(TOKENIZER.encode(TEXT[:12]).copy())
     weight: Any = model.backbone.embedding.weight
     torch.manual_seed(2)
@@ -143,7 +144,8 @@ def test_neither_batches_nor_the_model_are_changed() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("method", METHODS)
 def test_of_what_is_not_scored_nothing_is_said(family: str, method: Any) -> None:
-    found = attribute(_language_model(family), TOKENIZER, ["NNNNN", "A"], method=method, steps=4)
+    how: Any = {"method": method} | ({"steps": 4} if method == "integrated" else {})
+    found = attribute(_language_model(family), TOKENIZER, ["NNNNN", "A"], **how)
     assert found[0].values.tolist() == [0] * 5
     assert found[0].output == 0
     assert np.isfinite(found[1].values).all()
@@ -158,11 +160,30 @@ def test_of_what_is_not_scored_nothing_is_said(family: str, method: Any) -> None
         ({"label": "a", "baseline": "n"}, "baseline must be uniform or N, got 'n'"),
         ({"label": "a", "method": "substitution", "baseline": "N"}, "has no meaning for method"),
         ({"label": "a", "steps": 0}, "steps must be at least 1"),
+        ({"label": "a", "steps": "8"}, "steps must be a whole number, got '8'"),
+        ({"method": "gradient", "steps": 64}, "steps has no meaning for method=gradient, .* out"),
+        ({"method": "substitution", "steps": 8}, "steps has no meaning .* method=integrated"),
     ],
 )
 def test_what_is_refused(settings: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
         attribute(_classifier("causal"), TOKENIZER, [TEXT], **settings)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("every", [8, None])
+def test_where_nothing_is_masked_mask_every_is_refused(family: str, every: int | None) -> None:
+    with pytest.raises(ValueError, match="mask_every has no meaning for a fine-tuned model"):
+        attribute(_classifier(family), TOKENIZER, [TEXT], label="a", mask_every=every)
+    if family == "causal":
+        with pytest.raises(ValueError, match="mask_every has no meaning for a causal model"):
+            attribute(_language_model(family), TOKENIZER, [TEXT], mask_every=every)
+
+
+def test_without_steps_there_are_64() -> None:
+    model = _classifier("causal", ("no", "yes"))
+    (expected,), (found,) = (attribute(model, TOKENIZER, [TEXT], steps=n) for n in (64, None))
+    assert found.values.tolist() == expected.values.tolist()
 
 
 def test_other_models_are_refused() -> None:
