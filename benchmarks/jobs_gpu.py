@@ -7,7 +7,7 @@ Inputs are random and the same each time: a genome of 25 Mb in four contigs, reg
 labelled sequences, in a temporary folder. The model is the packaged one, d_model 128 x 4. Commands
 run as processes of their own, twice: between the two the result of the first is checked against
 the slow way (single calls, plain forward passes); the second counts, the first stands beside it,
-and in the results what a whole ``import torch`` took just then; a command leaves a part of it out.
+and in the results what ``import torch`` alone took just then.
 ``model.embed`` and mutagenesis are calls from Python with the model loaded. ``fit`` trains with a
 configuration as those in ``configs``: metrics file, guard against NaN, log and bar as they are by
 default, clipped gradients, bf16-mixed. Its figure is the time from the end of the warm-up to the

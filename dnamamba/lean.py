@@ -1,10 +1,8 @@
-"""PyTorch and Lightning without what a command has no use for, which is most of what a start takes.
+"""Lightning without what it imports on behalf of others, which is most of what a start takes.
 
-PyTorch's rules for tensors without data, written in Python, and its exports are a third of its
-import, and serve its compiler, which imports the rules itself. Lightning asks for one class of
-torch._dynamo, to recognise a compiled module by, and for two classes of torchmetrics, whose package
-imports every metric there is, and with them transformers, scipy and more where those are installed,
-and matplotlib. Whoever uses the rest gets it, a moment later.
+It asks for one class of torch._dynamo, to recognise a compiled module by, and for two classes of
+torchmetrics, whose package imports every metric there is, and with them transformers, scipy and
+more where those are installed, and matplotlib. Whoever uses the rest gets it, a moment later.
 """
 
 import importlib
@@ -12,19 +10,11 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["import_lightning", "import_torch"]
-
-_RULES, _EXPORT = "torch._meta_registrations", "torch.export"
-_CIRCLE = {
-    *("torch._decomp", "torch._prims", "torch._refs", "torch.utils._content_store"),
-    "torch._dynamo",  # which enters it
-}
+__all__ = ["import_lightning"]
 
 _DYNAMO = "torch._dynamo"
 _PLOTS = "torchmetrics.utilities.plot"
@@ -35,15 +25,6 @@ _HOMES = {
     "__version__": "torchmetrics.__about__",
 }
 _FIRST = "torchmetrics.utilities"  # it and torchmetrics.metric need each other, begun here
-
-
-def import_torch() -> None:
-    """Import torch, if that has not happened, for a command that uses a model and trains none."""
-    if "torch" in sys.modules:
-        return
-    with _stand_in(_RULES), _stand_in(_EXPORT):
-        importlib.import_module("torch")
-    sys.meta_path.insert(0, _ByTheRules())
 
 
 def import_lightning() -> None:
@@ -57,32 +38,6 @@ def import_lightning() -> None:
     plots = _stand_in(_PLOTS, _AX_TYPE=Any, _PLOT_OUT_TYPE=Any, plot_single_or_multi_val=_plot)
     with compiler, plots:
         importlib.import_module("pytorch_lightning")
-
-
-class _ByTheRules(MetaPathFinder, Loader):
-    """Where the first module of the rules' circle is wanted, imports the rules before.
-
-    PyTorch's own import enters the circle by them; from elsewhere one half finds the other begun.
-    """
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
-        if name not in _CIRCLE:
-            return None
-        sys.meta_path.remove(self)
-        if _RULES in sys.modules:
-            return None
-        importlib.import_module(_RULES)
-        if name not in sys.modules:
-            return None
-        # With the rules came the module itself: what has no spec is asked for by create_module.
-        self.own, sys.modules[name].__spec__ = sys.modules[name].__spec__, None
-        return ModuleSpec(name, self)
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return sys.modules[spec.name]
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__spec__ = self.own
 
 
 class _Deferred(ModuleType):

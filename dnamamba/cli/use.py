@@ -18,7 +18,7 @@ from dnamamba.cli.imports import collector_at_rest, import_module
 from dnamamba.cli.parsers import CheckedParser
 from dnamamba.cli.sigterm import unwound_by_sigterm
 from dnamamba.cli.spellings import one_spelling
-from dnamamba.lean import import_lightning, import_torch
+from dnamamba.lean import import_lightning
 
 __all__ = ["make_parser", "run"]
 
@@ -41,8 +41,9 @@ def run(command: str, arguments: list[str]) -> int:
     settings = parser.instantiate_classes(parser.parse_args(arguments))
     dry = getattr(settings, dry_flags.DRY, False)
     _check_processes(command, dry)
-    with collector_at_rest():
-        import_lightning() if COMMANDS[command].trains else import_torch()
+    if COMMANDS[command].trains:
+        with collector_at_rest():
+            import_lightning()
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
     values = {name: getattr(settings, name) for name in inspect.signature(function).parameters}
     if dry:

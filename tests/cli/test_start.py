@@ -122,48 +122,6 @@ def test_what_a_start_leaves_out_is_there_for_whoever_asks() -> None:
     assert "torchmetrics.functional.text" not in _modules(script)
 
 
-def test_a_command_that_trains_nothing_leaves_out_what_serves_the_compiler(tmp_path: Path) -> None:
-    model, fasta = "vertebrate-0.5m", ROOT / "data" / "samples" / "hiv1.fa"
-    script = (
-        "import json, sys\n"
-        "from dnamamba.cli import main\n"
-        "assert main(['embed', *sys.argv[1:], '--device', 'cpu']) == 0\n"
-        "print(json.dumps([*sys.modules]))\n"
-    )
-    loaded = _modules(script, model, str(fasta), str(tmp_path / "vectors.npz"))
-    assert "torch" in loaded
-    assert not loaded & {"torch._meta_registrations", "torch.export", "torch._decomp"}
-
-
-@pytest.mark.parametrize(
-    "entry", ["torch.export", "torch._refs.linalg", "torch.utils._content_store"]
-)
-def test_what_pytorch_was_imported_without_is_there_for_whoever_asks(entry: str) -> None:
-    """A compiled function, tensors without data, and exports: as after a whole import."""
-    script = (
-        "import importlib, json, sys\n"
-        "from dnamamba.lean import import_torch\n"
-        "import_torch()\n"
-        "lean = [*sys.modules]\n"
-        "import torch\n"
-        "line, x = torch.nn.Linear(2, 2), torch.ones(1, 2)\n"
-        "assert torch.nn.Linear(2, 2, device='meta')(x.to('meta')).shape == (1, 2)\n"
-        "importlib.import_module(sys.argv[1])\n"
-        "compiled = torch.compile(line, backend='aot_eager')\n"
-        "torch.testing.assert_close(compiled(x), line(x))\n"
-        "compiled(x).sum().backward()\n"
-        "assert torch.export.export(line, (x,)).module()(x).shape == (1, 2)\n"
-        "import torch._decomp, torch._meta_registrations\n"
-        "for name in ('export', '_decomp', '_meta_registrations'):\n"
-        "    module = sys.modules[f'torch.{name}']\n"
-        "    assert getattr(torch, name) is module\n"
-        "    assert module.__spec__.origin == module.__file__\n"
-        "print(json.dumps(lean))\n"
-    )
-    left_out = {"torch._meta_registrations", "torch.export", "torch._decomp"}
-    assert not _modules(script, entry) & left_out
-
-
 def test_the_collector_rests_for_the_first_import_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -31,6 +31,9 @@ _ENVIRONMENT = {
 KILLED = "SIGKILL, perhaps for want of memory; ask for fewer workers"
 """How the end of a worker is called that the system has killed."""
 
+# Of a kernel that has faulted, its own or, under NVIDIA's MPS, a neighbour's.
+_LOST = ("CUDA error", "AcceleratorError")
+
 _WAIT = 3600.0  # seconds at a time: what the operating system waits has a bound
 
 
@@ -131,6 +134,8 @@ def run_in_processes(
                 outcome = worker.outcome()
                 if outcome.error is not None:
                     failed.add(outcome.name)
+                    if _is_lost(outcome.error):
+                        worker.process.join()
                 if not worker.process.is_alive():
                     with _environment():
                         like = worker.log, worker.device, worker.environment
@@ -195,7 +200,10 @@ def _serve(
         try:
             work(job)
         except Exception:
-            pipe.send(traceback.format_exc())
+            error = traceback.format_exc()
+            pipe.send(error)
+            if _is_lost(error):
+                return
         else:
             pipe.send(None)
 
@@ -205,6 +213,11 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _is_lost(error: str) -> bool:
+    """Whether after this error the process can do nothing on its GPU any more."""
+    return any(name in error for name in _LOST) and not is_full(error)
 
 
 def is_full(error: str) -> bool:

@@ -30,6 +30,8 @@ def work(folder: Path, toy: Toy) -> None:
     if what == "dies":
         print("about to die", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "faults":
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
     if what == "sleeps":
         time.sleep(60)
     if what == "meets":  # another one, in another worker
@@ -94,6 +96,18 @@ def test_each_worker_sees_a_gpu_of_its_own(
     toys = [Toy("dies"), Toy("meets a"), Toy("meets b")]
     side_by_side(toys, workers=(2, 0), gpus=("3", "GPU-5b"))
     assert {(tmp_path / toy.name).read_text().split()[2] for toy in toys[1:]} == {"3", "GPU-5b"}
+
+
+def test_a_worker_whose_gpu_is_lost_is_replaced(tmp_path: Path, side_by_side: Ran) -> None:
+    """It would fail at whatever it was given then."""
+    outcomes = side_by_side([Toy("faults 1"), Toy("a")], workers=(1, 0))
+    assert [(outcome.name, bool(outcome.error)) for outcome in outcomes] == [
+        ("faults 1", True), ("a", False),
+    ]  # fmt: skip
+    outcomes = side_by_side([Toy("wrong"), Toy("b"), Toy("faults 2"), Toy("c")], workers=(1, 0))
+    assert {outcome.name for outcome in outcomes if outcome.error} == {"wrong", "faults 2"}
+    process = {name: (tmp_path / name).read_text().split()[0] for name in "bc"}
+    assert process["b"] != process["c"]
 
 
 def test_the_time_is_kept_and_no_worker_is_left(tmp_path: Path, side_by_side: Ran) -> None:
