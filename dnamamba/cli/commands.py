@@ -14,7 +14,7 @@ class Command(NamedTuple):
         examples: lines as they are typed.
         shared: processes that torchrun starts divide its work.
         on_device: a device does it; takes ``--device``.
-        trains: by Lightning, which is imported first.
+        lightning: it works by Lightning, which is imported first.
         tried: it has a dry run (see ``dnamamba.commands.dry_run``).
     """
 
@@ -23,7 +23,7 @@ class Command(NamedTuple):
     examples: tuple[str, ...]
     shared: bool = True
     on_device: bool = True
-    trains: bool = False
+    lightning: bool = False
     tried: bool = False
 
 
@@ -156,6 +156,7 @@ COMMANDS = {
         "dnamamba.report.report:report",
         ("dnamamba report runs/quickstart",),
         shared=False,
+        lightning=True,
     ),
     "probe": Command(
         "what a frozen model's vectors know of labels, beside k-mers and random weights",
@@ -177,6 +178,6 @@ COMMANDS = {
             "dnamamba benchmark --list --data folder",
         ),
         shared=False,
-        trains=True,
+        lightning=True,
     ),
 }

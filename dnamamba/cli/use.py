@@ -41,7 +41,7 @@ def run(command: str, arguments: list[str]) -> int:
     settings = parser.instantiate_classes(parser.parse_args(arguments))
     dry = getattr(settings, dry_flags.DRY, False)
     _check_processes(command, dry)
-    if COMMANDS[command].trains:
+    if COMMANDS[command].lightning:
         with collector_at_rest():
             import_lightning()
     import_module("dnamamba.checkpoint")  # each of them loads a model, by PyTorch
