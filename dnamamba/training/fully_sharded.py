@@ -29,8 +29,9 @@ class FullySharded(DDPStrategy):
     Behind ``fit`` the module is whole; ``validate``, ``test`` and ``predict`` take it so.
     """
 
-    # Of a module those that read the model; on a GPU PyTorch 2.11 wants an argument to move there.
     methods = ("training_step", "validation_step", "test_step", "predict_step", "vectors")
+    """Those of a module that read the model, each of a batch: PyTorch 2.11 wants one to move."""
+
     gathers_checkpoints = True
     """Whether a checkpoint is put together by all processes, and held by the first alone."""
 
