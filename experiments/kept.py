@@ -1,7 +1,7 @@
 """What ``dnamamba benchmark`` left, kept for the page, and given back to go on from.
 
-A benchmark is kept in ``results/benchmark`` as its page and its rows, its chart among the
-documentation's pictures; all are the command's own.
+A benchmark is kept in ``results/benchmark`` as its page and its rows, the chart of several tasks
+among the documentation's pictures; all are the command's own.
 """
 
 import json
@@ -31,11 +31,13 @@ def keep(output: Path, name: str, folder: Path = RESULTS, pictures: Path = DOCS)
     table = json.loads((output / "table.json").read_text())
     rows = {hash_of(row["key"]): row for row in table["rows"]}
     lines = [f" {json.dumps(key)}: {json.dumps(row)}" for key, row in sorted(rows.items())]
+    page = (output / "table.md").read_bytes()
     copies = {
-        folder / KEPT / f"{name}.md": (output / "table.md").read_bytes(),
+        folder / KEPT / f"{name}.md": page,
         folder / KEPT / f"{name}.json": ("{\n" + ",\n".join(lines) + "\n}\n").encode(),
-        pictures / _picture(name): (output / "chart.png").read_bytes(),
     }
+    if _is_drawn(page.decode()):
+        copies[pictures / _picture(name)] = (output / "chart.png").read_bytes()
     for path, content in copies.items():
         with replacing(path) as file:
             file.write(content)
@@ -61,10 +63,17 @@ def section(name: str, folder: Path = RESULTS) -> str:
     path = folder / KEPT / f"{name}.md"
     if not path.is_file():
         return ""
-    _, _, body = path.read_text().partition("\n\n")
+    page = path.read_text()
+    _, _, body = page.partition("\n\n")
     table, _, rest = body.partition("\n\n")
-    parts = [table, f"![the table, drawn]({_picture(name)})", rest.strip()]
+    chart = [f"![the table, drawn]({_picture(name)})"] if _is_drawn(page) else []
+    parts = [table, *chart, rest.strip()]
     return re.sub(r"^#", "##", "\n\n".join(parts), flags=re.MULTILINE)
+
+
+def _is_drawn(page: str) -> bool:
+    """Whether the table has lines enough, behind the two of its head, for a chart to say more."""
+    return len(page.split("\n\n")[1].splitlines()) > 3
 
 
 def _picture(name: str) -> str:

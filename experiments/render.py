@@ -31,7 +31,6 @@ def page(folder: Path = RESULTS) -> str:
     parts = {
         "PERPLEXITY": _perplexity(rows),
         "TASKS": _tasks(rows),
-        "ZERO_SHOT": _zero_shot(rows),
         "BASELINES": _baselines(rows),
         "CHOICES": _choices(rows),
         "MACHINES": _machines(rows),
@@ -43,6 +42,7 @@ def page(folder: Path = RESULTS) -> str:
         "RECIPES": recipes_page.section(folder),
         "CONTEXT": context_render.section(folder),
         "GUE": kept.section("gue", folder),
+        "BRCA1": kept.section("brca1", folder),
     }
     for name, text in sections.items():
         remarks = remarks.replace(f"<!-- {name} -->\n\n", f"{text}\n\n" if text else "")
@@ -112,19 +112,6 @@ def _columns(rows: dict[str, Row]) -> dict[str, Column]:
                 for name in TASKS
             }  # fmt: skip
     return columns
-
-
-def _zero_shot(rows: dict[str, Row]) -> str:
-    lines = []
-    for size in SIZES:
-        runs = matching(rows.values(), kind="zero_shot", size=size)
-        if runs:
-            cells = [mean(row["figures"][part] for row in runs) for part in ("test", "all")]
-            counts = runs[0]["samples"]
-            n = f"{counts['test']:,}", f"{sum(counts.values()):,}"
-            lines.append([_millions(rows, size), *cells])
-            head = ["model", f"test part ({n[0]} variants)", f"all ({n[1]})"]
-    return markdown(head, lines) if lines else "Not measured yet."
 
 
 def _baselines(rows: dict[str, Row]) -> str:

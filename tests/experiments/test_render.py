@@ -99,17 +99,22 @@ def test_a_benchmark_is_kept_for_the_page_and_given_back(script: Script, tmp_pat
     out.mkdir()
     (out / "table.json").write_text(json.dumps({"rows": rows}))
     (out / "table.md").write_text(
-        "# Benchmark: a\n\n| task |\n| --- |\n| a |\n\nWhat.\n\n## Frozen\n\nb\n"
+        "# Benchmark: a\n\n| task |\n| --- |\n| a |\n| b |\n\nWhat.\n\n## Frozen\n\nb\n"
     )
     (out / "chart.png").write_bytes(b"picture")
     assert kept.section("gue", results) == ""
     kept.keep(out, "gue", results, tmp_path)
     assert (tmp_path / "benchmark-gue.png").read_bytes() == b"picture"
     assert kept.section("gue", results).split("\n\n") == [
-        "| task |\n| --- |\n| a |",
+        "| task |\n| --- |\n| a |\n| b |",
         "![the table, drawn](benchmark-gue.png)",
         *("What.", "### Frozen", "b"),
     ]
+    page = (out / "table.md").read_text()
+    (out / "table.md").write_text(page.replace("| b |\n", ""))
+    kept.keep(out, "one", results, tmp_path)
+    assert "drawn" not in kept.section("one", results)
+    assert not (tmp_path / "benchmark-one.png").exists()
     assert kept.give_back("gue", tmp_path / "again", results) == 2
     again = [json.loads(path.read_text()) for path in (tmp_path / "again" / "rows").iterdir()]
     assert sorted(again, key=lambda row: row["key"]) == rows
