@@ -1,4 +1,4 @@
-"""What ``dnamamba benchmark`` left, kept for the page, and given back to go on from.
+"""What ``dnamamba benchmark`` left, kept for the page, and laid out again to go on from.
 
 A benchmark is kept in ``results/benchmark`` as its page and its rows, the chart of several tasks
 among the documentation's pictures; all are the command's own.
@@ -14,7 +14,7 @@ from rows import RESULTS
 from dnamamba.benchmark.runs.store import hash_of
 from dnamamba.files import replacing
 
-__all__ = ["give_back", "keep", "section"]
+__all__ = ["keep", "resume", "section"]
 
 KEPT = "benchmark"  # within the results
 
@@ -43,7 +43,7 @@ def keep(output: Path, name: str, folder: Path = RESULTS, pictures: Path = DOCS)
             file.write(content)
 
 
-def give_back(name: str, output: Path, folder: Path = RESULTS) -> int:
+def resume(name: str, output: Path, folder: Path = RESULTS) -> int:
     """Lay the kept rows where the benchmark looks for them; says how many.
 
     Args:

@@ -15,6 +15,8 @@ from recipes_plan import FILE, PRETRAINED, SCRATCH, read_file
 from rows import RESULTS, machine_of, matching
 from tabular import NAMES, markdown, mean, number
 
+from dnamamba.benchmark.jobs.recipe import Recipe
+
 __all__ = ["pictures", "section"]
 
 Row = dict[str, Any]
@@ -39,6 +41,7 @@ def section(folder: Path = RESULTS) -> str:
         Template(TEXT.read_text())
         .substitute(
             recipes=len(_distinct(rows, "recipe")),
+            package=_package(),
             base=_base() if any(row["recipe"] == "base" for row in rows) else "",
             metric=NAMES.get(rows[0]["metric"], rows[0]["metric"]),
             seeds=number(len(_distinct(rows, "seed")), "seed"),
@@ -53,10 +56,17 @@ def section(folder: Path = RESULTS) -> str:
     )
 
 
+def _package() -> str:
+    """The benchmark's own recipe, but for what it tries."""
+    own = Recipe.read()
+    settings = textwrap.fill(", ".join(_said({"epochs": own.epochs, **own.settings})), 100)
+    return f"{settings}; {own.steps['least']:,} to {own.steps['most']:,} steps"
+
+
 def _base() -> str:
     """What those begin with whose names do not begin with the package's."""
     settings = textwrap.fill(", ".join(_said(read_file()["base"])), 100)
-    return f"What the other recipes begin with, *base*:\n\n{settings}.\n"
+    return f"What the other recipes begin with, *base*:\n\n{settings}.\n\n"
 
 
 def pictures(folder: Path = RESULTS) -> dict[str, Figure]:

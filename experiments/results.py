@@ -70,7 +70,7 @@ def keep(arguments: Arguments) -> int:
 def resume(arguments: Arguments) -> int:
     import kept
 
-    print(f"{kept.give_back(arguments.name, arguments.output)} rows")
+    print(f"{kept.resume(arguments.name, arguments.output)} rows")
     return 0
 
 

@@ -176,43 +176,40 @@ COMMANDS = {
 }
 
 
+@pytest.fixture
+def here(model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, with a ``model`` in it."""
+    checkpoint.save(tmp_path / "model", model, Tokenizer())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 @pytest.mark.parametrize("case", COMMANDS)
 def test_a_command_that_uses_a_model(
-    case: str,
-    model: LanguageModel,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    case: str, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    checkpoint.save(tmp_path / "model", model, Tokenizer())
-    (tmp_path / "ref.fa").write_text(f">c\n{'ACGTTGCAAC' * 100}\n")
+    (here / "ref.fa").write_text(f">c\n{'ACGTTGCAAC' * 100}\n")
     records = [f"c\t{i + 1}\t.\tA\tG\t.\t.\t.\n" for i in range(0, 1000, 50)]
-    (tmp_path / "v.vcf").write_text(VCF + "".join(records))
-    monkeypatch.chdir(tmp_path)
+    (here / "v.vcf").write_text(VCF + "".join(records))
     command, (given, amount) = case.partition(" ")[0], COMMANDS[case]
     arguments = [command, "model", *given]
-    assert tried(tmp_path, capsys, *arguments).startswith(f"{command}: {amount}, about ")
+    assert tried(here, capsys, *arguments).startswith(f"{command}: {amount}, about ")
     # And it refuses what it refuses; a genome that has a cache is not read again.
     assert main(arguments) == 0
-    before = tree(tmp_path)
+    before = tree(here)
     capsys.readouterr()
     assert main([*arguments, "--dry-run"]) == 1
     assert "exist" in capsys.readouterr().err
-    assert tree(tmp_path) == before
+    assert tree(here) == before
 
 
 def test_work_that_ends_within_its_seconds_writes_no_track(
-    model: LanguageModel,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A track is written as its values come, and not behind them as a table."""
-    checkpoint.save(tmp_path / "model", model, Tokenizer())
-    (tmp_path / "ref.fa").write_text(">c\nACGTTGCAAC\n>d\nACGT\n")
-    monkeypatch.chdir(tmp_path)
+    (here / "ref.fa").write_text(">c\nACGTTGCAAC\n>d\nACGT\n")
     monkeypatch.setattr(dry_run, "_SECONDS", 60.0)
-    said = tried(tmp_path, capsys, "evaluate", "model", "ref.fa", "-o", "o.bw")
+    said = tried(here, capsys, "evaluate", "model", "ref.fa", "-o", "o.bw")
     assert said.startswith("evaluate: 14 bp, about ")
 
 

@@ -93,7 +93,7 @@ def test_the_committed_page_is_what_the_committed_rows_give(script: Script) -> N
     assert page == script("render").page()
 
 
-def test_a_benchmark_is_kept_for_the_page_and_given_back(script: Script, tmp_path: Path) -> None:
+def test_a_benchmark_is_kept_for_the_page_and_resumed(script: Script, tmp_path: Path) -> None:
     kept, out, results = script("kept"), tmp_path / "out", tmp_path / "results"
     rows = [{"key": "one", "figures": {"mcc": 0.5}}, {"key": "two", "curve": [[1, None]]}]
     out.mkdir()
@@ -115,7 +115,7 @@ def test_a_benchmark_is_kept_for_the_page_and_given_back(script: Script, tmp_pat
     kept.keep(out, "one", results, tmp_path)
     assert "drawn" not in kept.section("one", results)
     assert not (tmp_path / "benchmark-one.png").exists()
-    assert kept.give_back("gue", tmp_path / "again", results) == 2
+    assert kept.resume("gue", tmp_path / "again", results) == 2
     again = [json.loads(path.read_text()) for path in (tmp_path / "again" / "rows").iterdir()]
     assert sorted(again, key=lambda row: row["key"]) == rows
 
@@ -124,7 +124,7 @@ def test_the_kept_rows_are_where_the_benchmark_looks(script: Script, tmp_path: P
     """Those that are committed, by the names and keys of the package's store."""
     from dnamamba.benchmark.runs.store import hash_of
 
-    script("kept").give_back("gue", tmp_path)
+    script("kept").resume("gue", tmp_path)
     paths = sorted((tmp_path / "rows").iterdir())
     assert len(paths) > 100
     for path in paths:

@@ -17,6 +17,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed
+from torch.distributed.fsdp._fully_shard._fsdp_state import FSDPState
 
 from dnamamba import checkpoint
 from dnamamba.alphabet import Tokenizer
@@ -297,7 +298,16 @@ def test_in_shards_it_is_the_same(table: Path, make: Make) -> None:
     strategy: Any = FullySharded(process_group_backend="gloo")
     for name in strategy.methods:
         assert len(inspect.signature(getattr(one, name)).parameters) > 0, name
-    with patch.dict(os.environ):  # in which Lightning leaves what started processes are told
+    enter = FSDPState._root_pre_forward
+
+    def with_arguments(state: Any, of: Any, args: Any, kwargs: Any) -> Any:
+        assert args or kwargs
+        return enter(state, of, args, kwargs)
+
+    with (
+        patch.dict(os.environ),  # in which Lightning leaves what started processes are told
+        patch.object(FSDPState, "_root_pre_forward", with_arguments),
+    ):
         try:
             make(max_steps=3, limit_val_batches=0, strategy=strategy).fit(sharded, data(table))
         finally:
